@@ -1,0 +1,72 @@
+#include "pipeline/base/uuid.h"
+
+#include <openssl/evp.h>
+
+#include <cstring>
+
+#include "pipeline/base/check.h"
+
+namespace penstock {
+namespace {
+
+constexpr char kHex[] = "0123456789abcdef";
+
+int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+bool dash_after(std::size_t byte) { return byte == 3 || byte == 5 || byte == 7 || byte == 9; }
+
+}  // namespace
+
+std::optional<Uuid> Uuid::parse(std::string_view text) {
+  const bool dashed = text.size() == 36;
+  if (!dashed && text.size() != 32) return std::nullopt;
+  Uuid uuid;
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < 16; ++i) {
+    const int high = hex_value(text[at]);
+    const int low = hex_value(text[at + 1]);
+    if (high < 0 || low < 0) return std::nullopt;
+    uuid.bytes[i] = static_cast<std::uint8_t>(high * 16 + low);
+    at += 2;
+    if (dashed && dash_after(i) && text[at++] != '-') return std::nullopt;
+  }
+  return uuid;
+}
+
+Uuid Uuid::v5(const Uuid& name_space, std::string_view name) {
+  // One context per thread: creating one costs more than hashing a short name.
+  thread_local EVP_MD_CTX* context = EVP_MD_CTX_new();
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  CHECK(context != nullptr);
+  CHECK(EVP_DigestInit_ex(context, EVP_sha1(), nullptr) == 1);
+  CHECK(EVP_DigestUpdate(context, name_space.bytes.data(), name_space.bytes.size()) == 1);
+  CHECK(EVP_DigestUpdate(context, name.data(), name.size()) == 1);
+  CHECK(EVP_DigestFinal_ex(context, digest, &size) == 1);
+  Uuid uuid;
+  std::memcpy(uuid.bytes.data(), digest, uuid.bytes.size());
+  uuid.bytes[6] = static_cast<std::uint8_t>((uuid.bytes[6] & 0x0F) | 0x50);
+  uuid.bytes[8] = static_cast<std::uint8_t>((uuid.bytes[8] & 0x3F) | 0x80);
+  return uuid;
+}
+
+void Uuid::format_to(char* out) const {
+  for (std::size_t i = 0; i < 16; ++i) {
+    *out++ = kHex[bytes[i] >> 4];
+    *out++ = kHex[bytes[i] & 0x0F];
+    if (dash_after(i)) *out++ = '-';
+  }
+}
+
+std::string Uuid::to_string() const {
+  std::string text(36, '\0');
+  format_to(text.data());
+  return text;
+}
+
+}  // namespace penstock

@@ -1,0 +1,85 @@
+#pragma once
+// Many events of one partition, as they are stored and as they are shared between readers.
+//
+// Stored form (all integers little-endian):
+//   header   magic "PCHK", version 1, flags, partition, base offset, count, sizes of the sections, their checksums, and a
+//            checksum of the header itself. The base offset is set by the log, which alone knows it (`set_base_offset`).
+//   names    the set of event names, plain: a destination that wants none of them skips the whole chunk.
+//   facts    columns, LZ4: uuids (16 bytes each), dictionary indexes for event, project and source, distinct ids, times as
+//            deltas, body lengths. person ids are an optional column (a flag), absent until people exist.
+//   bodies   the bodies one after another, LZ4.
+// A newer version than this code knows is an error that says so.
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pipeline/base/result.h"
+#include "pipeline/event/facts.h"
+
+namespace penstock {
+
+// Collects events of one partition; copies what it is given. Reusable after `finish`. Not thread-safe.
+class ChunkBuilder {
+ public:
+  explicit ChunkBuilder(int partition);
+  ~ChunkBuilder();
+  ChunkBuilder(ChunkBuilder&&) noexcept;
+  ChunkBuilder& operator=(ChunkBuilder&&) noexcept;
+
+  void add(const Facts& facts, std::string_view body);
+
+  int partition() const;
+  std::uint32_t size() const;
+  std::size_t bytes() const;  // of bodies and facts, uncompressed: what batching limits count
+
+  // Appends the stored form with base offset 0 to `out` and starts anew. There must be at least one event.
+  void finish(std::string& out);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Writes the base offset into a stored chunk and renews the header's checksum.
+void set_base_offset(std::string& stored_chunk, std::uint64_t base_offset);
+
+// One stored chunk, checked and opened. Immutable and shared between threads; its events' views live as long as it does.
+class Chunk {
+ public:
+  // Takes the bytes of exactly one chunk. Checks every checksum and every size before it believes it.
+  static Result<std::shared_ptr<const Chunk>> open(std::string stored);
+
+  int partition() const { return partition_; }
+  std::uint64_t base_offset() const { return base_offset_; }
+  std::uint32_t size() const { return static_cast<std::uint32_t>(facts_.size()); }
+
+  // The distinct event names in it.
+  const std::vector<std::string_view>& names() const { return names_; }
+  const Facts& facts(std::uint32_t index) const { return facts_[index]; }
+
+  // Unpacks the bodies at the first call, from whichever thread; an error is corrupt storage and stays.
+  Result<std::string_view> body(std::uint32_t index) const;
+
+  // Memory it holds now, for the sum that `memory_max` bounds.
+  std::size_t memory() const;
+
+ private:
+  Chunk() = default;
+
+  int partition_ = 0;
+  std::uint64_t base_offset_ = 0;
+  std::string stored_;
+  std::string facts_text_;
+  std::vector<std::string_view> names_;
+  std::vector<Facts> facts_;
+  std::vector<std::uint32_t> body_ends_;
+  std::string_view packed_bodies_;
+  mutable std::once_flag unpacked_;
+  mutable Result<std::string> bodies_;  // written once under unpacked_
+};
+
+}  // namespace penstock

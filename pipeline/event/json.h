@@ -1,0 +1,102 @@
+#pragma once
+// The only door through which JSON enters: complete validation once, and an index of spans over the received bytes.
+//
+// Every text here is a view of the caller's buffer. "Raw" means as received: strings with their quotes and escapes, numbers
+// with every digit. Raw is what serialising copies, so a value no app assigned keeps its bytes.
+//
+// simdjson needs SIMDJSON_PADDING readable bytes after its input; callers give bodies that lie inside larger buffers, so
+// these functions take care of it and no caller has to think about it.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pipeline/base/result.h"
+
+namespace penstock::json {
+
+enum class Kind : std::uint8_t { null, boolean, number, string, array, object };
+
+// By the first byte of a raw, valid value.
+Kind kind_of(std::string_view raw);
+
+struct Member {
+  std::string_view key;    // raw, without the quotes; may contain escapes
+  std::string_view value;  // raw, without surrounding white space
+  bool key_escaped = false;
+};
+
+struct Limits {
+  std::size_t bytes_max = 1 << 20;
+  int depth_max = 128;
+};
+
+// What validation had to do beyond reading. Counted by the caller.
+struct Repairs {
+  std::uint32_t lone_surrogates = 0;  // each "\ud83d" without its other half became "\ufffd"
+  std::uint32_t duplicate_keys = 0;   // top-level keys that came again; the last one won
+};
+
+// Members of one JSON object, in document order; a duplicated key stands once, at the place of its first appearance, with
+// the value of the last. Reused from event to event so that the steady state allocates nothing. Not thread-safe.
+class ObjectIndex {
+ public:
+  std::string_view text() const { return text_; }  // the object itself, without surrounding white space
+  const std::vector<Member>& members() const { return members_; }
+  // By unescaped key. nullptr when there is none.
+  const Member* find(std::string_view key) const;
+
+ private:
+  friend class Validator;
+  friend Result<void> index_object(std::string_view, ObjectIndex&);
+  std::string_view text_;
+  std::vector<Member> members_;
+};
+
+// One per thread; keeps simdjson's parser and its buffers. Not thread-safe.
+class Validator {
+ public:
+  explicit Validator(Limits limits = {});
+  ~Validator();
+  Validator(Validator&&) noexcept;
+  Validator& operator=(Validator&&) noexcept;
+
+  // Checks that `body` is one complete, valid JSON object in valid UTF-8, within the limits, and nothing after it; then
+  // indexes it. The error names the reason and the byte offset: "invalid JSON at byte 17: …". When a lone surrogate had to
+  // be replaced, `index.text()` points into a buffer of this Validator, valid until its next call; otherwise into `body`.
+  Result<Repairs> validate(std::string_view body, ObjectIndex& index);
+
+  // As validate, for any JSON value (used for "[{…},{…}]" request bodies); gives the value without surrounding white space.
+  Result<std::string_view> validate_value(std::string_view text);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Indexes an object that was validated before (from the log, or nested in a validated body). An error here means that the
+// stored bytes are damaged.
+Result<void> index_object(std::string_view validated, ObjectIndex& index);
+
+// The raw elements of a validated array, in order.
+Result<void> index_array(std::string_view validated, std::vector<std::string_view>& elements);
+
+// The raw value at a dotted path ("customer.id") below a validated object, or nullopt.
+std::optional<std::string_view> find_path(const ObjectIndex& index, std::string_view dotted_path);
+
+// The text of a raw, valid string: a view of the input when it has no escapes, else of `scratch`. Lone surrogates cannot
+// occur in validated text.
+std::string_view unescape(std::string_view raw_string, std::string& scratch);
+
+// Appends `text` as a JSON string with quotes. Bytes that are not valid UTF-8 become "\ufffd".
+void append_string(std::string& out, std::string_view text);
+
+// Exact conversions of a raw number. nullopt: not an integer in range, or not finite.
+std::optional<std::int64_t> to_int64(std::string_view raw_number);
+std::optional<double> to_double(std::string_view raw_number);
+
+}  // namespace penstock::json

@@ -1,0 +1,118 @@
+#pragma once
+// The spine. A pipeline has two logs: `captured` (what pushed sources accepted, before ingest) and `events` (what ingest
+// committed, read by every destination). Both are partitioned; offsets are per partition, start at 0 and count events.
+// Implementations live in connectors/logs/; all pass tests/conformance/log_conformance.
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pipeline/base/result.h"
+#include "pipeline/event/dead_letter.h"
+#include "pipeline/event/chunk.h"
+
+namespace penstock {
+
+enum class LogName : std::uint8_t { captured, events };
+std::string_view to_string(LogName name);
+
+// For each partition the offset of the next event to read. Index = partition.
+using Offsets = std::vector<std::uint64_t>;
+
+// How far a source was read, in the source's own encoding. One per input partition ("orders", "8:1234:9f…").
+struct SourcePosition {
+  std::string source;
+  std::string partition;
+  std::string position;
+
+  friend bool operator==(const SourcePosition&, const SourcePosition&) = default;
+};
+
+// A change to derived state (`app.state`, de-duplication). Part of the format from the first day.
+struct StateChange {
+  std::string table;
+  std::string key;
+  std::string value;
+  bool removed = false;
+  Timestamp expires_at;  // 0: never
+
+  friend bool operator==(const StateChange&, const StateChange&) = default;
+};
+
+// What is appended in one piece: all of it becomes durable and visible, or none. In `events` it is ingest's commit; in
+// `captured` it is one accepted request (chunks, and dead letters for the elements that were refused).
+struct LogRecord {
+  std::vector<std::string> chunks;  // stored form, by ChunkBuilder; base offsets are set by the log
+  std::vector<DeadLetter> dead;
+  std::vector<StateChange> state;
+  std::vector<SourcePosition> positions;
+  std::uint64_t chain_version = 0;
+};
+
+// A record as read back.
+struct StoredRecord {
+  std::uint64_t sequence = 0;  // counts records of this log, from 0
+  Timestamp appended_at;
+  std::vector<std::shared_ptr<const Chunk>> chunks;
+  std::vector<DeadLetter> dead;
+  std::vector<StateChange> state;
+  std::vector<SourcePosition> positions;
+  std::uint64_t chain_version = 0;
+  Offsets next;  // after this record
+};
+
+struct Appended {
+  std::uint64_t sequence = 0;
+  Offsets next;  // of all partitions, after this record
+};
+
+// Called once, from the log's own thread, in the order of the sequence; must not block.
+using AppendDone = std::move_only_function<void(Result<Appended>)>;
+
+// Reads one log from a position on, only what is durable. One thread at a time.
+class LogReader {
+ public:
+  virtual ~LogReader() = default;
+  // The next record; null when the end is reached for now. corrupt: stored bytes are damaged, and the message says which
+  // file and what to do.
+  virtual Result<std::shared_ptr<const StoredRecord>> next() = 0;
+  // Waits until there may be a record after what was read, or the deadline. Spurious wake-ups happen.
+  virtual void wait(std::chrono::steady_clock::time_point deadline) = 0;
+};
+
+class Log {
+ public:
+  virtual ~Log() = default;
+
+  virtual int partitions() const = 0;  // the same for both logs; fixed when the data folder was made
+
+  // Queues the record and returns at once. Thread-safe. Concurrent appends share one sync. After a failed sync every later
+  // append fails too, and `failure` says why: the process must stop.
+  virtual void append(LogName log, LogRecord record, AppendDone done) = 0;
+
+  // From `start` (one offset per partition; missing ones are 0). Events before `start` may come again when they share a
+  // record with later ones: the caller compares offsets. not_found: retention has already removed it.
+  virtual Result<std::unique_ptr<LogReader>> read(LogName log, const Offsets& start) = 0;
+  // From a record on; the order of `events` as derived state sees it.
+  virtual Result<std::unique_ptr<LogReader>> read_from_sequence(LogName log, std::uint64_t sequence) = 0;
+
+  virtual Offsets begin(LogName log) const = 0;  // the oldest that is kept
+  virtual Offsets end(LogName log) const = 0;    // after the newest durable one
+  virtual std::uint64_t next_sequence(LogName log) const = 0;  // after the newest durable record
+  virtual std::uint64_t bytes(LogName log) const = 0;          // on disk
+
+  // Bytes queued and not yet durable: what intake looks at before it accepts more.
+  virtual std::size_t pending_bytes() const = 0;
+
+  // Set once something made the log unable to promise durability.
+  virtual std::optional<Error> failure() const = 0;
+
+  // Waits for what is queued, then refuses further appends.
+  virtual void close() = 0;
+};
+
+}  // namespace penstock

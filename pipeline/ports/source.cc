@@ -1,0 +1,15 @@
+#include "pipeline/ports/source.h"
+
+namespace penstock {
+
+void RawBatch::clear() {
+  partition.clear();
+  label.clear();
+  records.clear();
+  position.clear();
+  buffer.clear();
+  keeps.clear();
+  warnings.clear();
+}
+
+}  // namespace penstock

@@ -1,0 +1,92 @@
+#pragma once
+// Where events come from. A *polled* source is itself a log (a file, a user's topic): it is read in place and its position
+// is part of ingest's commit. A *pushed* source (HTTP, stdin) hands records to the intake, which appends them to `captured`
+// and only then says "accepted".
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pipeline/base/result.h"
+#include "pipeline/event/facts.h"
+#include "pipeline/ports/log.h"
+
+namespace penstock {
+
+// One record of a polled source.
+struct RawRecord {
+  std::string_view body;        // what should be one JSON object; into the batch's buffer
+  std::uint64_t offset = 0;     // in its input partition
+  std::string_view refused;     // not empty: the source itself refuses it, with this reason (a line over the limit);
+                                // `body` is then what is kept of it
+};
+
+// What one poll read. Reused; views point into `buffer`, or into memory held by `keeps`.
+struct RawBatch {
+  std::string partition;             // which input partition these are from, e.g. a file's identity
+  std::string label;                 // the same for people: its path
+  std::vector<RawRecord> records;
+  std::string position;              // where that input partition stands after them
+  std::string buffer;
+  std::vector<std::string> keeps;
+  std::vector<std::string> warnings; // told to the operator and counted: "orders.ndjson was truncated; reading from 0"
+
+  void clear();
+};
+
+enum class PollState : std::uint8_t {
+  more,      // ask again at once
+  idle,      // nothing now; ask again when `idle_wait` is over
+  finished,  // a finite source has nothing more, ever
+};
+
+class PolledSource {
+ public:
+  virtual ~PolledSource() = default;
+  // `stored` are the positions of this source that the log holds, by input partition.
+  virtual Result<void> open(const std::vector<SourcePosition>& stored) = 0;
+  // Fills `out` with up to about `bytes_max` bytes of one input partition. Does not wait for data. Records and position of
+  // one call are committed together. Called by one worker thread only.
+  virtual Result<PollState> poll(RawBatch& out, std::size_t bytes_max) = 0;
+  virtual void close() = 0;
+};
+
+// One record of a pushed source, before it is durable.
+struct PushedRecords {
+  std::string text;                      // what the views below point into
+  std::vector<std::string_view> bodies;  // each should be one JSON object
+};
+
+struct Accepted {
+  struct Rejection {
+    std::size_t index = 0;
+    std::string reason;
+  };
+  std::size_t accepted = 0;
+  std::vector<Rejection> rejected;  // they are dead letters now
+};
+
+// Given to a pushed source. Thread-safe.
+class Intake {
+ public:
+  virtual ~Intake() = default;
+  // Validates, maps and appends the records as one piece. `done` is called once, when they are durable or refused: kind
+  // `unavailable` means try again later (the log is full, failing or closing). May be called on the calling thread.
+  virtual void push(PushedRecords records, std::move_only_function<void(Result<Accepted>)> done) = 0;
+};
+
+class PushedSource {
+ public:
+  virtual ~PushedSource() = default;
+  // Starts threads or listeners and returns. An error names the address or file.
+  virtual Result<void> start(Intake& intake) = 0;
+  // No new records from now on; returns when every push made has been answered.
+  virtual void stop() = 0;
+  // A finite one (stdin at its end, everything answered) says true once it is over. Thread-safe.
+  virtual bool finished() const = 0;
+};
+
+}  // namespace penstock

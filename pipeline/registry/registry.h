@@ -1,0 +1,97 @@
+#pragma once
+// Everything that `type:` can name. A value built in main by calling each connector's `register_in`; no globals.
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "pipeline/base/clock.h"
+#include "pipeline/base/result.h"
+#include "pipeline/config/fields.h"
+#include "pipeline/ports/destination.h"
+#include "pipeline/ports/disk.h"
+#include "pipeline/ports/http_client.h"
+#include "pipeline/ports/log.h"
+#include "pipeline/ports/source.h"
+
+namespace penstock {
+
+// What a connector may use of the process. References outlive every connector.
+struct ConnectorContext {
+  std::string name;           // the component's name in the YAML
+  std::string base_folder;    // relative paths in settings are relative to the YAML's folder
+  const Clock& clock;
+  HttpClient& http;
+};
+
+using AnySource = std::variant<std::unique_ptr<PolledSource>, std::unique_ptr<PushedSource>>;
+
+// A checked set of settings, ready to build from as often as needed.
+template <class Made>
+struct Plan {
+  std::function<Result<Made>(const ConnectorContext&)> build;
+  bool finite = false;  // sources: ends by itself
+};
+
+// What the catalogue says of one type, and how its settings are read.
+template <class Made>
+struct ConnectorType {
+  std::string name;      // "webhook"
+  std::string summary;   // one sentence
+  std::string example;   // YAML of one list entry without "- name/type"; must validate (tested)
+  const config::StructInfo* settings = nullptr;  // for schema and documentation
+  // Reads the settings from the component's map; what is wrong goes to the reader. `common` keys (name, type, …) have been
+  // read by the caller and are not unknown.
+  std::function<Plan<Made>(config::StructReader&)> read;
+};
+
+template <class Made>
+class ConnectorTypes {
+ public:
+  // T has: struct Config with fields(); constructor T(Config, const ConnectorContext&); static constexpr kSummary, kExample.
+  // Sources may have `static bool finite(const Config&)`.
+  template <class T>
+  void add(std::string name);
+
+  const ConnectorType<Made>* find(std::string_view name) const {
+    const auto it = types_.find(name);
+    return it == types_.end() ? nullptr : &it->second;
+  }
+  const std::map<std::string, ConnectorType<Made>, std::less<>>& all() const { return types_; }
+
+ private:
+  std::map<std::string, ConnectorType<Made>, std::less<>> types_;
+};
+
+struct Registry {
+  ConnectorTypes<AnySource> sources;
+  ConnectorTypes<std::unique_ptr<Destination>> destinations;
+};
+
+template <class Made>
+template <class T>
+void ConnectorTypes<Made>::add(std::string name) {
+  using Config = typename T::Config;
+  ConnectorType<Made> type;
+  type.name = name;
+  type.summary = std::string(T::kSummary);
+  type.example = std::string(T::kExample);
+  type.settings = &config::struct_info<Config>();
+  type.read = [](config::StructReader& reader) {
+    Config settings;
+    reader.read(settings);
+    Plan<Made> plan;
+    if constexpr (requires { T::finite(settings); }) plan.finite = T::finite(settings);
+    plan.build = [settings](const ConnectorContext& context) -> Result<Made> {
+      return Made(std::make_unique<T>(settings, context));
+    };
+    return plan;
+  };
+  types_.emplace(std::move(name), std::move(type));
+}
+
+}  // namespace penstock
