@@ -3,6 +3,7 @@
 #   room(base SOURCES result.cc LINKS fmt::fmt)             → library `base`
 #   room_test(base SOURCES result_test.cc LINKS ...)        → program `base_test`, one ctest entry, links `base`
 #   connector(SOURCES webhook_destination.cc LINKS ...)     → in connectors/destinations/webhook: library `destinations_webhook`
+#   links_of(OUT file.cc)                                   → the libraries that its first line names: `// links: log base`
 
 function(room NAME)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS;PRIVATE_LINKS" ${ARGN})
@@ -19,7 +20,7 @@ function(room_test NAME)
   endif()
   target_link_libraries(${NAME}_test PRIVATE doctest_main ${own} ${ARG_LINKS})
   add_test(NAME ${NAME} COMMAND ${NAME}_test WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-  set_tests_properties(${NAME} PROPERTIES TIMEOUT 120)
+  set_tests_properties(${NAME} PROPERTIES TIMEOUT 120 LABELS unit)
 endfunction()
 
 # The folder says what it is: connectors/<kind>/<name>. It must define penstock::<kind>::<name>::register_in(Registry&).
@@ -58,4 +59,15 @@ void register_connectors(Registry& registry) {
 " @ONLY)
   add_library(${NAME} STATIC ${CMAKE_BINARY_DIR}/generated/registered_connectors.cc)
   target_link_libraries(${NAME} PUBLIC registry ${targets})
+endfunction()
+
+# A fuzz target or a benchmark is one file that says on its first line what it links.
+function(links_of OUT FILE)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${FILE})
+  file(STRINGS ${FILE} first LIMIT_COUNT 1)
+  if(NOT first MATCHES "^// links: *(.*)$")
+    message(FATAL_ERROR "${FILE}: the first line must name what it links, as in '// links: base event'")
+  endif()
+  separate_arguments(links UNIX_COMMAND "${CMAKE_MATCH_1}")
+  set(${OUT} ${links} PARENT_SCOPE)
 endfunction()
