@@ -1,0 +1,65 @@
+#pragma once
+// Dead letters as keyed storage: one column family of a RocksDB that somebody else owns. Ingest's letters live in the
+// derived state, each destination's in delivery's own store; both are this table.
+//
+// The key is dead_letter_id(), so a listing is in order of time and the same letter put twice stands once. Changes go into
+// the owner's WriteBatch and become true when the owner writes it, together with whatever else must be true with them.
+// Thread-safe; database and column family must outlive it. An error is of kind io or corrupt.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pipeline/base/result.h"
+#include "pipeline/event/dead_letter.h"
+
+namespace rocksdb {
+class ColumnFamilyHandle;
+class DB;
+class WriteBatch;
+}  // namespace rocksdb
+
+namespace penstock::dead {
+
+// Empty and zero mean "any".
+struct Filter {
+  std::string stage;  // "ingest" or a destination
+  std::string code;
+  Timestamp since;    // of death
+};
+
+enum class Order : std::uint8_t { newest_first, oldest_first };
+
+struct Page {
+  std::size_t limit = 100;
+  std::string after;  // the id of the last letter of the page before; empty: from the start
+  Order order = Order::newest_first;
+};
+
+struct Listed {
+  std::string id;
+  DeadLetter letter;
+};
+
+class DeadLetterTable {
+ public:
+  DeadLetterTable(rocksdb::DB& database, rocksdb::ColumnFamilyHandle& family);
+
+  // Returns the letter's id.
+  Result<std::string> put(rocksdb::WriteBatch& batch, const DeadLetter& letter);
+  Result<void> remove(rocksdb::WriteBatch& batch, std::string_view id);
+
+  // not_found when there is no such letter.
+  Result<DeadLetter> get(std::string_view id) const;
+  // Sees one moment of the table, whatever is written meanwhile. Reads the letters it passes over, too.
+  Result<std::vector<Listed>> list(const Filter& filter, const Page& page) const;
+  // Exact, by reading every letter since `filter.since`: for a person who asks, not for a gauge.
+  Result<std::uint64_t> count(const Filter& filter) const;
+
+ private:
+  rocksdb::DB& database_;
+  rocksdb::ColumnFamilyHandle& family_;
+};
+
+}  // namespace penstock::dead
