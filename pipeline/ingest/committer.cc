@@ -1,0 +1,88 @@
+#include "pipeline/ingest/committer.h"
+
+namespace penstock::ingest {
+
+Committer::Committer(Log& log, const Clock& clock, CommitLimits limits, WorkerMetrics metrics, CommitListener listener)
+    : log_(log),
+      clock_(clock),
+      limits_(limits),
+      metrics_(metrics),
+      listener_(std::move(listener)),
+      chunks_(log.partitions()) {}
+
+Committer::~Committer() {
+  std::unique_lock lock(mutex_);
+  answered_.wait(lock, [&] { return !in_flight_; });
+}
+
+void Committer::add(DeadLetter letter) { dead_.push_back(std::move(letter)); }
+
+void Committer::move_to(const std::string& source, const std::string& partition, std::string position) {
+  positions_[{source, partition}] = std::move(position);
+}
+
+void Committer::touch() {
+  if (!opened_) opened_ = clock_.steady();
+}
+
+bool Committer::full() const {
+  if (!opened_) return false;
+  return chunks_.events() + dead_.size() >= limits_.events || chunks_.bytes() >= limits_.bytes ||
+         clock_.steady() - *opened_ >= limits_.within;
+}
+
+bool Committer::in_flight() const {
+  const std::lock_guard lock(mutex_);
+  return in_flight_;
+}
+
+Result<void> Committer::settle() {
+  std::unique_lock lock(mutex_);
+  answered_.wait(lock, [&] { return !in_flight_; });
+  if (!refused_) return {};
+  Error error = *std::exchange(refused_, std::nullopt);
+  return fail(std::move(error));
+}
+
+Result<void> Committer::commit(std::uint64_t chain_version) {
+  TRY(settle());
+  LogRecord record;
+  record.chunks = chunks_.finish();
+  record.dead = std::move(dead_);
+  for (auto& [key, position] : positions_) record.positions.push_back({key.first, key.second, std::move(position)});
+  record.chain_version = chain_version;
+  discard();
+
+  // Derived state needs everything but the events, once they are durable.
+  LogRecord changes{.chunks = {}, .dead = record.dead, .state = record.state, .positions = record.positions,
+                    .chain_version = chain_version};
+  {
+    const std::lock_guard lock(mutex_);
+    in_flight_ = true;
+  }
+  const auto started = clock_.steady();
+  log_.append(LogName::events, std::move(record),
+              [this, started, changes = std::move(changes)](Result<Appended> appended) {
+                if (appended) {
+                  metrics_.commits.add();
+                  metrics_.commit_seconds.observe(
+                      std::chrono::duration<double>(clock_.steady() - started).count());
+                  listener_(appended->sequence, changes);
+                }
+                // Notified under the lock: the waiter may destroy this object as soon as it sees the answer.
+                const std::lock_guard lock(mutex_);
+                in_flight_ = false;
+                if (!appended) refused_ = std::move(appended).error();
+                answered_.notify_all();
+              });
+  return {};
+}
+
+void Committer::discard() {
+  chunks_.finish();
+  dead_.clear();
+  positions_.clear();
+  opened_.reset();
+}
+
+}  // namespace penstock::ingest

@@ -1,0 +1,75 @@
+#pragma once
+// Collects what ingest made and appends it to `events`, one commit record at a time.
+//
+// At most one commit is in flight: meanwhile the next batch is read and transformed, so neither the disk nor the processor
+// waits for the other. A second one could become durable after the first was refused (a full disk), and its positions
+// would skip the first's input; so the next append waits for the previous answer.
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pipeline/ingest/chunk_set.h"
+#include "pipeline/ingest/ingest_metrics.h"
+#include "pipeline/ports/log.h"
+
+namespace penstock::ingest {
+
+// Told of each commit that became durable, in the order of the log, on the log's thread: derived state listens here.
+using CommitListener = std::function<void(std::uint64_t sequence, const LogRecord& changes)>;
+
+struct CommitLimits {
+  std::size_t events = 10'000;
+  std::size_t bytes = 8 << 20;
+  Duration within{100};
+};
+
+// Used by one worker thread; the log's thread only reports back.
+class Committer {
+ public:
+  Committer(Log& log, const Clock& clock, CommitLimits limits, WorkerMetrics metrics, CommitListener listener);
+  // Waits for what is in flight.
+  ~Committer();
+
+  void add(const Facts& facts, std::string_view body) { chunks_.add(facts, body); }
+  void add(DeadLetter letter);
+  // The newest one per source and input partition wins.
+  void move_to(const std::string& source, const std::string& partition, std::string position);
+  // Input was consumed, whatever came of it: starts the age of the batch.
+  void touch();
+
+  // Nothing was consumed since the last commit.
+  bool empty() const { return !opened_; }
+  // A limit is reached: commit before reading on.
+  bool full() const;
+  bool in_flight() const;
+
+  // Appends the batch. Waits for the one in flight first.
+  Result<void> commit(std::uint64_t chain_version);
+  // Waits for the commit in flight. An error is its refusal: `unavailable` means rewind and try again.
+  Result<void> settle();
+  // Forgets the batch being collected.
+  void discard();
+
+ private:
+  Log& log_;
+  const Clock& clock_;
+  const CommitLimits limits_;
+  const WorkerMetrics metrics_;
+  const CommitListener listener_;
+
+  ChunkSet chunks_;
+  std::vector<DeadLetter> dead_;
+  std::map<std::pair<std::string, std::string>, std::string> positions_;
+  std::optional<SteadyTime> opened_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable answered_;
+  bool in_flight_ = false;        // guarded by mutex_
+  std::optional<Error> refused_;  // guarded by mutex_
+};
+
+}  // namespace penstock::ingest

@@ -1,0 +1,32 @@
+#include "pipeline/ingest/ingest_metrics.h"
+
+namespace penstock::ingest {
+namespace {
+
+telemetry::Counter outcome(telemetry::Metrics& metrics, const std::string& source, const std::string& name) {
+  return metrics.counter("penstock_ingest_events_total", "Events by what ingest made of them.",
+                         {{"source", source}, {"outcome", name}});
+}
+
+}  // namespace
+
+SourceMetrics::SourceMetrics(telemetry::Metrics& metrics, const std::string& source)
+    : received(metrics.counter("penstock_source_records_total", "Records read from or pushed by a source.",
+                               {{"source", source}})),
+      received_bytes(metrics.counter("penstock_source_bytes_total", "Bytes of these records.", {{"source", source}})),
+      kept(outcome(metrics, source, "kept")),
+      dropped(outcome(metrics, source, "dropped")),
+      dead(outcome(metrics, source, "dead")),
+      lone_surrogates(metrics.counter("penstock_ingest_surrogates_replaced_total",
+                                      "Lone surrogate escapes replaced by U+FFFD.", {{"source", source}})),
+      warnings(metrics.counter("penstock_source_warnings_total",
+                               "Things a source had to tell: truncated files, lost input.", {{"source", source}})) {}
+
+WorkerMetrics::WorkerMetrics(telemetry::Metrics& metrics)
+    : commits(metrics.counter("penstock_ingest_commits_total", "Commit records appended to the log of events.")),
+      rewinds(metrics.counter("penstock_ingest_rewinds_total",
+                              "Commits the log refused, after which their input was read again.")),
+      commit_seconds(metrics.histogram("penstock_ingest_commit_seconds", "Time from appending a commit to durable.", {},
+                                       telemetry::latency_buckets())) {}
+
+}  // namespace penstock::ingest

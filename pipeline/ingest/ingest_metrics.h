@@ -1,0 +1,34 @@
+#pragma once
+// What intake and ingest count. The only place that names these metrics.
+
+#include <string>
+
+#include "pipeline/telemetry/metrics.h"
+
+namespace penstock::ingest {
+
+// Per source.
+struct SourceMetrics {
+  SourceMetrics() = default;
+  SourceMetrics(telemetry::Metrics& metrics, const std::string& source);
+
+  telemetry::Counter received;         // records read or pushed
+  telemetry::Counter received_bytes;
+  telemetry::Counter kept;             // events committed to `events`; more than one when an app splits
+  telemetry::Counter dropped;          // events an app dropped
+  telemetry::Counter dead;             // dead letters, whatever the reason
+  telemetry::Counter lone_surrogates;  // replaced by \ufffd
+  telemetry::Counter warnings;         // of a source: truncated files and the like
+};
+
+// Per pipeline.
+struct WorkerMetrics {
+  WorkerMetrics() = default;
+  explicit WorkerMetrics(telemetry::Metrics& metrics);
+
+  telemetry::Counter commits;
+  telemetry::Counter rewinds;             // a commit was refused (full disk) and its input is read again
+  telemetry::Histogram commit_seconds;    // from append to durable
+};
+
+}  // namespace penstock::ingest

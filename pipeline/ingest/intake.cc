@@ -1,0 +1,88 @@
+#include "pipeline/ingest/intake.h"
+
+#include <fmt/format.h>
+
+#include <random>
+
+#include "pipeline/ingest/chunk_set.h"
+#include "pipeline/ingest/refusal.h"
+
+namespace penstock::ingest {
+namespace {
+
+std::string make_run_id(const Clock& clock) {
+  std::random_device entropy;
+  return fmt::format("{}-{:08x}{:08x}", clock.now().ms, entropy(), entropy());
+}
+
+}  // namespace
+
+CapturedIntake::CapturedIntake(SourceIdentity source, Log& log, const Clock& clock, SourceMetrics metrics,
+                               std::size_t pending_bytes_max)
+    : source_(std::move(source)),
+      log_(log),
+      clock_(clock),
+      metrics_(metrics),
+      pending_bytes_max_(pending_bytes_max),
+      facts_(source_.paths, source_.project),
+      run_id_(make_run_id(clock)) {}
+
+void CapturedIntake::push(PushedRecords records, std::move_only_function<void(Result<Accepted>)> done) {
+  if (const auto failure = log_.failure()) {
+    done(fail(ErrorKind::unavailable, "the log cannot promise durability any more: " + failure->message));
+    return;
+  }
+  if (log_.pending_bytes() > pending_bytes_max_) {
+    done(fail(ErrorKind::unavailable, "the disk is behind; try again in a moment"));
+    return;
+  }
+  Accepted accepted;
+  LogRecord record;
+  {
+    const std::lock_guard lock(mutex_);
+    record = to_record(records, accepted);
+  }
+  metrics_.received.add(records.bodies.size());
+  metrics_.received_bytes.add(records.text.size());
+  metrics_.dead.add(accepted.rejected.size());
+  log_.append(LogName::captured, std::move(record),
+              [accepted = std::move(accepted), done = std::move(done)](Result<Appended> appended) mutable {
+                if (!appended) {
+                  done(fail(ErrorKind::unavailable, std::move(appended).error().message));
+                  return;
+                }
+                done(std::move(accepted));
+              });
+}
+
+LogRecord CapturedIntake::to_record(const PushedRecords& records, Accepted& accepted) {
+  const Timestamp now = clock_.now();
+  RecordPlace place{.source = source_.name, .partition = run_id_, .offset = pushes_++};
+  ChunkSet chunks(log_.partitions());
+  LogRecord record;
+  const auto refuse = [&](std::size_t index, std::string_view code, std::string reason, std::string_view body) {
+    record.dead.push_back(refusal({.place = place, .label = fmt::format("push {}", place.offset), .now = now},
+                                  log_.partitions(), code, reason, body));
+    accepted.rejected.push_back({index, std::move(reason)});
+  };
+  for (std::size_t i = 0; i < records.bodies.size(); ++i) {
+    place.index = static_cast<std::uint32_t>(i);
+    const auto repairs = validator_.validate(records.bodies[i], index_);
+    if (!repairs) {
+      refuse(i, kInvalidJson, repairs.error().message, records.bodies[i]);
+      continue;
+    }
+    metrics_.lone_surrogates.add(repairs->lone_surrogates);
+    const auto facts = facts_.read(index_, place, now);
+    if (!facts) {
+      refuse(i, kNoFacts, facts.error().message, records.bodies[i]);
+      continue;
+    }
+    chunks.add(*facts, index_.text());
+    ++accepted.accepted;
+  }
+  record.chunks = chunks.finish();
+  return record;
+}
+
+}  // namespace penstock::ingest

@@ -1,0 +1,50 @@
+#pragma once
+// The door of pushed sources: validates each record, reads its facts, and appends what was accepted to the log `captured`
+// in one piece. Only after that is durable does the source say "accepted".
+
+#include <cstdint>
+#include <mutex>
+#include <string>
+
+#include "pipeline/event/fact_map.h"
+#include "pipeline/event/json.h"
+#include "pipeline/ingest/ingest_metrics.h"
+#include "pipeline/ports/log.h"
+#include "pipeline/ports/source.h"
+
+namespace penstock::ingest {
+
+// What a source's events need to know of it.
+struct SourceIdentity {
+  std::string name;
+  std::string project;
+  FactPaths paths;
+};
+
+// One per pushed source. Thread-safe. The log and the clock outlive it.
+class CapturedIntake final : public Intake {
+ public:
+  // More than `pending_bytes_max` bytes waiting for the disk: the answer is `unavailable`, and the client comes again.
+  CapturedIntake(SourceIdentity source, Log& log, const Clock& clock, SourceMetrics metrics,
+                 std::size_t pending_bytes_max);
+
+  void push(PushedRecords records, std::move_only_function<void(Result<Accepted>)> done) override;
+
+ private:
+  LogRecord to_record(const PushedRecords& records, Accepted& accepted);
+
+  const SourceIdentity source_;
+  Log& log_;
+  const Clock& clock_;
+  const SourceMetrics metrics_;
+  const std::size_t pending_bytes_max_;
+
+  std::mutex mutex_;
+  json::Validator validator_;      // guarded by mutex_
+  json::ObjectIndex index_;        // guarded by mutex_
+  FactReader facts_;               // guarded by mutex_
+  const std::string run_id_;       // with the count below names a push; part of the uuid of events that have none
+  std::uint64_t pushes_ = 0;       // guarded by mutex_
+};
+
+}  // namespace penstock::ingest

@@ -1,0 +1,41 @@
+#pragma once
+// One event's way through ingest: validated and mapped, then the chain, then into the commit being collected.
+
+#include <string>
+#include <string_view>
+
+#include "pipeline/event/fact_map.h"
+#include "pipeline/event/json.h"
+#include "pipeline/ingest/committer.h"
+#include "pipeline/ingest/intake.h"
+#include "pipeline/ports/transform.h"
+
+namespace penstock::ingest {
+
+// Used by one worker thread.
+class Transformer {
+ public:
+  Transformer(Transform& chain, Committer& committer, int partitions);
+
+  void set_chain(Transform& chain) { chain_ = &chain; }
+
+  // A record as a polled source read it: nothing about it is known to be valid.
+  void raw(const RawRecord& record, const std::string& partition, const std::string& label, FactReader& reader,
+           const SourceIdentity& source, Timestamp now, const SourceMetrics& metrics);
+
+  // An event from `captured`: its body was validated and its facts read when it was accepted. Error: damaged storage.
+  Result<void> accepted(const Facts& facts, std::string_view body, bool canonical, Timestamp now,
+                        const SourceMetrics& metrics);
+
+ private:
+  void run(const Facts& facts, bool canonical, Timestamp now, const SourceMetrics& metrics);
+
+  Transform* chain_;
+  Committer& committer_;
+  const int partitions_;
+  json::Validator validator_;
+  json::ObjectIndex index_;
+  Transformed out_;
+};
+
+}  // namespace penstock::ingest

@@ -1,0 +1,216 @@
+#include "pipeline/ingest/worker.h"
+
+#include <algorithm>
+
+#include "pipeline/base/check.h"
+#include "pipeline/base/codec.h"
+#include "pipeline/base/log.h"
+
+namespace penstock::ingest {
+namespace {
+
+// How long the worker sleeps when there is nothing to do: bounds the latency of followed files and of a commit's answer.
+constexpr Duration kIdleWait{20};
+constexpr Duration kIdleWaitInFlight{2};
+constexpr Duration kRewindWait{1000};
+
+std::string encode_sequence(std::uint64_t sequence) {
+  std::string out;
+  Writer(out).varint(sequence);
+  return out;
+}
+
+}  // namespace
+
+struct Worker::Polled {
+  explicit Polled(PolledInput given)
+      : input(std::move(given)), facts(input.identity.paths, input.identity.project) {}
+
+  PolledInput input;
+  FactReader facts;
+  RawBatch batch;
+  bool finished = false;
+};
+
+Worker::Worker(Log& log, const Clock& clock, StoredPositions positions, CommitListener listener,
+               std::unique_ptr<Transform> chain, std::vector<PolledInput> polled, std::vector<PushedInput> pushed,
+               WorkerOptions options, WorkerMetrics metrics)
+    : log_(log),
+      clock_(clock),
+      positions_(std::move(positions)),
+      options_(options),
+      metrics_(metrics),
+      chain_(std::move(chain)),
+      committer_(log, clock, options.commit, metrics, std::move(listener)),
+      transformer_(*chain_, committer_, log.partitions()),
+      captured_next_(static_cast<std::size_t>(log.partitions()), 0),
+      chain_version_(chain_->version()) {
+  for (auto& input : polled) polled_.push_back(std::make_unique<Polled>(std::move(input)));
+  for (auto& input : pushed) {
+    const std::string name = input.identity.name;
+    pushed_.emplace(name, std::move(input));
+  }
+}
+
+Worker::~Worker() = default;
+
+Result<void> Worker::open() {
+  std::ranges::fill(captured_next_, 0);
+  for (const auto& stored : positions_(kCapturedSource)) {
+    const auto partition = static_cast<std::size_t>(std::strtoul(stored.partition.c_str(), nullptr, 10));
+    TRY_ASSIGN(const std::uint64_t next, Reader(stored.position).varint());
+    if (partition < captured_next_.size()) captured_next_[partition] = next;
+  }
+  TRY_ASSIGN(captured_, log_.read_from_sequence(LogName::captured, *std::ranges::min_element(captured_next_)));
+  captured_at_end_ = false;
+  for (auto& polled : polled_) {
+    const auto& name = polled->input.identity.name;
+    if (auto opened = polled->input.source->open(positions_(name)); !opened) {
+      return fail(std::move(opened).error().context("source " + name));
+    }
+    polled->finished = false;
+  }
+  return {};
+}
+
+Result<bool> Worker::step() {
+  swap_chain_between_batches();
+  TRY_ASSIGN(const bool progressed, read_inputs());
+  auto committed = commit_if_due(progressed);
+  if (!committed) {
+    if (committed.error().kind != ErrorKind::unavailable) return fail(std::move(committed).error());
+    log_warning("ingest", "the log refused a commit ({}); its input will be read again", committed.error().message);
+    TRY(rewind());
+    return false;
+  }
+  const bool at_end = captured_at_end_ && std::ranges::all_of(polled_, [](const auto& p) { return p->finished; });
+  caught_up_ = at_end && committer_.empty() && !committer_.in_flight();
+  return progressed || *committed;
+}
+
+Result<void> Worker::run(std::stop_token stop) {
+  while (!stop.stop_requested()) {
+    TRY_ASSIGN(const bool progressed, step());
+    if (!progressed) idle(stop);
+  }
+  if (!committer_.empty()) TRY(committer_.commit(chain_version_));
+  TRY(committer_.settle());
+  for (auto& polled : polled_) polled->input.source->close();
+  return {};
+}
+
+void Worker::set_chain(std::unique_ptr<Transform> chain) {
+  const std::lock_guard lock(mutex_);
+  next_chain_ = std::move(chain);
+  wake_.notify_all();
+}
+
+void Worker::swap_chain_between_batches() {
+  const std::lock_guard lock(mutex_);
+  if (!next_chain_ || !committer_.empty()) return;
+  chain_ = std::move(next_chain_);
+  transformer_.set_chain(*chain_);
+  chain_version_ = chain_->version();
+}
+
+Result<bool> Worker::read_inputs() {
+  const Timestamp now = clock_.now();
+  // app.now() is the time of the batch, not of the slice: it changes when a new batch begins.
+  if (committer_.empty()) chain_->begin_batch(now);
+  TRY_ASSIGN(bool progressed, read_captured(now));
+  for (auto& polled : polled_) {
+    if (committer_.full()) break;
+    if (polled->finished || draining_) continue;
+    TRY_ASSIGN(const bool read, read_polled(*polled, now));
+    progressed |= read;
+  }
+  return progressed;
+}
+
+Result<bool> Worker::read_captured(Timestamp now) {
+  bool progressed = false;
+  while (!committer_.full()) {
+    TRY_ASSIGN(const auto record, captured_->next());
+    captured_at_end_ = record == nullptr;
+    if (!record) break;
+    TRY(take_record(*record, now));
+    progressed = true;
+  }
+  return progressed;
+}
+
+Result<void> Worker::take_record(const StoredRecord& record, Timestamp now) {
+  committer_.touch();
+  for (const auto& chunk : record.chunks) {
+    if (captured_next_.at(static_cast<std::size_t>(chunk->partition())) > record.sequence) continue;
+    for (std::uint32_t i = 0; i < chunk->size(); ++i) {
+      const Facts& facts = chunk->facts(i);
+      TRY_ASSIGN(const std::string_view body, chunk->body(i));
+      const auto pushed = pushed_.find(facts.source);
+      // A source that was removed from the configuration: its accepted events go on as canonical ones.
+      const bool known = pushed != pushed_.end();
+      const bool canonical = !known || pushed->second.identity.paths.canonical();
+      TRY(transformer_.accepted(facts, body, canonical, now, known ? pushed->second.metrics : SourceMetrics{}));
+    }
+  }
+  for (const auto& letter : record.dead) {
+    if (captured_next_.at(static_cast<std::size_t>(letter.partition)) <= record.sequence) committer_.add(letter);
+  }
+  for (std::size_t p = 0; p < captured_next_.size(); ++p) {
+    captured_next_[p] = std::max(captured_next_[p], record.sequence + 1);
+    committer_.move_to(kCapturedSource, std::to_string(p), encode_sequence(captured_next_[p]));
+  }
+  return {};
+}
+
+Result<bool> Worker::read_polled(Polled& polled, Timestamp now) {
+  auto& [identity, source, metrics] = polled.input;
+  polled.batch.clear();
+  auto state = source->poll(polled.batch, options_.poll_bytes);
+  if (!state) return fail(std::move(state).error().context("source " + identity.name));
+  for (const auto& warning : polled.batch.warnings) {
+    log_warning("ingest", "source {}: {}", identity.name, warning);
+    metrics.warnings.add();
+  }
+  std::size_t bytes = 0;
+  for (const auto& record : polled.batch.records) {
+    transformer_.raw(record, polled.batch.partition, polled.batch.label, polled.facts, identity, now, metrics);
+    bytes += record.body.size();
+  }
+  metrics.received.add(polled.batch.records.size());
+  metrics.received_bytes.add(bytes);
+  if (!polled.batch.position.empty()) {
+    committer_.touch();
+    committer_.move_to(identity.name, polled.batch.partition, std::move(polled.batch.position));
+  }
+  polled.finished = *state == PollState::finished;
+  return *state == PollState::more || !polled.batch.records.empty();
+}
+
+Result<bool> Worker::commit_if_due(bool progressed) {
+  // A refusal is noticed here even when there is nothing to commit.
+  if (!committer_.in_flight()) TRY(committer_.settle());
+  if (committer_.empty()) return false;
+  const bool nothing_more_now = !progressed && !committer_.in_flight();
+  if (!committer_.full() && !nothing_more_now) return false;
+  TRY(committer_.commit(chain_version_));
+  return true;
+}
+
+Result<void> Worker::rewind() {
+  metrics_.rewinds.add();
+  committer_.discard();
+  for (auto& polled : polled_) polled->input.source->close();
+  std::unique_lock lock(mutex_);
+  wake_.wait_for(lock, kRewindWait, [&] { return next_chain_ != nullptr || draining_; });
+  lock.unlock();
+  return open();
+}
+
+void Worker::idle(std::stop_token stop) {
+  const Duration wait = committer_.in_flight() ? kIdleWaitInFlight : kIdleWait;
+  // A stop is noticed at the end of this short wait.
+  if (!stop.stop_requested()) captured_->wait(clock_.steady() + wait);
+}
+
+}  // namespace penstock::ingest

@@ -1,0 +1,108 @@
+#pragma once
+// Ingest's thread: reads its inputs (the log `captured` and the polled sources), runs the chain, commits. It never waits
+// for a destination. What it has not committed it reads again after a crash, a full disk or a restart.
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "pipeline/event/fact_map.h"
+#include "pipeline/ingest/committer.h"
+#include "pipeline/ingest/intake.h"
+#include "pipeline/ingest/transformer.h"
+#include "pipeline/ports/log.h"
+#include "pipeline/ports/source.h"
+#include "pipeline/ports/transform.h"
+
+namespace penstock::ingest {
+
+// The positions the log holds for one source, by input partition. `captured` asks under kCapturedSource.
+using StoredPositions = std::function<std::vector<SourcePosition>(const std::string& source)>;
+
+inline constexpr const char* kCapturedSource = "$captured";
+
+struct PolledInput {
+  SourceIdentity identity;
+  std::unique_ptr<PolledSource> source;
+  SourceMetrics metrics;
+};
+
+// A pushed source as ingest meets it: its events come out of `captured` under its name.
+struct PushedInput {
+  SourceIdentity identity;
+  SourceMetrics metrics;
+};
+
+struct WorkerOptions {
+  CommitLimits commit;
+  std::size_t poll_bytes = 256 << 10;  // of one polled source, before the next has its turn
+};
+
+class Worker {
+ public:
+  Worker(Log& log, const Clock& clock, StoredPositions positions, CommitListener listener,
+         std::unique_ptr<Transform> chain, std::vector<PolledInput> polled, std::vector<PushedInput> pushed,
+         WorkerOptions options, WorkerMetrics metrics);
+  ~Worker();
+
+  // Opens every input where the log says it stands. Before run(); an error names the source.
+  Result<void> open();
+
+  // One slice of work; true when something was read or committed. Tests call it directly; run() loops over it.
+  Result<bool> step();
+
+  // Until stop is requested or an error; commits what it has before it returns. On its own thread.
+  Result<void> run(std::stop_token stop);
+
+  // The next batch takes this chain; the one being collected commits under the old one. Thread-safe.
+  void set_chain(std::unique_ptr<Transform> chain);
+  std::uint64_t chain_version() const { return chain_version_; }
+
+  // Polled sources are not read any more; `captured` is. Thread-safe.
+  void drain() { draining_ = true; }
+  // Everything there was has been read and committed: finite sources are finished, `captured` is at its end. It can become
+  // false again when something is pushed. Thread-safe.
+  bool caught_up() const { return caught_up_; }
+
+ private:
+  struct Polled;
+  Result<bool> read_inputs();
+  Result<bool> read_captured(Timestamp now);
+  Result<bool> read_polled(Polled& polled, Timestamp now);
+  Result<void> take_record(const StoredRecord& record, Timestamp now);
+  Result<bool> commit_if_due(bool progressed);
+  Result<void> rewind();
+  void swap_chain_between_batches();
+  void idle(std::stop_token stop);
+
+  Log& log_;
+  const Clock& clock_;
+  const StoredPositions positions_;
+  const WorkerOptions options_;
+  const WorkerMetrics metrics_;
+
+  std::unique_ptr<Transform> chain_;
+  Committer committer_;
+  Transformer transformer_;
+  std::vector<std::unique_ptr<Polled>> polled_;
+  std::map<std::string, PushedInput, std::less<>> pushed_;
+  std::unique_ptr<LogReader> captured_;
+  std::vector<std::uint64_t> captured_next_;  // by partition: the sequence from which its events are still to be read
+  bool captured_at_end_ = false;
+
+  std::atomic<bool> draining_ = false;
+  std::atomic<bool> caught_up_ = false;
+  std::atomic<std::uint64_t> chain_version_ = 0;
+
+  std::mutex mutex_;
+  std::condition_variable_any wake_;
+  std::unique_ptr<Transform> next_chain_;  // guarded by mutex_
+};
+
+}  // namespace penstock::ingest

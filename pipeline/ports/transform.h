@@ -1,0 +1,37 @@
+#pragma once
+// What ingest does to an event between validation and the log. The real one is a chain of Lua apps
+// (pipeline/scripting/transform); tests of ingest use a plain function.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "pipeline/event/facts.h"
+#include "pipeline/event/json.h"
+
+namespace penstock {
+
+// What became of one event. Reused; the views are valid until the next run.
+struct Transformed {
+  enum class Kind : std::uint8_t { kept, dropped, failed };
+  Kind kind = Kind::kept;
+  std::vector<EventView> events;  // kept: one, or several when an app split it
+
+  std::string app;                // failed: which app,
+  std::string code;               // "app_error", "app_limit", …,
+  std::string reason;             // and why, with file and line
+};
+
+// One per worker. Not thread-safe.
+class Transform {
+ public:
+  virtual ~Transform() = default;
+  // What follows, up to the next call, sees `now` as its time.
+  virtual void begin_batch(Timestamp now) = 0;
+  // `canonical`: the body has the SDK shape, so assigning `event.distinct_id` changes the fact with it.
+  virtual void run(const json::ObjectIndex& body, const Facts& facts, bool canonical, Transformed& out) = 0;
+  // Of everything that decides what comes out: sources of the apps, their settings. In every commit.
+  virtual std::uint64_t version() const = 0;
+};
+
+}  // namespace penstock
