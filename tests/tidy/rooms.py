@@ -9,7 +9,7 @@ ROOMS = {
     "ports": {"base", "event"},
     "config": {"base"},
     "registry": {"base", "event", "ports", "config"},
-    "http": {"base", "ports"},
+    "http": {"base", "event", "ports", "config"},
     "telemetry": {"base"},
     # Stages. They do not include each other: they meet at the log.
     "log": FOUNDATION,
