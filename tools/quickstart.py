@@ -14,16 +14,15 @@ import threading
 
 TOOLS = pathlib.Path(__file__).resolve().parent
 ROOT = TOOLS.parent
-INTAKE, RECEIVER = 8000, 9000
 START_SECONDS = 30
 DRAIN_SECONDS = 30
 
 NEXT = """
-Events now flow: stream → http://127.0.0.1:8000/events → three apps → {out} and the webhook.
+Events now flow: stream → http://127.0.0.1:{intake}/events → three apps → {out} and the webhook.
 In a second terminal, in this folder, try:
 
   tail -f {out}
-  curl -d '{{"event":"signup","distinct_id":"me","properties":{{"plan":"pro","email":"me@example.com"}}}}' http://127.0.0.1:8000/events
+  curl -d '{{"event":"signup","distinct_id":"me","properties":{{"plan":"pro","email":"me@example.com"}}}}' http://127.0.0.1:{intake}/events
   {binary} status --data {data}
   {binary} dead list --data {data}      # sign-ups that the webhook refused: they have no plan
 
@@ -101,13 +100,15 @@ def wait_until_up(children, port, what):
 
 
 def flow(children, arguments):
-    children.start("webhook receiver", [sys.executable, TOOLS / "webhook_receiver.py", "--port", str(RECEIVER)])
-    wait_until_up(children, RECEIVER, "the webhook receiver")
+    children.start("webhook receiver", [sys.executable, TOOLS / "webhook_receiver.py", "--port", str(arguments.receiver_port)])
+    wait_until_up(children, arguments.receiver_port, "the webhook receiver")
     children.start("penstock", [arguments.binary.resolve(), "run", arguments.config])
-    wait_until_up(children, INTAKE, "penstock")
+    wait_until_up(children, arguments.intake_port, "penstock")
     if not children.ended.is_set():
-        print(NEXT.format(binary=arguments.binary, data="data/quickstart", out="data/out/events.ndjson"), flush=True)
-        children.start("stream", [sys.executable, TOOLS / "event_stream.py", "--url", f"http://127.0.0.1:{INTAKE}/events"])
+        print(NEXT.format(binary=arguments.binary, intake=arguments.intake_port, data="data/quickstart",
+                          out="data/out/events.ndjson"), flush=True)
+        children.start("stream", [sys.executable, TOOLS / "event_stream.py", "--url",
+                                  f"http://127.0.0.1:{arguments.intake_port}/events"])
     children.ended.wait()
 
 
@@ -115,9 +116,11 @@ def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--binary", required=True, type=pathlib.Path)
     options.add_argument("--config", required=True, type=pathlib.Path)
+    options.add_argument("--intake-port", type=int, default=8000, help="the port of the http source in FILE")
+    options.add_argument("--receiver-port", type=int, default=9000, help="the port of the webhook's URL in FILE")
     arguments = options.parse_args()
 
-    for port, what in ((INTAKE, "the http source"), (RECEIVER, "the webhook receiver")):
+    for port, what in ((arguments.intake_port, "the http source"), (arguments.receiver_port, "the webhook receiver")):
         if not port_is_free(port):
             sys.exit(f"quickstart: port {port} on 127.0.0.1, for {what}, is in use; end what holds it "
                      f"(ss -ltnp 'sport = :{port}' names it) and run this again")
