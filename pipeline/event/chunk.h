@@ -47,6 +47,14 @@ class ChunkBuilder {
 // Writes the base offset into a stored chunk and renews the header's checksum.
 void set_base_offset(std::string& stored_chunk, std::uint64_t base_offset);
 
+// What the log must know of a stored chunk, from its checked header alone. An error (corrupt): it is not a chunk.
+struct ChunkLabel {
+  int partition = 0;
+  std::uint32_t events = 0;
+  std::uint64_t base_offset = 0;
+};
+Result<ChunkLabel> chunk_label(std::string_view stored_chunk);
+
 // One stored chunk, checked and opened. Immutable and shared between threads; its events' views live as long as it does.
 class Chunk {
  public:
