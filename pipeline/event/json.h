@@ -30,6 +30,9 @@ struct Member {
   bool key_escaped = false;
 };
 
+// The key itself: a view of the text when it has no escapes, else of `scratch`.
+std::string_view unescaped_key(const Member& member, std::string& scratch);
+
 struct Limits {
   std::size_t bytes_max = 1 << 20;
   int depth_max = 128;
@@ -53,6 +56,8 @@ class ObjectIndex {
  private:
   friend class Validator;
   friend Result<void> index_object(std::string_view, ObjectIndex&);
+  Result<void> read(std::string_view object, std::uint32_t& repeats);
+
   std::string_view text_;
   std::vector<Member> members_;
 };
@@ -66,12 +71,15 @@ class Validator {
   Validator& operator=(Validator&&) noexcept;
 
   // Checks that `body` is one complete, valid JSON object in valid UTF-8, within the limits, and nothing after it; then
-  // indexes it. The error names the reason and the byte offset: "invalid JSON at byte 17: …". When a lone surrogate had to
+  // indexes it. The error names the reason and the byte offset: "invalid JSON at byte 17: …" (kind invalid), or the size
+  // and its bound (kind limit). When a lone surrogate had to
   // be replaced, `index.text()` points into a buffer of this Validator, valid until its next call; otherwise into `body`.
   Result<Repairs> validate(std::string_view body, ObjectIndex& index);
 
   // As validate, for any JSON value (used for "[{…},{…}]" request bodies); gives the value without surrounding white space.
-  Result<std::string_view> validate_value(std::string_view text);
+  // Where a lone surrogate was replaced, it points into a buffer that only the next validate_value touches, so the elements
+  // of an array may go through `validate` one by one. `repairs`, when given, is set.
+  Result<std::string_view> validate_value(std::string_view text, Repairs* repairs = nullptr);
 
  private:
   struct Impl;
@@ -85,17 +93,21 @@ Result<void> index_object(std::string_view validated, ObjectIndex& index);
 // The raw elements of a validated array, in order.
 Result<void> index_array(std::string_view validated, std::vector<std::string_view>& elements);
 
-// The raw value at a dotted path ("customer.id") below a validated object, or nullopt.
+// The raw value at a dotted path ("customer.id") below a validated object, or nullopt. Nested keys that came twice: the
+// last one, as at the top.
 std::optional<std::string_view> find_path(const ObjectIndex& index, std::string_view dotted_path);
 
-// The text of a raw, valid string: a view of the input when it has no escapes, else of `scratch`. Lone surrogates cannot
+// The text of a raw, valid string, given with its quotes: a view of the input when it has no escapes, else of `scratch`. Lone surrogates cannot
 // occur in validated text.
 std::string_view unescape(std::string_view raw_string, std::string& scratch);
 
-// Appends `text` as a JSON string with quotes. Bytes that are not valid UTF-8 become "\ufffd".
+// Appends `text` as a JSON string with quotes. Each byte that belongs to no valid UTF-8 sequence becomes "\ufffd".
 void append_string(std::string& out, std::string_view text);
 
-// Exact conversions of a raw number. nullopt: not an integer in range, or not finite.
+// Appends a raw, valid value without the white space between its tokens; strings and numbers keep their bytes.
+void append_compact(std::string& out, std::string_view raw);
+
+// Exact conversions of a raw number. nullopt: not written as an integer ("1.0" is not one) or out of range; not finite.
 std::optional<std::int64_t> to_int64(std::string_view raw_number);
 std::optional<double> to_double(std::string_view raw_number);
 

@@ -16,7 +16,7 @@ std::optional<Timestamp> parse_timestamp(std::string_view text);
 // A JSON number as a time: seconds below 1e11, milliseconds from there (the year 5138 in seconds, 1973 in milliseconds).
 std::optional<Timestamp> timestamp_from_number(double value);
 
-// "2026-08-01T10:00:00.123Z": always 24 characters for years 1 to 9999.
+// "2026-08-01T10:00:00.123Z": always 24 characters. A time outside the years 1 to 9999 is written as the nearest inside.
 std::string format_timestamp(Timestamp time);
 
 }  // namespace penstock

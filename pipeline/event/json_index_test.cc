@@ -1,0 +1,129 @@
+#include <doctest/doctest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "pipeline/event/json.h"
+
+namespace penstock::json {
+namespace {
+
+// "key=value" of every member, joined by '|'.
+std::string members_of(const ObjectIndex& index) {
+  std::string text;
+  for (const auto& member : index.members()) text += std::string(member.key) + "=" + std::string(member.value) + "|";
+  return text;
+}
+
+std::string indexed(std::string_view object) {
+  ObjectIndex index;
+  const auto done = index_object(object, index);
+  return done ? members_of(index) : done.error().message;
+}
+
+}  // namespace
+
+TEST_CASE("members stand in document order with their bytes as received") {
+  CHECK_EQ(indexed("{}"), "");
+  CHECK_EQ(indexed(" { \"a\" : 1.0 ,\n\"b\":[ 1, {\"]\":\"}\"} ] , \"c\":\"\\\"\" } "), "a=1.0|b=[ 1, {\"]\":\"}\"} ]|c=\"\\\"\"|");
+  CHECK_EQ(indexed(R"({"n":18446744073709551617,"m":1e400,"e":{},"l":[],"z":null,"t":true})"),
+           "n=18446744073709551617|m=1e400|e={}|l=[]|z=null|t=true|");
+}
+
+TEST_CASE("values end where they end, wherever a block of sixty-four bytes does") {
+  for (std::size_t length = 0; length < 150; ++length) {
+    const std::string pad(length, 'p');
+    for (const auto* tail : {R"(")", R"(\")", R"(\\)", R"(\\\"{[)", R"(]})"}) {
+      const std::string text = tail == std::string_view(R"(")") ? pad : pad + tail;
+      const std::string value = R"({"k":[")" + text + R"(",{"x":"}"}],"s":")" + text + R"("})";
+      CAPTURE(value);
+      CHECK_EQ(indexed(R"({"a":)" + value + R"(,"b":2})"), "a=" + value + "|b=2|");
+    }
+  }
+}
+
+TEST_CASE("a key that comes again stands once, at its first place, with its last value") {
+  const std::vector<std::pair<std::string, std::string>> objects{
+      {R"({"a":1,"b":2,"a":3})", "a=3|b=2|"},
+      {R"({"a":1,"a":2,"a":3,"b":4,"b":5})", "a=3|b=5|"},
+      {R"({"a":1,"\u0061":2})", "a=2|"},
+      {R"({"\u0061":1,"a":2,"b":3})", "\\u0061=2|b=3|"},
+      {R"({"":1,"":2})", "=2|"}};
+  for (const auto& [object, members] : objects) {
+    CAPTURE(object);
+    CHECK_EQ(indexed(object), members);
+  }
+  Validator validator;
+  ObjectIndex index;
+  CHECK_EQ(validator.validate(objects[1].first, index)->duplicate_keys, 3);
+}
+
+TEST_CASE("repeats are found among few keys and among many") {
+  for (const int count : {2, 17, 127, 128, 129, 1000}) {
+    CAPTURE(count);
+    std::string object = "{";
+    for (int round = 0; round < 2; ++round) {
+      for (int i = 0; i < count; ++i) {
+        object += (object.size() > 1 ? ",\"" : "\"") + std::string(i % 7 == 3 && round == 1 ? "\\u006b" : "k") +
+                  std::to_string(i) + "\":" + std::to_string(round * 10'000 + i);
+      }
+    }
+    object += '}';
+    Validator validator;
+    ObjectIndex index;
+    const auto repairs = validator.validate(object, index);
+    REQUIRE(repairs);
+    CHECK_EQ(repairs->duplicate_keys, count);
+    REQUIRE_EQ(index.members().size(), count);
+    CHECK_EQ(index.find("k1")->value, "10001");
+    CHECK_EQ(index.members()[1].key, "k1");
+  }
+}
+
+TEST_CASE("members are found by the text of their key") {
+  ObjectIndex index;
+  REQUIRE(index_object(R"({"plain":1,"esc\u0061ped \"key\"":2,"nul\u0000":3})", index));
+  CHECK_EQ(index.find("plain")->value, "1");
+  CHECK_EQ(index.find("escaped \"key\"")->value, "2");
+  CHECK_EQ(index.find(std::string_view("nul\0", 4))->value, "3");
+  CHECK(index.find("none") == nullptr);
+}
+
+TEST_CASE("a dotted path leads to the nested value") {
+  ObjectIndex index;
+  REQUIRE(index_object(R"({"a":{"b":{"c":[1]},"b2":"x","b2":"y","\u0062\u0033":7},"n":null,"l":[{"a":1}],"s":"{"})", index));
+  CHECK_EQ(find_path(index, "a.b.c"), "[1]");
+  CHECK_EQ(find_path(index, "a.b"), R"({"c":[1]})");
+  CHECK_EQ(find_path(index, "a.b2"), "\"y\"");
+  CHECK_EQ(find_path(index, "a.b3"), "7");
+  for (const auto* path : {"", ".", "a.", "a.x", "a.b.c.d", "n.x", "l.a", "s.a", "x.y"}) {
+    CAPTURE(path);
+    CHECK_FALSE(find_path(index, path));
+  }
+}
+
+TEST_CASE("the elements of an array stand in order") {
+  std::vector<std::string_view> elements;
+  REQUIRE(index_array(" [ 1 , \"],\" , [2,[3]] , {\"a\":[]} ] ", elements));
+  CHECK(elements == std::vector<std::string_view>{"1", "\"],\"", "[2,[3]]", "{\"a\":[]}"});
+  REQUIRE(index_array("[]", elements));
+  CHECK(elements.empty());
+}
+
+TEST_CASE("damaged text is an error and never a read past its end") {
+  const std::string whole = R"({"a":{"b":["c\"d",1]},"e":"f","g":17})";
+  ObjectIndex index;
+  for (std::size_t cut = 0; cut < whole.size(); ++cut) {
+    const auto indexing = index_object(whole.substr(0, cut), index);
+    REQUIRE_FALSE(indexing);
+    CHECK_EQ(indexing.error().kind, ErrorKind::corrupt);
+  }
+  std::vector<std::string_view> elements;
+  for (const auto* array : {"", "[", "]", "[1", "1]", "[1 2]", "[,]", "[1,]", "[\"]", "[[]"}) {
+    CAPTURE(array);
+    CHECK_FALSE(index_array(array, elements));
+  }
+}
+
+}  // namespace penstock::json
