@@ -1,12 +1,34 @@
 #include "pipeline/config/describe.h"
 
-#include <cmath>
-
 #include <fmt/format.h>
 
 #include "pipeline/config/read_value.h"
 
 namespace penstock::config {
+namespace {
+
+std::string_view noun_of(TypeKind kind) {
+  switch (kind) {
+    case TypeKind::boolean: return "true or false";
+    case TypeKind::integer: return "an integer";
+    case TypeKind::number: return "a number";
+    case TypeKind::text: return "text";
+    case TypeKind::bytes: return "a size such as 64MiB";
+    case TypeKind::duration: return "a duration such as 250ms, 5s, 2m, 1h or 7d";
+    case TypeKind::rate: return "a rate such as 100/s, 5/m or 1000/h";
+    case TypeKind::secret: return "a secret";
+    case TypeKind::url: return "an http:// or https:// address";
+    case TypeKind::listen_address: return "an address to listen on such as 127.0.0.1:8000";
+    case TypeKind::choice: return "a name";
+    case TypeKind::list: return "a list";
+    case TypeKind::string_map: return "a map of names to texts";
+    case TypeKind::structure: return "a map of settings";
+    case TypeKind::any: return "anything";
+  }
+  return {};
+}
+
+}  // namespace
 
 std::string printable(std::string_view text) {
   constexpr std::size_t kShown = 60;
@@ -43,30 +65,11 @@ std::string range_text(double value, TypeKind kind) {
   }
 }
 
-std::string describe(const std::optional<Range>& range, TypeKind kind) {
-  if (!range) return {};
-  return fmt::format(" from {} to {}", range_text(range->min, kind), range_text(range->max, kind));
-}
-
-std::string_view describe(TypeKind kind) {
-  switch (kind) {
-    case TypeKind::boolean: return "true or false";
-    case TypeKind::integer: return "an integer";
-    case TypeKind::number: return "a number";
-    case TypeKind::text: return "text";
-    case TypeKind::bytes: return "a size such as 64MiB";
-    case TypeKind::duration: return "a duration such as 250ms, 5s, 2m, 1h or 7d";
-    case TypeKind::rate: return "a rate such as 100/s, 5/m or 1000/h";
-    case TypeKind::secret: return "a secret";
-    case TypeKind::url: return "an http:// or https:// address";
-    case TypeKind::listen_address: return "an address to listen on such as 127.0.0.1:8000";
-    case TypeKind::choice: return "a name";
-    case TypeKind::list: return "a list";
-    case TypeKind::string_map: return "a map of names to texts";
-    case TypeKind::structure: return "a map of settings";
-    case TypeKind::any: return "anything";
-  }
-  return {};
+std::string describe(TypeKind kind, const std::optional<Range>& range) {
+  const std::string_view noun = noun_of(kind);
+  if (!range) return std::string(noun);
+  return fmt::format("{} from {} to {}", noun.substr(0, noun.find(" such as")), range_text(range->min, kind),
+                     range_text(range->max, kind));
 }
 
 }  // namespace penstock::config

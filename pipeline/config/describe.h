@@ -14,11 +14,8 @@ std::string printable(std::string_view text);
 // `"many"`, `***` for a secret, "nothing", "a list", "a map".
 std::string describe(const Node& node);
 
-// " from 1 to 1000" in the unit of the kind, or empty.
-std::string describe(const std::optional<Range>& range, TypeKind kind);
-
-// "an integer", "a size (a whole number and a unit, such as 64MiB)".
-std::string_view describe(TypeKind kind);
+// "an integer from 1 to 1000", "a size such as 64MiB".
+std::string describe(TypeKind kind, const std::optional<Range>& range);
 
 // One end of a range as YAML would write it: "1000", "64MiB", "5s", "100/s".
 std::string range_text(double value, TypeKind kind);

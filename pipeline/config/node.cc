@@ -5,7 +5,8 @@
 namespace penstock::config {
 
 std::string Location::to_string() const {
-  return fmt::format("{}:{}:{}", file ? *file : std::string("(configuration)"), line, column);
+  const std::string name = file ? *file : std::string("(configuration)");
+  return line == 0 ? name : fmt::format("{}:{}:{}", name, line, column);
 }
 
 const Node* Node::find(std::string_view key) const {

@@ -15,7 +15,7 @@ struct Location {
   int line = 0;    // from 1
   int column = 0;  // from 1, in characters
 
-  std::string to_string() const;  // "penstock.yaml:14:5"
+  std::string to_string() const;  // "penstock.yaml:14:5"; without line 0, which means the file as a whole
 };
 
 // One value. A scalar keeps its text; what type it has is decided by who reads it, so "1.0" stays "1.0". Substitution of
@@ -29,6 +29,7 @@ struct Node {
   std::string text;     // scalar
   bool quoted = false;  // "5" is a string, 5 is a number
   bool secret = false;
+  bool broken = false;  // a problem with this value is already noted: readers refuse it without another word
   std::vector<Node> items;      // list
   std::vector<Entry> entries;   // map, in document order, keys unique
 

@@ -18,15 +18,14 @@ namespace {
 
 // The message every wrong value gets: "expected an integer from 1 to 1000, got "many"", then what to do about it.
 bool refuse(const Node& node, const Reading& reading, TypeKind kind, std::string_view advice = {}) {
-  return reading.problem(node, fmt::format("expected {}{}, got {}{}{}", describe(kind),
-                                           describe(reading.options.range, kind), describe(node),
+  return reading.problem(node, fmt::format("expected {}, got {}{}{}", describe(kind, reading.options.range), describe(node),
                                            advice.empty() ? "" : "; ", advice));
 }
 
 // A scalar, or null after a problem. Where quotes would change what is meant (`"5"` for 5) they are refused, unless the text
 // was substituted: `"${env:N}"` may need them.
 const std::string* scalar(const Node& node, const Reading& reading, TypeKind kind, bool quotes_allowed = true) {
-  if (node.kind == Node::Kind::scalar) {
+  if (node.kind == Node::Kind::scalar && !node.broken) {
     if (!node.quoted || quotes_allowed || node.secret) return &node.text;
     refuse(node, reading, kind, "remove the quotes");
     return nullptr;
@@ -123,10 +122,15 @@ bool is_host(std::string_view host) {
   return parsed && *parsed > 0;
 }
 
+bool any_broken(const Node& node) {
+  return node.broken || std::ranges::any_of(node.items, any_broken) ||
+         std::ranges::any_of(node.entries, [](const Node::Entry& entry) { return any_broken(entry.value); });
+}
+
 }  // namespace
 
 bool Reading::problem(const Node& at, std::string message) const {
-  problems.push_back({at.at, path, std::move(message)});
+  if (!at.broken) problems.push_back({at.at, path, std::move(message)});
   return false;
 }
 
@@ -229,7 +233,7 @@ bool read_value(const Node& node, const Reading& reading, Url& out) {
   const bool scheme = text->starts_with("http://") || text->starts_with("https://");
   if (!scheme || !std::ranges::all_of(*text, printable_byte) || !is_host(Url(*text).host())) {
     if (!text->contains('@')) return refuse(node, reading, TypeKind::url);
-    return reading.problem(node, fmt::format("expected {}, got ***", describe(TypeKind::url)));  // a password may be in it
+    return reading.problem(node, fmt::format("expected {}, got ***", describe(TypeKind::url, {})));  // a password may be in it
   }
   out = Url(*text);
   return true;
@@ -253,6 +257,7 @@ bool read_value(const Node& node, const Reading& reading, ListenAddress& out) {
 }
 
 bool read_value(const Node& node, const Reading& reading, StringMap& out) {
+  if (node.broken) return false;
   if (node.kind != Node::Kind::map && node.kind != Node::Kind::null) return refuse(node, reading, TypeKind::string_map);
   out.clear();
   bool ok = true;
@@ -268,12 +273,13 @@ bool read_value(const Node& node, const Reading& reading, StringMap& out) {
 
 bool read_value(const Node& node, const Reading&, Node& out) {
   out = node;
-  return true;
+  return !any_broken(node);
 }
 
 bool read_choice(const Node& node, const Reading& reading, const std::vector<std::string>& names, std::size_t& out) {
   const std::string expected = names.size() == 1 ? fmt::format("'{}'", names[0]) : fmt::format("one of {}", fmt::join(names, ", "));
-  if (node.kind != Node::Kind::scalar) return reading.problem(node, fmt::format("expected {}, got {}", expected, describe(node)));
+  if (node.broken || node.kind != Node::Kind::scalar)
+    return reading.problem(node, fmt::format("expected {}, got {}", expected, describe(node)));
   const auto found = std::ranges::find(names, node.text);
   if (found != names.end()) {
     out = static_cast<std::size_t>(found - names.begin());
@@ -292,6 +298,7 @@ bool read_struct(const Node& node, const Reading& reading, const StructInfo& inf
 }
 
 const std::vector<Node>* read_list(const Node& node, const Reading& reading) {
+  if (node.broken) return nullptr;
   if (node.kind == Node::Kind::list || node.kind == Node::Kind::null) return &node.items;
   const auto advice = node.kind != Node::Kind::scalar ? std::string()
                       : node.secret                   ? std::string("put it in brackets: [ ]")

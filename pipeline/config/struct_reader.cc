@@ -10,6 +10,8 @@
 namespace penstock::config {
 namespace {
 
+constexpr std::size_t kUnknownShown = 20;  // of one map
+
 // Edits (insert, delete, replace, swap of neighbours) between two short texts.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> before(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
@@ -53,6 +55,15 @@ std::string_view closest(std::string_view wrong, const std::vector<std::string_v
   return best;
 }
 
+std::string unknown_name(std::string_view what, std::string_view got, const std::vector<std::string_view>& known) {
+  const std::string said = fmt::format("unknown {} '{}'", what, printable(got));
+  if (const std::string_view meant = closest(got, known); !meant.empty())
+    return said + fmt::format(", did you mean '{}'?", meant);
+  constexpr std::size_t kListed = 12;
+  if (known.empty() || known.size() > kListed) return said;
+  return said + fmt::format("; known: {}", fmt::join(known, ", "));
+}
+
 std::string element_path(std::string_view list, std::size_t index, const Node& element) {
   std::string path = fmt::format("{}[{}]", list, index);
   for (const char* key : {"name", "use"}) {
@@ -67,7 +78,8 @@ StructReader::StructReader(const Node& node, std::string path, Problems& problem
     : node_(node), path_(std::move(path)), problems_(problems) {
   // A map with every line commented out is null, and means the defaults.
   is_map_ = node.kind == Node::Kind::map || node.kind == Node::Kind::null;
-  if (!is_map_) problem("", fmt::format("expected a map of settings, got {}", describe(node)));
+  if (node.broken) ok_ = false;
+  if (!is_map_ && !node.broken) problem("", fmt::format("expected a map of settings, got {}", describe(node)));
 }
 
 bool StructReader::read_fields(const StructInfo& info, void* object) {
@@ -102,14 +114,14 @@ void StructReader::allow(std::string_view key) {
 }
 
 bool StructReader::finish() {
+  std::size_t unknown = 0;
   for (const Node::Entry& entry : node_.entries) {
     if (std::find(known_.begin(), known_.end(), entry.key) != known_.end()) continue;
-    const std::string_view meant = closest(entry.key, known_);
-    std::string message = fmt::format("unknown field '{}'", printable(entry.key));
-    if (!meant.empty()) message += fmt::format(", did you mean '{}'?", meant);
-    problems_.push_back({entry.key_at, path_, std::move(message)});
     ok_ = false;
+    if (++unknown > kUnknownShown) continue;
+    problems_.push_back({entry.key_at, path_, unknown_name("field", entry.key, known_)});
   }
+  if (unknown > kUnknownShown) problem("", fmt::format("{} more unknown fields", unknown - kUnknownShown));
   return ok_;
 }
 

@@ -4,8 +4,11 @@
 //
 //   StructReader reader(node, element_path("destinations", 1, node), problems);
 //   Common common;
-//   if (reader.read(common)) plan = registry.destinations.find(common.type)->read(reader);
-//   reader.finish();
+//   reader.read(common);                       // even if it failed: go on while the type is known, to show all problems
+//   if (const auto* type = registry.destinations.find(common.type)) {
+//     plan = type->read(reader);
+//     reader.finish();
+//   }
 //
 // Every problem is noted, none is thrown. Belongs to one thread; node and problems must outlive it.
 
@@ -57,6 +60,9 @@ class StructReader {
 
 // "destinations[1] (crm)": the name is the entry's `name` or `use`, when it has one that may be printed.
 std::string element_path(std::string_view list, std::size_t index, const Node& element);
+
+// "unknown destination type 'webhok', did you mean 'webhook'?", or the list of what is known when nothing is near.
+std::string unknown_name(std::string_view what, std::string_view got, const std::vector<std::string_view>& known);
 
 // The candidate that a typing mistake would make of `wrong`, or empty.
 std::string_view closest(std::string_view wrong, const std::vector<std::string_view>& candidates);
