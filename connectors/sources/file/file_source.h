@@ -1,0 +1,104 @@
+#pragma once
+// Reads files of one JSON object per line, in place: the files are the log, and how far each was read is part of ingest's
+// commit. Hence every line comes exactly once, across restarts too.
+//
+// A file is its device, inode and first bytes, not its path. Whole-file mode reads what matches at open, in name order, and
+// is over then. Follow mode waits for more and for new files; of a renamed or deleted file the rest is read before what is
+// new at its path. Truncation, damage and files that were gone too early are warnings, counted by the one who polls; other
+// files go on. Such a warning may come with an empty partition and no records: there is then nothing to commit.
+//
+// gzip and zstd are recognised by their first bytes, in whole-file mode only. Going on inside one decompresses it from its
+// start, 64 MiB a poll.
+
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "connectors/sources/file/known_files.h"
+#include "connectors/sources/file/open_file.h"
+#include "connectors/sources/file/paths.h"
+#include "pipeline/base/bytes.h"
+#include "pipeline/base/clock.h"
+#include "pipeline/config/fields.h"
+#include "pipeline/ports/source.h"
+#include "pipeline/registry/registry.h"
+
+namespace penstock::sources::file {
+
+enum class Format : std::uint8_t { ndjson };
+
+}  // namespace penstock::sources::file
+
+template <>
+struct penstock::config::enum_names<penstock::sources::file::Format> {
+  static constexpr std::array names{std::pair{"ndjson", penstock::sources::file::Format::ndjson}};
+};
+
+namespace penstock::sources::file {
+
+class FileSource final : public PolledSource {
+ public:
+  struct Config {
+    std::string path;
+    bool follow = false;
+    Bytes line_max = 1_MiB;
+    Format format = Format::ndjson;
+
+    static constexpr auto fields() {
+      using config::field;
+      using config::Need;
+      using config::range;
+      return std::tuple{
+          field("path", &Config::path,
+                "The file, or a pattern such as ./in/*.ndjson (* ? [ ]), read in name order. Relative to the folder of this file.",
+                Need::required),
+          field("follow", &Config::follow,
+                "Wait for more lines and new files, through rotation, instead of ending with the last file. Not for compressed files."),
+          field("line_max", &Config::line_max,
+                "A longer line becomes a dead letter with its first 64 KiB.", range(1_KiB, 64_MiB)),
+          field("format", &Config::format, "One JSON object per line; gzip and zstd are recognised."),
+      };
+    }
+  };
+  static constexpr std::string_view kSummary =
+      "Reads files of one JSON object per line, plain, gzip or zstd, once or as they grow; every line exactly once.";
+  static constexpr std::string_view kExample = "path: ./in/*.ndjson\n";
+  static bool finite(const Config& config) { return !config.follow; }
+
+  FileSource(Config config, const ConnectorContext& context);
+
+  Result<void> open(const std::vector<SourcePosition>& stored) override;
+  Result<PollState> poll(RawBatch& out, std::size_t bytes_max) override;
+  void close() override;
+
+ private:
+  Result<void> check_path() const;
+  Result<PollState> poll_whole(RawBatch& out, const ReadRules& rules);
+  Result<PollState> poll_followed(RawBatch& out, const ReadRules& rules);
+  bool read_any(bool detached, RawBatch& out, const ReadRules& rules);
+  Result<void> rescan(Warnings& warnings);
+  void adopt(const std::string& path, bool detached, Warnings& warnings);
+  void complain_once(const std::string& about, Warnings& warnings);
+  bool make_room();
+  void finish_rotated();
+
+  const Config config_;
+  const Clock& clock_;
+  const PathSetting setting_;
+  KnownFiles known_;
+  Warnings early_warnings_;  // of open(), told by the first poll
+
+  std::deque<std::string> queue_;      // whole-file mode: paths still to be read
+  std::unique_ptr<OpenFile> current_;  // whole-file mode
+
+  std::vector<std::unique_ptr<OpenFile>> open_;  // follow mode
+  std::size_t turn_ = 0;                         // whose turn it is among open_
+  SteadyTime next_scan_{};
+  std::set<std::string> complaints_;             // each is told once
+};
+
+}  // namespace penstock::sources::file

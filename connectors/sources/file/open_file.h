@@ -1,0 +1,89 @@
+#pragma once
+// One file being read: fills batches with its records and knows where it stands.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "connectors/sources/file/file_position.h"
+#include "connectors/sources/file/line_cutter.h"
+#include "connectors/sources/file/paths.h"
+#include "connectors/sources/file/unpacker.h"
+#include "pipeline/base/clock.h"
+#include "pipeline/base/result.h"
+#include "pipeline/ports/source.h"
+
+namespace penstock::sources::file {
+
+struct ReadRules {
+  std::size_t bytes_max = 1 << 20;
+  std::uint64_t line_bytes_max = 1 << 20;
+  bool follow = false;  // the file may grow: a last line without line end waits
+};
+
+enum class ReadState : std::uint8_t {
+  data,     // the batch was filled; records may be none when only the position moved
+  nothing,  // nothing new for now
+  end,      // read to its end, for good
+  packed,   // followed, but it turned out to be compressed
+};
+
+class OpenFile {
+ public:
+  // Opens without waiting (a FIFO would) and refuses what is not a regular file.
+  static Result<std::unique_ptr<OpenFile>> open(const std::string& path);
+  ~OpenFile();
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
+
+  FileId id() const { return position_.id; }
+  std::uint64_t size() const { return size_; }  // when last looked at
+  Packing packing() const { return packing_; }
+  const FilePosition& position() const { return position_; }
+  const std::string& partition() const { return partition_; }
+  const std::string& path() const { return path_; }
+  void set_path(std::string path) { path_ = std::move(path); }
+  bool unlinked() const { return unlinked_; }
+
+  // Before the first read: whether `stored` speaks of this content.
+  Result<bool> is(const Fingerprint& stored) const;
+  // Goes on where a stored position ends.
+  void resume(const FilePosition& stored, std::string partition);
+  // Starts at 0 as the next content of this inode.
+  void start(std::uint32_t generation) { position_.generation = generation; }
+
+  // Fills the cleared `out`. A file that was truncated since the last read starts again at 0, with a warning.
+  Result<ReadState> read(RawBatch& out, const ReadRules& rules);
+
+  // For the one who holds it: since when there has been nothing to read, and whether its path leads to it.
+  SteadyTime idle_since{};
+  bool detached = false;
+  bool finishing = false;  // nothing will be written to it any more: its last line counts as it is
+
+ private:
+  OpenFile(int fd, std::string path);
+
+  Result<void> look();
+  Result<ReadState> read_plain(RawBatch& out, const ReadRules& rules, bool last_counts);
+  Result<ReadState> read_packed(RawBatch& out, const ReadRules& rules);
+  Result<bool> skip_read_content();
+  Result<bool> confirm_content();
+  Result<std::size_t> read_at(std::uint64_t offset, char* out, std::size_t size) const;
+  void restart(RawBatch& out);
+  void emit(RawBatch& out, const Cut& cut, bool complete);
+
+  const int fd_;
+  std::string path_;
+  std::string partition_;  // empty until the first record was read
+  FilePosition position_;
+  std::uint64_t size_ = 0;
+  bool unlinked_ = false;
+  Packing packing_ = Packing::none;
+
+  std::unique_ptr<Unpacker> unpacker_;
+  std::uint64_t skip_ = 0;     // decompressed bytes that an earlier run has read
+  std::string carry_;          // decompressed bytes after position_.offset
+  bool ended_ = false;         // the compressed content has been read to its end
+};
+
+}  // namespace penstock::sources::file
