@@ -42,7 +42,7 @@ class FileLock {
 class Disk {
  public:
   virtual ~Disk() = default;
-  virtual Result<void> create_directories(const std::string& path) = 0;
+  virtual Result<void> create_directories(const std::string& path) = 0;  // durable
   virtual Result<std::vector<std::string>> list(const std::string& directory) = 0;  // names, sorted
   virtual bool exists(const std::string& path) = 0;
   virtual Result<std::unique_ptr<AppendFile>> open_append(const std::string& path) = 0;  // created when absent

@@ -151,9 +151,13 @@ std::string holder_of(int fd, const std::string& path) {
 class PosixDisk final : public Disk {
  public:
   Result<void> create_directories(const std::string& path) override {
+    // Each new name is synced into the folder above it, else a power cut could take the whole tree.
+    std::vector<std::string> missing;
+    for (std::string at = path; !exists(at); at = parent_of(at)) missing.push_back(at);
     std::error_code error;
     fs::create_directories(path, error);
     if (error) return failed("create the folder", path, error);
+    for (const std::string& made : missing) TRY(sync_directory(parent_of(made)));
     return {};
   }
 

@@ -1,0 +1,111 @@
+#include "connectors/logs/local/local_log.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "connectors/logs/local/data_folder.h"
+#include "connectors/logs/local/local_reader.h"
+#include "connectors/logs/local/log_writer.h"
+
+namespace penstock::logs::local {
+namespace {
+
+SegmentTable table_of(const std::string& folder, Recovered& recovered) {
+  return SegmentTable(folder, recovered.segments, std::move(recovered.index), recovered.next_sequence, recovered.next);
+}
+
+}  // namespace
+
+struct LocalLog::OneLog {
+  OneLog(LogWriter::Options options, Bytes recent_max, const std::string& folder, Disk& disk, const Clock& clock,
+         Failure& failure, std::atomic<std::size_t>& pending, Recovered recovered)
+      : recent(recent_max),
+        table(table_of(folder, recovered)),
+        writer(options, disk, clock, table, failure, pending, std::move(recovered)) {}
+
+  RecentRecords recent;
+  SegmentTable table;
+  LogWriter writer;
+};
+
+struct LocalLog::Impl {
+  Impl(Disk& disk_to_use, DataFolder opened) : disk(disk_to_use), folder(std::move(opened)) {}
+
+  OneLog& of(LogName log) { return *logs[static_cast<std::size_t>(log)]; }
+  Result<std::unique_ptr<LogReader>> reader(LogName log, const SegmentTable::Reached& reached, LocalReader::Before before) {
+    OneLog& one = of(log);
+    TRY_ASSIGN(auto start, seek(disk, one.table, reached));
+    return std::make_unique<LocalReader>(disk, one.table, one.recent, std::move(start), std::move(before));
+  }
+
+  Disk& disk;
+  DataFolder folder;  // its lock is released last
+  Failure failure;
+  std::atomic<std::size_t> pending_bytes = 0;
+  std::array<std::unique_ptr<OneLog>, 2> logs;
+};
+
+Result<std::unique_ptr<LocalLog>> LocalLog::open(LocalLogOptions options, Disk& disk, const Clock& clock) {
+  TRY_ASSIGN(DataFolder folder, open_data_folder(disk, options.folder, options.partitions));
+  auto impl = std::make_unique<Impl>(disk, std::move(folder));
+  for (const LogName log : {LogName::captured, LogName::events}) {
+    const std::string path = fmt::format("{}/log/{}", options.folder, to_string(log));
+    TRY(disk.create_directories(path));
+    auto recovered = recover(disk, path, log, impl->folder.partitions, clock.now());
+    if (!recovered) return fail(std::move(recovered).error().context(fmt::format("the log {} cannot be opened", to_string(log))));
+    const LogWriter::Options writer{.log = log, .segment_bytes = options.segment_bytes, .group_max = options.group_max};
+    impl->logs[static_cast<std::size_t>(log)] =
+        std::make_unique<OneLog>(writer, options.recent_max, path, disk, clock, impl->failure, impl->pending_bytes,
+                                 *std::move(recovered));
+  }
+  return std::unique_ptr<LocalLog>(new LocalLog(std::move(impl)));
+}
+
+LocalLog::LocalLog(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+LocalLog::~LocalLog() = default;
+
+int LocalLog::partitions() const { return impl_->folder.partitions; }
+
+void LocalLog::append(LogName log, LogRecord record, AppendDone done) {
+  impl_->of(log).writer.append(log_format::prepare(std::move(record), partitions()), std::move(done));
+}
+
+Result<std::unique_ptr<LogReader>> LocalLog::read(LogName log, const Offsets& start) {
+  if (start.size() > static_cast<std::size_t>(partitions())) {
+    return fail(ErrorKind::invalid, fmt::format("offsets of {} partitions in a log of {}", start.size(), partitions()));
+  }
+  Offsets wanted = start;
+  wanted.resize(static_cast<std::size_t>(partitions()), 0);
+  // Nothing of what is asked for lies before this place.
+  const auto nothing_before = [wanted](std::uint64_t, const Offsets& here) {
+    for (std::size_t p = 0; p < wanted.size(); ++p) {
+      if (here[p] > wanted[p]) return false;
+    }
+    return true;
+  };
+  return impl_->reader(log, nothing_before, nothing_before);
+}
+
+Result<std::unique_ptr<LogReader>> LocalLog::read_from_sequence(LogName log, std::uint64_t sequence) {
+  if (sequence > next_sequence(log)) {
+    return fail(ErrorKind::invalid, fmt::format("record {} is asked for, but the log {} ends before record {}", sequence,
+                                                to_string(log), next_sequence(log)));
+  }
+  return impl_->reader(
+      log, [sequence](std::uint64_t here, const Offsets&) { return here <= sequence; },
+      [sequence](std::uint64_t here, const Offsets&) { return here < sequence; });
+}
+
+Offsets LocalLog::begin(LogName log) const { return impl_->of(log).table.begin(); }
+Offsets LocalLog::end(LogName log) const { return impl_->of(log).table.end(); }
+std::uint64_t LocalLog::next_sequence(LogName log) const { return impl_->of(log).table.next_sequence(); }
+std::uint64_t LocalLog::bytes(LogName log) const { return impl_->of(log).table.bytes(); }
+std::size_t LocalLog::pending_bytes() const { return impl_->pending_bytes; }
+std::optional<Error> LocalLog::failure() const { return impl_->failure.get(); }
+
+void LocalLog::close() {
+  for (const auto& log : impl_->logs) log->writer.close();
+}
+
+}  // namespace penstock::logs::local

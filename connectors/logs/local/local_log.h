@@ -1,0 +1,57 @@
+#pragma once
+// The log on a local disk: the default, and what a laptop runs on. See DATA/log/captured and DATA/log/events; the formats
+// are in pipeline/log/, what opening makes of a crash in recovery.h, and how writes fail in log_writer.h.
+//
+// One process per data folder. Thread-safe; readers must be gone before the log is. Two threads write, one per log; readers
+// use their callers' threads.
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "pipeline/base/bytes.h"
+#include "pipeline/base/clock.h"
+#include "pipeline/ports/disk.h"
+#include "pipeline/ports/log.h"
+
+namespace penstock::logs::local {
+
+struct LocalLogOptions {
+  std::string folder;             // the data folder: DATA
+  std::optional<int> partitions;  // of a new folder (default 16); an existing one must have as many
+  Bytes segment_bytes = 64_MiB;   // one file's size, about: a write is never split
+  Bytes group_max = 32_MiB;       // written and synced at once
+  Bytes recent_max = 8_MiB;       // of decoded records shared by readers at the tail, per log
+};
+
+class LocalLog final : public Log {
+ public:
+  // Makes the folder when it is new; after a crash, cuts what was never acknowledged. Reads little but the last segment of
+  // each log. Errors say file, byte and what to do: conflict (in use; written by a newer program), invalid (other number of
+  // partitions), corrupt (acknowledged bytes are damaged or missing), io and unavailable (the disk refuses).
+  static Result<std::unique_ptr<LocalLog>> open(LocalLogOptions options, Disk& disk, const Clock& clock);
+
+  ~LocalLog() override;
+
+  int partitions() const override;
+  void append(LogName log, LogRecord record, AppendDone done) override;
+  Result<std::unique_ptr<LogReader>> read(LogName log, const Offsets& start) override;
+  Result<std::unique_ptr<LogReader>> read_from_sequence(LogName log, std::uint64_t sequence) override;
+  Offsets begin(LogName log) const override;
+  Offsets end(LogName log) const override;
+  std::uint64_t next_sequence(LogName log) const override;
+  std::uint64_t bytes(LogName log) const override;
+  std::size_t pending_bytes() const override;
+  std::optional<Error> failure() const override;
+  void close() override;
+
+ private:
+  struct Impl;
+  struct OneLog;
+  explicit LocalLog(std::unique_ptr<Impl> impl);
+
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace penstock::logs::local

@@ -1,0 +1,57 @@
+#include "connectors/logs/local/segment_cursor.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace penstock::logs::local {
+namespace {
+constexpr std::size_t kBlockBytes = 1 << 20;
+}
+
+std::unexpected<Error> fail_at(const std::string& path, std::uint64_t position, const Error& error) {
+  if (error.kind != ErrorKind::corrupt) return fail(error.context(fmt::format("{} at byte {}", path, position)));
+  return fail(ErrorKind::corrupt,
+              fmt::format("{} at byte {}: {}; restore this file from a copy, or give up what it and the newer files beside it "
+                          "hold: stop, move them and the folder `state` out of the data folder, and start again",
+                          path, position, error.message));
+}
+
+SegmentCursor::SegmentCursor(std::unique_ptr<ReadFile> file, std::string path, std::uint64_t position)
+    : file_(std::move(file)), path_(std::move(path)), position_(position) {}
+
+Result<std::optional<SegmentCursor::Found>> SegmentCursor::next(std::uint64_t limit) {
+  if (position_ >= limit) return std::nullopt;
+  auto found = read(limit);
+  if (!found) return fail_at(path_, position_, found.error());
+  position_ += found->record.size();
+  return *found;
+}
+
+Result<SegmentCursor::Found> SegmentCursor::read(std::uint64_t limit) {
+  Found found;
+  TRY_ASSIGN(const std::string_view start, peek(log_format::kRecordHeaderBytes, limit));
+  TRY_ASSIGN(found.header, log_format::decode_header(start));
+  // Before memory is taken for a record, the file must be long enough to hold it.
+  if (found.header.record_bytes() > limit - position_) return fail(ErrorKind::corrupt, "the file ends within a record");
+  TRY_ASSIGN(found.record, peek(found.header.record_bytes(), limit));
+  TRY(log_format::check_record(found.header, found.record));
+  return found;
+}
+
+Result<std::string_view> SegmentCursor::peek(std::uint64_t count, std::uint64_t limit) {
+  const bool inside = position_ >= block_start_ && position_ + count <= block_start_ + block_filled_;
+  if (!inside) {
+    const std::size_t size = std::max<std::uint64_t>(count, kBlockBytes);
+    // A record far larger than a block leaves with its buffer.
+    if (block_.size() < size || block_.size() > 2 * size) std::vector<char>(size).swap(block_);
+    block_start_ = position_;
+    block_filled_ = 0;
+    const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(block_.size(), limit - position_));
+    TRY_ASSIGN(block_filled_, file_->read(position_, block_.data(), wanted));
+  }
+  const std::size_t at = static_cast<std::size_t>(position_ - block_start_);
+  return std::string_view(block_.data() + at, std::min<std::size_t>(static_cast<std::size_t>(count), block_filled_ - at));
+}
+
+}  // namespace penstock::logs::local
