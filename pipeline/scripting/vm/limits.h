@@ -1,0 +1,26 @@
+#pragma once
+// What one script may use for one event (instructions, time) and in all (memory).
+
+#include <cstdint>
+
+#include "pipeline/base/bytes.h"
+#include "pipeline/base/clock.h"
+
+namespace penstock::scripting {
+
+struct Limits {
+  Bytes memory_max = 64_MiB;                   // of everything the state holds
+  std::int64_t instructions_max = 10'000'000;  // per call, about 50 ms; C functions charge the bytes and items they touch
+  Duration time_max{1000};                     // per call, wall clock: the last line, for what is not charged
+};
+
+// Which of them ended a call.
+enum class Stop : std::uint8_t { none, memory, instructions, time };
+
+// What is left of them during one call. Shared by the state's hook, its allocator and its library.
+struct Meter {
+  std::int64_t instructions_left = 0;
+  Stop stop = Stop::none;
+};
+
+}  // namespace penstock::scripting

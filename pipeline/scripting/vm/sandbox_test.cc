@@ -1,0 +1,223 @@
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <lua.hpp>
+#include <string>
+
+#include "pipeline/scripting/vm/vm.h"
+
+using namespace penstock;
+using namespace penstock::scripting;
+
+namespace {
+
+struct Ended {
+  bool returned = false;
+  std::string value;  // what it returned, as text
+  ScriptFailure failure;
+  bool spent = false;
+};
+
+Ended run(const std::string& script, Limits limits = {}) {
+  auto vm = Vm::create(limits).value();
+  vm->freeze_globals();
+  Ended ended;
+  if (const auto compiled = vm->compile(script, "app.lua"); !compiled) {
+    ended.failure.message = compiled.error().message;
+    return ended;
+  }
+  ended.returned = vm->call(0, 1);
+  if (ended.returned) {
+    const char* text = lua_tostring(vm->state(), -1);
+    ended.value = text != nullptr ? text : lua_typename(vm->state(), lua_type(vm->state(), -1));
+  } else {
+    ended.failure = vm->failure();
+  }
+  ended.spent = vm->spent();
+  return ended;
+}
+
+// Small enough that a sanitized build is over soon, large enough for the library.
+Limits small() { return Limits{.memory_max = 8_MiB, .instructions_max = 300'000, .time_max = Duration{20'000}}; }
+
+struct Attack {
+  std::string name;
+  std::string script;
+  Stop stop;
+};
+
+}  // namespace
+
+TEST_CASE("a script that would not end is stopped, whatever it catches") {
+  const Attack attacks[] = {
+      {"loop", "while true do end", Stop::instructions},
+      {"goto", "::again:: goto again", Stop::instructions},
+      {"pcall in a loop", "while true do pcall(function() while true do end end) end", Stop::instructions},
+      {"nested pcall", "local function f() pcall(f) while true do end end while true do pcall(f) end", Stop::instructions},
+      {"xpcall handler loops", "xpcall(function() while true do end end, function() while true do end end)",
+       Stop::instructions},
+      {"xpcall handler loops after an error", "xpcall(error, function() while true do end end)", Stop::instructions},
+      {"coroutine", "local co = coroutine.wrap(function() while true do end end) while true do pcall(co) end",
+       Stop::instructions},
+      {"resumed for ever", "local co = coroutine.create(function() while true do coroutine.yield() end end) "
+       "while true do coroutine.resume(co) end", Stop::instructions},
+      {"many short coroutines", "while true do coroutine.wrap(function() for i = 1, 900 do end end)() end",
+       Stop::instructions},
+      {"__close runs on", "local t = setmetatable({}, {__close = function() while true do end end}) "
+       "local function f() local x <close> = t; while true do end end while true do pcall(f) end", Stop::instructions},
+      {"__close in a coroutine", "local t = setmetatable({}, {__close = function() while true do end end}) "
+       "coroutine.wrap(function() local x <close> = t; while true do end end)()", Stop::instructions},
+      {"__index recursion", "local t = setmetatable({}, {__index = function(t, k) while true do end end}) pcall(function() return t.x end)",
+       Stop::instructions},
+      {"__tostring of an error", "error(setmetatable({}, {__tostring = function() while true do end end}))",
+       Stop::instructions},
+      {"sort comparator", "local t = {3, 2, 1} table.sort(t, function() while true do end end)", Stop::instructions},
+      {"gsub callback", "(('x'):rep(10)):gsub('x', function() while true do end end)", Stop::instructions},
+      {"gsub callbacks in a pcall", "while true do pcall(string.gsub, 'xx', 'x', function() while true do end end) end",
+       Stop::instructions},
+      {"table.move over nothing", "table.move({}, 1, 1 << 60, 2)", Stop::instructions},
+      {"table.concat of a long nothing", "local t = setmetatable({}, {__index = function() return '' end}) table.concat(t, '', 1, 1 << 60)",
+       Stop::instructions},
+      {"upper in a loop", "local s = ('x'):rep(1 << 20) while true do s:upper() end", Stop::instructions},
+      {"utf8.len in a loop", "local s = ('x'):rep(1 << 18) while true do utf8.len(s) end", Stop::instructions},
+      {"concatenation in a loop", "local s = ('x'):rep(1 << 20) while true do local t = s .. 'y' end", Stop::instructions},
+      {"insert at the front", "local t = {} while true do table.insert(t, 1, 0) end", Stop::instructions},
+      {"iterator that never ends", "for k in next, setmetatable({1}, {}) do while true do end end", Stop::instructions},
+      {"string doubling", "local s = 'x' while true do s = s .. s end", Stop::memory},
+      {"table growth", "local t = {} for i = 1, 1e9 do t[i] = {i} end", Stop::memory},
+      {"growth in a pcall", "local t = {} while true do pcall(function() while true do t[#t + 1] = ('x'):rep(70000) .. #t end end) end",
+       Stop::memory},
+      {"closures", "local f = function() end while true do local g = f; f = function() return g end end", Stop::memory},
+      {"recursion without end", "local function f() return 1 + f() end return f()", Stop::memory},
+      {"coroutines kept", "local t = {} while true do t[#t + 1] = coroutine.create(function() end) end",
+       Stop::instructions},
+  };
+  for (const Attack& attack : attacks) {
+    CAPTURE(attack.name);
+    const auto start = std::chrono::steady_clock::now();
+    Limits limits = small();
+    if (attack.stop == Stop::memory) limits.instructions_max = 50'000'000;
+    const Ended ended = run(attack.script, limits);
+    CHECK_FALSE(ended.returned);
+    CAPTURE(ended.failure.message);
+    CHECK(ended.failure.stop == attack.stop);
+    CHECK(ended.spent);
+    CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(5));
+  }
+}
+
+TEST_CASE("a script that goes too far in one step gets an error it may catch") {
+  struct Case {
+    std::string script;
+    std::string message;
+  };
+  const Case cases[] = {
+      {"return ('x'):rep(1 << 40)", "longer than 16 MiB"},
+      {"return ('x'):rep(1 << 62, 'yy')", "longer than 16 MiB"},
+      {"local t = setmetatable({}, {}) getmetatable(t).__index = t return t.x", "loop"},
+      {"return table.unpack({}, 1, 2000000)", "too many results"},
+      {"return setmetatable({}, {__gc = function() end})", "__gc is not available"},
+      {"string.upper = nil", "read-only"},
+      {"x = 1", "read-only"},
+      {"_G.x = 1", "read-only"},
+      {"rawset(_G, 'x', 1)", "read-only"},
+      {"rawset(string, 'upper', 1)", "read-only"},
+      {"table.insert(table, 1)", "read-only"},
+      {"setmetatable(_G, nil)", "protected metatable"},
+      {"setmetatable('', {})", "table expected"},
+      {"getmetatable('').__index = nil", "index a boolean value"},
+      {"coroutine.yield()", "outside a coroutine"},
+      {"return 1 + {}", "arithmetic on a table"},
+      {"error({})", "error value is a table"},
+      {"error()", "error value is a nil"},
+      {"error(setmetatable({}, {__tostring = function() return 'mine' end}))", "mine"},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.script);
+    const Ended ended = run(c.script);
+    CHECK_FALSE(ended.returned);
+    CHECK(ended.failure.stop == Stop::none);
+    CHECK_FALSE(ended.spent);
+    CHECK(ended.failure.message.find(c.message) != std::string::npos);
+    INFO(ended.failure.message);
+  }
+}
+
+TEST_CASE("nothing that reaches outside is there") {
+  for (const char* name : {"io", "os", "debug", "package", "load", "loadstring", "loadfile", "dofile", "collectgarbage",
+                           "require", "print", "warn", "string.dump", "math.random", "math.randomseed",
+                           "coroutine.close"}) {
+    CAPTURE(name);
+    CHECK(run(std::string("return type(") + name + ")").value == "nil");
+  }
+  CHECK(run("\x1bLua").failure.message.find("attempt to load a binary chunk") != std::string::npos);
+}
+
+TEST_CASE("what remains works as the manual says") {
+  struct Case {
+    std::string script;
+    std::string value;
+  };
+  const Case cases[] = {
+      {"return select('#', pcall(error, 'x'))", "2"},
+      {"local ok, e = pcall(error, 'x', 0) return tostring(ok) .. e", "falsex"},
+      {"return (select(2, xpcall(error, function(e) return e .. '!' end, 'x')))", "x!"},
+      {"return (select(3, xpcall(function(...) return ... end, print or type, 1, 2)))", "2"},
+      {"local co = coroutine.wrap(function(a) local b = coroutine.yield(a + 1) return b * 2 end) return co(1) + co(5)", "12"},
+      {"local co = coroutine.create(error) local ok, e = coroutine.resume(co, 'x') return tostring(ok) .. e", "falsex"},
+      {"local co = coroutine.create(function() pcall(coroutine.yield, 7) return 8 end) "
+       "local _, a = coroutine.resume(co) local _, b = coroutine.resume(co) return a + b", "15"},
+      {"local co = coroutine.create(function() end) coroutine.resume(co) return (select(2, coroutine.resume(co)))",
+       "cannot resume dead coroutine"},
+      {"return ('ab'):rep(3, '-')", "ab-ab-ab"},
+      {"return ('').rep('', 1 << 62)", ""},
+      {"return table.concat({1, 2, 3}, ',')", "1,2,3"},
+      {"local t = {3, 1, 2} table.sort(t) return table.concat(t)", "123"},
+      {"local t = {1, 3} table.insert(t, 2, 2) table.remove(t, 1) return table.concat(t)", "23"},
+      {"local n = 0 for k, v in pairs(string) do n = n + 1 end return n > 10", "boolean"},
+      {"return type(next(string))", "string"},
+      {"return tostring(getmetatable(''))", "false"},
+      {"return rawequal(_G._G, _G)", "boolean"},
+      {"local t = rawset({}, 'a', 1) return t.a", "1"},
+      {"return ('%5.1f|%s'):format(3.14159, 'x')", "  3.1|x"},
+      {"return 9007199254740993 + 0", "9007199254740993"},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.script);
+    const Ended ended = run(c.script);
+    CAPTURE(ended.failure.message);
+    CHECK(ended.returned);
+    CHECK(ended.value == c.value);
+  }
+}
+
+TEST_CASE("an error names line and frames") {
+  const Ended ended = run("local function inner(t)\n  return t.a.b\nend\nlocal function outer() return (inner({})) end\nreturn (outer())");
+  CHECK(ended.failure.message == "app.lua:2: attempt to index a nil value (field 'a')");
+  CHECK(ended.failure.traceback ==
+        "app.lua:2: in function 'inner'\napp.lua:4: in function 'outer'\napp.lua:5: in the function at line 0");
+}
+
+TEST_CASE("a stop says which limit and where") {
+  const Ended ended = run("local x = 1\nwhile true do\nend", small());
+  CHECK(ended.failure.message == "app.lua:2: instruction limit of 300000 reached");
+  CHECK(run("local s = 'x' while true do s = s .. s end", Limits{.memory_max = 8_MiB}).failure.message == "memory limit of 8MiB reached");
+}
+
+TEST_CASE("time is checked too") {
+  Limits limits{.memory_max = 8_MiB, .instructions_max = 1'000'000'000'000, .time_max = Duration{20}};
+  const Ended ended = run("while true do end", limits);
+  CHECK(ended.failure.stop == Stop::time);
+}
+
+TEST_CASE("a memory limit too small for the library is an error, not a crash") {
+  for (const std::uint64_t bytes : {0, 1000, 10'000})
+    CHECK(Vm::create(Limits{.memory_max = Bytes{bytes}}).error().kind == ErrorKind::limit);
+}
+
+TEST_CASE("garbage is collected before the limit is declared reached") {
+  Limits limits = small();
+  limits.instructions_max = 100'000'000;
+  CHECK(run("local n = 0 for i = 1, 200000 do local t = {i, i, i, tostring(i)} n = n + #t end return n", limits).value ==
+        "800000");
+}
