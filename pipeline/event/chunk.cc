@@ -1,1 +1,85 @@
-// placeholder
+#include "pipeline/event/chunk.h"
+
+#include <fmt/format.h>
+
+#include "pipeline/base/check.h"
+#include "pipeline/base/checksum.h"
+#include "pipeline/base/compression.h"
+#include "pipeline/event/chunk_format.h"
+#include "pipeline/event/fact_columns.h"
+
+namespace penstock {
+namespace {
+
+struct Sections {
+  std::string_view names;
+  std::string_view facts;
+  std::string_view bodies;
+};
+
+Result<Sections> cut_sections(const ChunkHeader& header, std::string_view stored) {
+  if (stored.size() != header.stored_bytes()) {
+    return fail(ErrorKind::corrupt, fmt::format("chunk: {} bytes where its header says {}", stored.size(),
+                                                header.stored_bytes()));
+  }
+  stored.remove_prefix(kChunkHeaderBytes);
+  const Sections sections{stored.substr(0, header.names_bytes),
+                          stored.substr(header.names_bytes, header.facts_stored_bytes),
+                          stored.substr(std::size_t{header.names_bytes} + header.facts_stored_bytes)};
+  if (checksum(sections.names) != header.names_checksum || checksum(sections.facts) != header.facts_checksum ||
+      checksum(sections.bodies) != header.bodies_checksum) {
+    return fail(ErrorKind::corrupt, "chunk: a section fails its checksum");
+  }
+  return sections;
+}
+
+}  // namespace
+
+void set_base_offset(std::string& stored_chunk, std::uint64_t base_offset) {
+  auto header = read_chunk_header(stored_chunk);
+  CHECK(header.has_value());
+  header->base_offset = base_offset;
+  std::string renewed;
+  write_chunk_header(*header, renewed);
+  stored_chunk.replace(0, renewed.size(), renewed);
+}
+
+Result<ChunkLabel> chunk_label(std::string_view stored_chunk) {
+  TRY_ASSIGN(const ChunkHeader header, read_chunk_header(stored_chunk));
+  return ChunkLabel{header.partition, header.count, header.base_offset};
+}
+
+Result<std::shared_ptr<const Chunk>> Chunk::open(std::string stored) {
+  TRY_ASSIGN(const ChunkHeader header, read_chunk_header(stored));
+  const std::shared_ptr<Chunk> chunk(new Chunk);
+  chunk->stored_ = std::move(stored);  // from here the views into it are good
+  TRY_ASSIGN(const Sections sections, cut_sections(header, chunk->stored_));
+  TRY_ASSIGN(const std::string plain, lz4_decompress(sections.facts, header.facts_plain_bytes));
+  const bool has_persons = (header.flags & kChunkHasPersons) != 0;
+  FactTable table{chunk->names_, chunk->facts_, chunk->body_ends_, chunk->facts_text_};
+  TRY(read_fact_columns(sections.names, plain, header.count, has_persons, header.bodies_plain_bytes, table));
+  chunk->partition_ = header.partition;
+  chunk->base_offset_ = header.base_offset;
+  chunk->packed_bodies_ = sections.bodies;
+  return chunk;
+}
+
+Result<std::string_view> Chunk::body(std::uint32_t index) const {
+  CHECK(index < size());
+  std::call_once(unpacked_, [this] {
+    bodies_ = lz4_decompress(packed_bodies_, body_ends_.back());
+    if (bodies_) unpacked_bytes_.store(bodies_->capacity(), std::memory_order_relaxed);
+    else bodies_ = fail(std::move(bodies_).error().context("chunk: bodies"));
+  });
+  if (!bodies_) return fail(bodies_.error());
+  const std::uint32_t start = index == 0 ? 0 : body_ends_[index - 1];
+  return std::string_view(*bodies_).substr(start, body_ends_[index] - start);
+}
+
+std::size_t Chunk::memory() const {
+  return sizeof *this + stored_.capacity() + facts_text_.capacity() + names_.capacity() * sizeof(std::string_view) +
+         facts_.capacity() * sizeof(Facts) + body_ends_.capacity() * sizeof(std::uint32_t) +
+         unpacked_bytes_.load(std::memory_order_relaxed);
+}
+
+}  // namespace penstock

@@ -1,15 +1,18 @@
 #pragma once
 // Many events of one partition, as they are stored and as they are shared between readers.
 //
-// Stored form (all integers little-endian):
+// Stored form (all integers little-endian; chunk_format.h has every byte of the header, fact_columns.h every column):
 //   header   magic "PCHK", version 1, flags, partition, base offset, count, sizes of the sections, their checksums, and a
 //            checksum of the header itself. The base offset is set by the log, which alone knows it (`set_base_offset`).
-//   names    the set of event names, plain: a destination that wants none of them skips the whole chunk.
-//   facts    columns, LZ4: uuids (16 bytes each), dictionary indexes for event, project and source, distinct ids, times as
-//            deltas, body lengths. person ids are an optional column (a flag), absent until people exist.
+//   names    the set of event names, plain: how many (varint), then each with its length (varint). A destination that wants
+//            none of them skips the whole chunk.
+//   facts    columns, LZ4: uuids (16 bytes each), dictionary indexes for event, project and source, times as deltas, body
+//            lengths, distinct ids. person ids are an optional column (a flag), absent until people exist.
 //   bodies   the bodies one after another, LZ4.
 // A newer version than this code knows is an error that says so.
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -21,6 +24,10 @@
 #include "pipeline/event/facts.h"
 
 namespace penstock {
+
+// More than this is a bug of who fills it; who reads it refuses it as corrupt.
+inline constexpr std::uint32_t kChunkEventsMax = 1 << 20;
+inline constexpr std::size_t kChunkSectionMax = 256 << 20;  // of facts or bodies, uncompressed
 
 // Collects events of one partition; copies what it is given. Reusable after `finish`. Not thread-safe.
 class ChunkBuilder {
@@ -65,7 +72,7 @@ class Chunk {
   std::uint64_t base_offset() const { return base_offset_; }
   std::uint32_t size() const { return static_cast<std::uint32_t>(facts_.size()); }
 
-  // The distinct event names in it.
+  // The event names in it, each at least once.
   const std::vector<std::string_view>& names() const { return names_; }
   const Facts& facts(std::uint32_t index) const { return facts_[index]; }
 
@@ -88,6 +95,7 @@ class Chunk {
   std::string_view packed_bodies_;
   mutable std::once_flag unpacked_;
   mutable Result<std::string> bodies_;  // written once under unpacked_
+  mutable std::atomic<std::size_t> unpacked_bytes_ = 0;
 };
 
 }  // namespace penstock
