@@ -190,9 +190,6 @@ bool read_as(const Node& node, const Reading& reading, void* member) {
   }
 }
 
-template <class T>
-Node write_as(const T& value);
-
 // Defaults of a nested struct are shown at its own fields, never twice.
 template <class T>
 Node write_as(const T& value) {
@@ -224,6 +221,7 @@ FieldInfo field_info(const T& initial, const Field<Owner, Member>& declared) {
   info.doc = declared.doc;
   info.options = declared.options;
   info.type = &type_info<Member>();
+  info.nullable = kIsOptional<Member>;
   if (declared.options.need == Need::optional) info.initial = write_as(initial.*(declared.member));
   info.offset = static_cast<std::size_t>(member - start);
   info.read = &read_as<Member>;

@@ -73,6 +73,7 @@ struct FieldInfo {
   std::string_view doc;
   FieldOptions options;
   const TypeInfo* type = nullptr;
+  bool nullable = false;   // a std::optional: null means none
   Node initial;            // the default, as YAML would say it; null when there is none to show
   std::size_t offset = 0;  // of the member in its struct
   // Reads the node into the member; false when a problem was noted, and then the member is not to be used.
