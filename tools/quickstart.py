@@ -96,7 +96,7 @@ def wait_until_up(children, port, what):
             break
     if not children.failed() and children.ended.is_set():
         return  # a signal came first
-    sys.exit(f"quickstart: {what} did not start; its messages are above")
+    sys.exit(f"quickstart: {what} did not come up within {START_SECONDS} s or ended; its messages are above")
 
 
 def flow(children, arguments):

@@ -30,8 +30,8 @@ CONNECTOR_EXTRA = {"logs": {"log"}}
 
 
 def problem(includer, included):
-    """Why `includer` (a path from the root) must not include `included`, or None."""
-    if includer.startswith("tests/") or includer.endswith("_test.cc") or includer.startswith("bench/"):
+    """Why `includer` (a path from the root) must not include `included`, or None. Tests and what they stand on (`*_rig`) may."""
+    if includer.startswith(("tests/", "bench/")) or includer.endswith(("_test.cc", "_rig.h", "_rig.cc")):
         return None
     if included.startswith("tests/"):
         return "only tests include tests"

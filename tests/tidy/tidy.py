@@ -32,7 +32,7 @@ def extension(path):
 
 
 def is_test(path):
-    return path.startswith("tests/") or re.search(r"_test\.\w+$", path) is not None
+    return path.startswith("tests/") or re.search(r"_(test|rig)\.\w+$", path) is not None
 
 
 def files_below(root):
