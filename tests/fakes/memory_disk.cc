@@ -118,6 +118,13 @@ void MemoryDisk::release_syncs() {
   changed_.notify_all();
 }
 
+void MemoryDisk::release_one_sync() {
+  std::unique_lock lock(mutex_);
+  ++permits_;
+  changed_.notify_all();
+  changed_.wait(lock, [&] { return permits_ == 0; });
+}
+
 void MemoryDisk::wait_for_held_sync() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return held_ > 0; });
@@ -277,8 +284,10 @@ Result<void> MemoryDisk::sync(File& file, const std::string& path) {
   if (holding_) {
     ++held_;
     changed_.notify_all();
-    changed_.wait(lock, [&] { return !holding_; });
+    changed_.wait(lock, [&] { return !holding_ || permits_ > 0; });
     --held_;
+    if (holding_) --permits_;
+    changed_.notify_all();
   }
   TRY(enter(Verb::sync, path));
   if (file.cut_below_synced) {

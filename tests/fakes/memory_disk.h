@@ -38,9 +38,10 @@ class MemoryDisk final : public Disk {
   // Appends beyond this many bytes in all files fail with ENOSPC.
   void set_capacity(std::uint64_t bytes);
 
-  // Calls of sync wait until they are released.
+  // Calls of sync wait until they are released, one or all.
   void hold_syncs();
   void release_syncs();
+  void release_one_sync();    // the one that waits now; returns when it is on its way
   void wait_for_held_sync();  // returns once one is waiting
 
   // The machine after a power cut. This disk goes on as if nothing had happened.
@@ -101,6 +102,7 @@ class MemoryDisk final : public Disk {
   std::uint64_t capacity_ = ~0ULL;
   bool holding_ = false;
   int held_ = 0;
+  int permits_ = 0;
 };
 
 }  // namespace penstock::fakes

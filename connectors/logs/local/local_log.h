@@ -19,7 +19,7 @@ namespace penstock::logs::local {
 
 struct LocalLogOptions {
   std::string folder;             // the data folder: DATA
-  std::optional<int> partitions;  // of a new folder (default 16); an existing one must have as many
+  std::optional<int> partitions = std::nullopt;  // of a new folder (default 16); an existing one must have as many
   Bytes segment_bytes = 64_MiB;   // one file's size, about: a write is never split
   Bytes group_max = 32_MiB;       // written and synced at once
   Bytes recent_max = 8_MiB;       // of decoded records shared by readers at the tail, per log

@@ -6,7 +6,8 @@
 //   * a record that cannot be stored (too large, not a chunk) fails alone;
 //   * no room, or the disk refuses a write: the file is cut back to its last good end, the group fails as `unavailable`, and
 //     so does everything queued before the last of those answers was given. Hence a caller whose append failed knows that
-//     what it appended after it, and before it heard, failed too: its records never change places. Later appends try again;
+//     what it appended after it, and before it heard, failed too: its records never change places. Later appends try again
+//     (one that follows at once may still be refused with the others);
 //   * a failed sync, or a failed cut: nothing can be promised any more. The failure stays, for this log and the other.
 
 #include <atomic>
