@@ -83,15 +83,16 @@ Result<bool> Worker::step() {
     TRY(rewind());
     return false;
   }
-  const bool at_end = captured_at_end_ && std::ranges::all_of(polled_, [](const auto& p) { return p->finished; });
-  caught_up_ = at_end && committer_.empty() && !committer_.in_flight();
-  return progressed || *committed;
+  const bool moved = progressed || *committed;
+  idle_ = !moved && captured_at_end_ && committer_.empty() && !committer_.in_flight();
+  caught_up_ = idle_ && std::ranges::all_of(polled_, [](const auto& p) { return p->finished; });
+  return moved;
 }
 
 Result<void> Worker::run(std::stop_token stop) {
   while (!stop.stop_requested()) {
     TRY_ASSIGN(const bool progressed, step());
-    if (!progressed) idle(stop);
+    if (!progressed) wait_for_input(stop);
   }
   if (!committer_.empty()) TRY(committer_.commit(chain_version_));
   TRY(committer_.settle());
@@ -207,7 +208,7 @@ Result<void> Worker::rewind() {
   return open();
 }
 
-void Worker::idle(std::stop_token stop) {
+void Worker::wait_for_input(std::stop_token stop) {
   const Duration wait = committer_.in_flight() ? kIdleWaitInFlight : kIdleWait;
   // A stop is noticed at the end of this short wait.
   if (!stop.stop_requested()) captured_->wait(clock_.steady() + wait);

@@ -66,8 +66,9 @@ class Worker {
 
   // Polled sources are not read any more; `captured` is. Thread-safe.
   void drain() { draining_ = true; }
-  // Everything there was has been read and committed: finite sources are finished, `captured` is at its end. It can become
-  // false again when something is pushed. Thread-safe.
+  // Every input is at its present end and all of it is committed. More may come. Thread-safe.
+  bool idle() const { return idle_; }
+  // Idle, and every polled source is finished: without a push nothing will come any more. Thread-safe.
   bool caught_up() const { return caught_up_; }
 
  private:
@@ -79,7 +80,7 @@ class Worker {
   Result<bool> commit_if_due(bool progressed);
   Result<void> rewind();
   void swap_chain_between_batches();
-  void idle(std::stop_token stop);
+  void wait_for_input(std::stop_token stop);
 
   Log& log_;
   const Clock& clock_;
@@ -97,6 +98,7 @@ class Worker {
   bool captured_at_end_ = false;
 
   std::atomic<bool> draining_ = false;
+  std::atomic<bool> idle_ = false;
   std::atomic<bool> caught_up_ = false;
   std::atomic<std::uint64_t> chain_version_ = 0;
 

@@ -1,0 +1,199 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "pipeline/ingest/intake.h"
+#include "pipeline/ingest/worker.h"
+#include "tests/fakes/fake_source.h"
+#include "tests/fakes/manual_clock.h"
+#include "tests/fakes/memory_log.h"
+
+namespace penstock::ingest {
+namespace {
+
+// Keeps, drops or fails an event by its name: "drop…" and "fail…" do what they say.
+class ByName final : public Transform {
+ public:
+  explicit ByName(std::uint64_t version = 1) : version_(version) {}
+  void begin_batch(Timestamp) override {}
+  void run(const json::ObjectIndex& body, const Facts& facts, bool, Transformed& out) override {
+    out.events.clear();
+    out.kind = Transformed::Kind::kept;
+    if (facts.event.starts_with("drop")) out.kind = Transformed::Kind::dropped;
+    if (facts.event.starts_with("fail")) {
+      out.kind = Transformed::Kind::failed;
+      out.app = "by_name";
+      out.code = "app_error";
+      out.reason = "app.lua:1: it failed";
+    }
+    if (out.kind == Transformed::Kind::kept) out.events.push_back({facts, body.text()});
+  }
+  std::uint64_t version() const override { return version_; }
+
+ private:
+  std::uint64_t version_;
+};
+
+std::string line(const std::string& event, int n) {
+  return R"({"event":")" + event + R"(","distinct_id":"u)" + std::to_string(n) + R"(","properties":{"n":)" +
+         std::to_string(n) + "}}";
+}
+
+// A worker over a log in memory, and what derived state would keep.
+struct Bench {
+  fakes::ManualClock clock;
+  fakes::MemoryLog log{clock};
+  std::vector<SourcePosition> positions;
+  std::vector<DeadLetter> dead;
+  fakes::FakeLines lines;
+
+  std::unique_ptr<Worker> worker(bool with_lines = true, WorkerOptions options = {}) {
+    std::vector<PolledInput> polled;
+    if (with_lines) polled.push_back({{.name = "lines", .project = "shop", .paths = {}}, std::make_unique<fakes::FakeSource>(lines), {}});
+    std::vector<PushedInput> pushed;
+    pushed.push_back({{.name = "web", .project = "shop", .paths = {}}, {}});
+    auto made = std::make_unique<Worker>(
+        log, clock, [this](const std::string& source) { return of(source); },
+        [this](std::uint64_t, const LogRecord& changes) { keep(changes); }, std::make_unique<ByName>(),
+        std::move(polled), std::move(pushed), options, WorkerMetrics{});
+    REQUIRE(made->open());
+    return made;
+  }
+
+  std::vector<SourcePosition> of(const std::string& source) const {
+    std::vector<SourcePosition> found;
+    std::ranges::copy_if(positions, std::back_inserter(found), [&](const auto& p) { return p.source == source; });
+    return found;
+  }
+
+  void keep(const LogRecord& changes) {
+    for (const auto& moved : changes.positions) {
+      std::erase_if(positions, [&](const auto& p) { return p.source == moved.source && p.partition == moved.partition; });
+      positions.push_back(moved);
+    }
+    dead.insert(dead.end(), changes.dead.begin(), changes.dead.end());
+  }
+
+  std::vector<std::string> bodies() const {
+    std::vector<std::string> all;
+    for (const auto& record : log.records(LogName::events))
+      for (const auto& chunk : record->chunks)
+        for (std::uint32_t i = 0; i < chunk->size(); ++i) all.emplace_back(chunk->body(i).value());
+    std::ranges::sort(all);
+    return all;
+  }
+};
+
+void run_until_idle(Worker& worker) {
+  for (int steps = 0; steps < 1000 && !worker.idle(); ++steps) REQUIRE(worker.step());
+  REQUIRE(worker.idle());
+}
+
+Result<Accepted> push(CapturedIntake& intake, std::vector<std::string> bodies) {
+  PushedRecords records;
+  for (const auto& body : bodies) records.text += body + "\n";
+  std::size_t at = 0;
+  for (const auto& body : bodies) {
+    records.bodies.push_back(std::string_view(records.text).substr(at, body.size()));
+    at += body.size() + 1;
+  }
+  Result<Accepted> answer = fail(ErrorKind::invalid, "not answered");
+  intake.push(std::move(records), [&](Result<Accepted> given) { answer = std::move(given); });
+  return answer;
+}
+
+}  // namespace
+
+TEST_CASE("each line of a file is in the log once, with its bytes, and bad ones are dead letters with their place") {
+  Bench bench;
+  bench.lines.lines = {line("a", 1), "{broken", line("drop", 2), line("fail", 3), R"({"distinct_id":"x"})", line("b", 4)};
+  const auto worker = bench.worker();
+  run_until_idle(*worker);
+  CHECK(worker->caught_up());
+  CHECK_EQ(bench.bodies(), std::vector{line("a", 1), line("b", 4)});
+  REQUIRE_EQ(bench.dead.size(), 3);
+  CHECK_EQ(bench.dead[0].code, "invalid_json");
+  CHECK_EQ(bench.dead[0].place, "lines at 1");
+  CHECK_EQ(bench.dead[0].body, "{broken");
+  CHECK_EQ(bench.dead[1].app, "by_name");
+  CHECK_EQ(bench.dead[2].code, "no_facts");
+}
+
+TEST_CASE("a restart goes on where the last commit stood, whatever had been read since") {
+  Bench bench;
+  for (int n = 0; n < 40; ++n) bench.lines.lines.push_back(line("a", 100 + n));
+  {
+    const auto worker = bench.worker(true, {.commit = {.events = 10}});
+    for (int i = 0; i < 9; ++i) REQUIRE(worker->step());  // killed with a batch half collected
+  }
+  CHECK_LT(bench.bodies().size(), 40);
+  CHECK_GT(bench.bodies().size(), 0);
+  const auto worker = bench.worker(true, {.commit = {.events = 10}});
+  run_until_idle(*worker);
+  auto expected = bench.lines.lines;
+  std::ranges::sort(expected);
+  CHECK_EQ(bench.bodies(), expected);
+}
+
+TEST_CASE("a pushed request is answered only when it is durable") {
+  Bench bench;
+  CapturedIntake intake({.name = "web", .project = "shop", .paths = {}}, bench.log, bench.clock, {}, 1 << 20);
+  bench.log.cork();
+  bool answered = false;
+  PushedRecords records{.text = line("a", 1), .bodies = {}};
+  records.bodies.push_back(records.text);
+  intake.push(std::move(records), [&](Result<Accepted> given) { answered = given.has_value(); });
+  CHECK_FALSE(answered);
+  bench.log.uncork();
+  CHECK(answered);
+}
+
+TEST_CASE("a pushed request is one record; its bad elements are named and become dead letters") {
+  Bench bench;
+  CapturedIntake intake({.name = "web", .project = "shop", .paths = {}}, bench.log, bench.clock, {}, 1 << 20);
+  const auto answer = push(intake, {line("a", 1), "[]", line("b", 2), "nonsense"});
+  REQUIRE(answer);
+  CHECK_EQ(answer->accepted, 2);
+  REQUIRE_EQ(answer->rejected.size(), 2);
+  CHECK_EQ(answer->rejected[1].index, 3);
+  CHECK_EQ(bench.log.records(LogName::captured).size(), 1);
+
+  const auto worker = bench.worker(false);
+  run_until_idle(*worker);
+  CHECK_EQ(bench.bodies(), std::vector{line("a", 1), line("b", 2)});
+  CHECK_EQ(bench.dead.size(), 2);
+
+  const auto again = bench.worker(false);
+  run_until_idle(*again);
+  CHECK_EQ(bench.bodies().size(), 2);
+  CHECK_EQ(bench.dead.size(), 2);
+}
+
+TEST_CASE("a log that cannot keep its promise refuses pushes and stops the worker") {
+  Bench bench;
+  bench.lines.lines = {line("a", 1)};
+  const auto worker = bench.worker();
+  bench.log.break_sync("fsync: Input/output error");
+  CapturedIntake intake({.name = "web", .project = "shop", .paths = {}}, bench.log, bench.clock, {}, 1 << 20);
+  const auto answer = push(intake, {line("a", 2)});
+  REQUIRE_FALSE(answer);
+  CHECK(answer.error().kind == ErrorKind::unavailable);
+  Result<bool> stepped = true;
+  for (int i = 0; i < 5 && stepped; ++i) stepped = worker->step();
+  CHECK_FALSE(stepped);
+}
+
+TEST_CASE("a new chain takes over between two batches") {
+  Bench bench;
+  bench.lines.lines = {line("a", 1)};
+  bench.lines.finite = false;
+  const auto worker = bench.worker();
+  run_until_idle(*worker);
+  worker->set_chain(std::make_unique<ByName>(2));
+  bench.lines.lines.push_back(line("b", 2));
+  REQUIRE(worker->step());
+  run_until_idle(*worker);
+  CHECK_EQ(bench.log.records(LogName::events).back()->chain_version, 2);
+}
+
+}  // namespace penstock::ingest
