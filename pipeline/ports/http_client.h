@@ -14,9 +14,9 @@ namespace penstock {
 
 struct HttpRequest {
   std::string method = "POST";
-  std::string url;
-  std::vector<std::pair<std::string, std::string>> headers;
-  std::string body;
+  std::string url{};
+  std::vector<std::pair<std::string, std::string>> headers{};
+  std::string body{};
   Duration timeout{5000};                // from submission to the last byte of the answer
   Bytes answer_max = Bytes{64 * 1024};   // the rest of a longer answer is cut off, and `truncated` says so
 };
