@@ -151,6 +151,7 @@ Result<void> FileSource::rescan(Warnings& warnings) {
   TRY_ASSIGN(const auto paths, setting_.list());
   for (auto& file : open_) file->detached = true;
   std::vector<std::pair<PathState, std::string>> seen;
+  std::vector<std::string> new_paths;
   for (const auto& path : paths) {
     const auto state = look_at(path);
     if (!state || state->directory) continue;
@@ -160,9 +161,10 @@ Result<void> FileSource::rescan(Warnings& warnings) {
       (*at)->set_path(path);
       (*at)->detached = false;
     } else if (!known_.settled(*state, path)) {
-      adopt(path, false, warnings);
+      new_paths.push_back(path);
     }
   }
+  for (const auto& path : new_paths) adopt(path, false, warnings);
   for (const auto& path : known_.search(seen, warnings)) adopt(path, true, warnings);
   finish_rotated();
   return {};

@@ -71,7 +71,6 @@ void KnownFiles::put_back(const OpenFile& file, bool expected) {
 }
 
 bool KnownFiles::settled(const PathState& now, const std::string& path) const {
-  if (now.size == 0) return true;
   const Known* known = newest(now.id, path);
   return known != nullptr && known->position.complete && known->position.size_seen == now.size;
 }
