@@ -1,0 +1,203 @@
+#include "pipeline/delivery/delivery_store.h"
+
+#include <fmt/format.h>
+#include <rocksdb/db.h>
+#include <rocksdb/options.h>
+#include <rocksdb/write_batch.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "pipeline/base/codec.h"
+
+namespace penstock::delivery {
+namespace {
+
+constexpr std::uint32_t kSchemaVersion = 1;
+constexpr std::uint8_t kCursorVersion = 1;
+constexpr auto kSchemaKey = "schema";
+constexpr auto kCursors = "cursors";
+constexpr auto kDead = "dead";
+
+rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
+
+Error error_of(const std::string& what, const rocksdb::Status& status) {
+  return {status.IsCorruption() ? ErrorKind::corrupt : ErrorKind::io, fmt::format("{}: {}", what, status.ToString())};
+}
+
+std::string encode_cursor(const Offsets& next, Timestamp seen_at) {
+  std::string stored;
+  Writer writer(stored);
+  writer.fixed(kCursorVersion);
+  writer.fixed(seen_at.ms);
+  writer.varint(next.size());
+  for (const auto offset : next) writer.varint(offset);
+  return stored;
+}
+
+Result<Cursor> decode_cursor(std::string_view destination, std::string_view stored) {
+  Reader in(stored);
+  Cursor cursor{std::string(destination), {}, {}};
+  TRY_ASSIGN(const auto version, in.fixed<std::uint8_t>());
+  if (version != kCursorVersion) {
+    return fail(ErrorKind::corrupt, fmt::format("version {}, but this program knows only version {}", version, kCursorVersion));
+  }
+  TRY_ASSIGN(cursor.seen_at.ms, in.fixed<std::int64_t>());
+  TRY_ASSIGN(const std::uint64_t count, in.varint());
+  if (count > in.remaining()) return fail(ErrorKind::corrupt, "more offsets than bytes");
+  for (std::uint64_t i = 0; i < count; ++i) {
+    TRY_ASSIGN(const std::uint64_t offset, in.varint());
+    cursor.next.push_back(offset);
+  }
+  if (!in.at_end()) return fail(ErrorKind::corrupt, "bytes after its end");
+  return cursor;
+}
+
+Result<Cursor> read_cursor(std::string_view destination, std::string_view stored) {
+  auto cursor = decode_cursor(destination, stored);
+  if (!cursor) return fail(std::move(cursor).error().context(fmt::format("cursor of destination {}", destination)));
+  return cursor;
+}
+
+// A small database: a few cursors written again and again, and now and then a dead letter.
+rocksdb::Options options() {
+  rocksdb::Options made;
+  made.create_if_missing = true;
+  made.create_missing_column_families = true;
+  made.write_buffer_size = 4 << 20;
+  made.max_total_wal_size = 16 << 20;
+  made.max_open_files = 64;
+  made.keep_log_file_num = 2;
+  made.max_log_file_size = 1 << 20;
+  made.info_log_level = rocksdb::WARN_LEVEL;
+  made.stats_dump_period_sec = 0;
+  return made;
+}
+
+// A newer program may have added families; all must be opened before its version can be read.
+std::vector<std::string> families_of(const std::string& folder) {
+  std::vector<std::string> names;
+  if (!rocksdb::DB::ListColumnFamilies(options(), folder, &names).ok()) names = {rocksdb::kDefaultColumnFamilyName};
+  for (const auto* ours : {kCursors, kDead}) {
+    if (std::ranges::find(names, ours) == names.end()) names.emplace_back(ours);
+  }
+  return names;
+}
+
+}  // namespace
+
+struct DeliveryStore::Impl {
+  std::string folder;
+  const Clock* clock = nullptr;
+  std::unique_ptr<rocksdb::DB> db;
+  std::vector<rocksdb::ColumnFamilyHandle*> families;
+  std::unique_ptr<dead::DeadLetterTable> dead;
+
+  ~Impl() {
+    for (auto* family : families) db->DestroyColumnFamilyHandle(family);
+  }
+  rocksdb::ColumnFamilyHandle* family(std::string_view name) const {
+    const auto it = std::ranges::find_if(families, [&](auto* each) { return each->GetName() == name; });
+    return it == families.end() ? nullptr : *it;
+  }
+  Result<void> write(rocksdb::WriteBatch& batch, Sync sync) {
+    rocksdb::WriteOptions how;
+    how.sync = sync == Sync::yes;
+    const auto status = db->Write(how, &batch);
+    if (!status.ok()) return fail(error_of("write to " + folder, status));
+    return {};
+  }
+  Result<void> check_schema();
+};
+
+Result<void> DeliveryStore::Impl::check_schema() {
+  std::string stored;
+  const auto status = db->Get({}, kSchemaKey, &stored);
+  if (status.IsNotFound()) {
+    std::string version;
+    Writer(version).fixed(kSchemaVersion);
+    rocksdb::WriteBatch batch;
+    batch.Put(kSchemaKey, version);
+    return write(batch, Sync::yes);
+  }
+  if (!status.ok()) return fail(error_of("read " + folder, status));
+  const auto version = Reader(stored).fixed<std::uint32_t>();
+  if (!version) return fail(version.error().context(folder + ": schema version"));
+  if (*version <= kSchemaVersion) return {};
+  return fail(ErrorKind::conflict,
+              fmt::format("{} has schema version {}, but this program knows only up to version {}: it was written by a newer "
+                          "one; run that, or give this one another data folder",
+                          folder, *version, kSchemaVersion));
+}
+
+Result<std::unique_ptr<DeliveryStore>> DeliveryStore::open(const std::string& folder, const Clock& clock) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) return fail(ErrorKind::io, fmt::format("create {}: {}", folder, error.message()));
+
+  std::vector<rocksdb::ColumnFamilyDescriptor> wanted;
+  for (const auto& name : families_of(folder)) wanted.emplace_back(name, rocksdb::ColumnFamilyOptions(options()));
+  auto impl = std::make_unique<Impl>();
+  impl->folder = folder;
+  impl->clock = &clock;
+  rocksdb::DB* opened = nullptr;
+  const auto status = rocksdb::DB::Open(options(), folder, wanted, &impl->families, &opened);
+  if (!status.ok()) return fail(error_of("open " + folder, status));
+  impl->db.reset(opened);
+  TRY(impl->check_schema());
+  impl->dead = std::make_unique<dead::DeadLetterTable>(*impl->db, *impl->family(kDead));
+  return std::unique_ptr<DeliveryStore>(new DeliveryStore(std::move(impl)));
+}
+
+DeliveryStore::DeliveryStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+DeliveryStore::~DeliveryStore() = default;
+
+Result<std::optional<Cursor>> DeliveryStore::cursor(std::string_view destination) const {
+  std::string stored;
+  const auto status = impl_->db->Get({}, impl_->family(kCursors), slice(destination), &stored);
+  if (status.IsNotFound()) return std::nullopt;
+  if (!status.ok()) return fail(error_of("read " + impl_->folder, status));
+  TRY_ASSIGN(Cursor cursor, read_cursor(destination, stored));
+  return cursor;
+}
+
+Result<std::vector<Cursor>> DeliveryStore::cursors() const {
+  std::vector<Cursor> found;
+  const std::unique_ptr<rocksdb::Iterator> rows(impl_->db->NewIterator({}, impl_->family(kCursors)));
+  for (rows->SeekToFirst(); rows->Valid(); rows->Next()) {
+    TRY_ASSIGN(Cursor cursor, read_cursor(rows->key().ToStringView(), rows->value().ToStringView()));
+    found.push_back(std::move(cursor));
+  }
+  if (!rows->status().ok()) return fail(error_of("read " + impl_->folder, rows->status()));
+  return found;
+}
+
+Result<void> DeliveryStore::save_cursor(std::string_view destination, const Offsets& next, Sync sync) {
+  rocksdb::WriteBatch batch;
+  batch.Put(impl_->family(kCursors), slice(destination), encode_cursor(next, impl_->clock->now()));
+  return impl_->write(batch, sync);
+}
+
+Result<void> DeliveryStore::forget_cursor(std::string_view destination) {
+  rocksdb::WriteBatch batch;
+  batch.Delete(impl_->family(kCursors), slice(destination));
+  return impl_->write(batch, Sync::yes);
+}
+
+Result<void> DeliveryStore::bury(std::span<const DeadLetter> letters) {
+  rocksdb::WriteBatch batch;
+  for (const auto& letter : letters) TRY(impl_->dead->put(batch, letter));
+  return impl_->write(batch, Sync::yes);
+}
+
+Result<void> DeliveryStore::discard(std::span<const std::string> ids) {
+  rocksdb::WriteBatch batch;
+  for (const auto& id : ids) TRY(impl_->dead->remove(batch, id));
+  return impl_->write(batch, Sync::yes);
+}
+
+const dead::DeadLetterTable& DeliveryStore::dead_letters() const { return *impl_->dead; }
+
+}  // namespace penstock::delivery

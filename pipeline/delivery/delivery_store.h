@@ -1,0 +1,59 @@
+#pragma once
+// Delivery's own truth, which no log can give back: how far each destination has come, and its dead letters. One RocksDB with
+// a write-ahead log, in DATA/delivery.
+//
+// A dead letter is on the medium when `bury` returns; the caller moves the cursor past it only then. A cursor by itself is
+// written without sync: losing the last second of it means events again, never events lost.
+// Thread-safe. Errors: io or corrupt, with the folder's name; conflict when a newer program wrote the folder.
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pipeline/base/clock.h"
+#include "pipeline/base/result.h"
+#include "pipeline/dead/dead_letter_table.h"
+#include "pipeline/ports/log.h"
+
+namespace penstock::delivery {
+
+// Kept when its destination leaves the configuration, so that it can come back to it.
+struct Cursor {
+  std::string destination;
+  Offsets next;
+  Timestamp seen_at;  // when its destination last wrote it
+};
+
+enum class Sync : std::uint8_t { no, yes };
+
+class DeliveryStore {
+ public:
+  // Makes the folder when it is absent. The clock must outlive the store.
+  static Result<std::unique_ptr<DeliveryStore>> open(const std::string& folder, const Clock& clock);
+  ~DeliveryStore();
+  DeliveryStore(const DeliveryStore&) = delete;
+  DeliveryStore& operator=(const DeliveryStore&) = delete;
+
+  // Nullopt: this destination is new.
+  Result<std::optional<Cursor>> cursor(std::string_view destination) const;
+  Result<std::vector<Cursor>> cursors() const;  // by name
+  Result<void> save_cursor(std::string_view destination, const Offsets& next, Sync sync);
+  Result<void> forget_cursor(std::string_view destination);
+
+  // All of them or none, synced.
+  Result<void> bury(std::span<const DeadLetter> letters);
+  // Synced. Ids that are not there are no error.
+  Result<void> discard(std::span<const std::string> ids);
+  // For get, list and count.
+  const dead::DeadLetterTable& dead_letters() const;
+
+ private:
+  struct Impl;
+  explicit DeliveryStore(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace penstock::delivery

@@ -1,0 +1,286 @@
+#include "pipeline/delivery/destination_loop.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "pipeline/base/log.h"
+
+namespace penstock::delivery {
+namespace {
+
+constexpr std::chrono::milliseconds kSlice{5};
+constexpr unsigned kStepsBetweenLooks = 32;      // at the clock
+constexpr std::size_t kLettersWaitingMax = 2000;
+constexpr Duration kTick{1000};
+constexpr Duration kCursorSeenEvery{3'600'000};  // a cursor that does not move still says that its destination is there
+constexpr Duration kReadPauseMin{100};
+constexpr Duration kReadPauseMax{10'000};
+
+// Batches with something unsettled. Above it reading waits: what keeps so many open is retries, and each holds its chunks.
+std::size_t unsettled_marks_max(const DestinationSettings& settings) {
+  return std::max<std::size_t>(16, 4 * static_cast<std::size_t>(settings.in_flight_max));
+}
+
+}  // namespace
+
+DestinationLoop::DestinationLoop(DestinationParts parts, const Surroundings& around, Offsets start)
+    : name_(std::move(parts.name)),
+      settings_(std::move(parts.settings)),
+      around_(around),
+      filter_(settings_.events),
+      destination_(std::move(parts.destination)),
+      when_(std::move(parts.when)),
+      metrics_(parts.metrics),
+      board_(start),
+      home_(around.executor.make_strand()),
+      blocking_(around.blocking.make_strand()),
+      feed_(around.log, filter_, start),
+      low_water_(start),
+      breaker_(Backoff(settings_.retry.wait_min, settings_.retry.wait_max, parts.seed)),
+      retry_backoff_(settings_.retry.wait_min, settings_.retry.wait_max, parts.seed + 1),
+      read_backoff_(kReadPauseMin, kReadPauseMax, parts.seed + 2),
+      recorder_(home_, around.blocking.make_strand(), around.clock,
+                {.bury = [&store = around.store](auto letters) { return store.bury(letters); },
+                 .save_cursor =
+                     [&store = around.store, name = name_](const Offsets& cursor) {
+                       return store.save_cursor(name, cursor, Sync::no);
+                     }},
+                [this](const std::vector<Recorder::Burial>& burials) { buried(burials); }),
+      saved_cursor_(start),
+      cursor_saved_at_(around.clock.steady()),
+      shown_since_(around.clock.steady()) {}
+
+void DestinationLoop::start() {
+  home_.belong_to(weak_from_this());
+  metrics_.set_health(Health::starting);
+  home_.post([this] {
+    pump();
+    tick();
+  });
+}
+
+void DestinationLoop::wake() {
+  if (wake_posted_.exchange(true)) return;
+  home_.post([this] {
+    wake_posted_ = false;
+    pump();
+  });
+}
+
+void DestinationLoop::hurry() {
+  home_.post([this] {
+    hurrying_ = true;
+    pump();
+  });
+}
+
+void DestinationLoop::pump() {
+  if (phase_ == Phase::running) {
+    window_.promote(around_.clock.steady());
+    tend_connection();
+    launch();
+    read();
+    launch();
+    arm();
+  }
+  publish();
+}
+
+bool DestinationLoop::may_read() const {
+  return window_.ready() < static_cast<std::size_t>(settings_.in_flight_max) &&
+         low_water_.unsettled_marks() < unsettled_marks_max(settings_) &&
+         recorder_.letters_waiting() < kLettersWaitingMax;
+}
+
+void DestinationLoop::read() {
+  if (read_failure_ && around_.clock.steady() < read_again_at_) return;
+  const SteadyTime slice_end = around_.clock.steady() + kSlice;
+  bool at_end = false;
+  for (unsigned steps = 1; may_read() && !at_end; ++steps) {
+    if (steps % kStepsBetweenLooks == 0 && around_.clock.steady() >= slice_end) {
+      wake();
+      break;
+    }
+    const auto step = feed_.next();
+    if (!step) {
+      read_failed(step.error());
+      break;
+    }
+    read_failure_.reset();
+    read_failures_ = 0;
+    if (*step == Feed::Step::event) accept(feed_.current());
+    at_end = *step == Feed::Step::end;
+  }
+  seal_when_due(at_end);
+  if (draft_.empty()) low_water_.pass(feed_.position());
+  collect_counts();
+}
+
+void DestinationLoop::accept(const Feed::Current& current) {
+  last_received_at_ = current.view.facts.received_at;
+  const Result<bool> wanted = when_ ? when_(current.view) : true;
+  if (wanted && !*wanted) {
+    ++filtered_by_when_;
+    return feed_.take();
+  }
+  if (wanted && !draft_.fits(current.view, settings_.batch)) seal(feed_.position());
+  if (draft_.empty()) draft_.opened_at = around_.clock.steady();
+  if (wanted) {
+    draft_.add(current);
+  } else {
+    DeadLetter letter = letter_for(current.view, current.partition, current.offset);
+    letter.code = "when_error";
+    letter.reason = "`when` failed: " + wanted.error().message;
+    letter.first_at = letter.last_at;
+    draft_.add_letter(current, std::move(letter));
+  }
+  feed_.take();
+  if (draft_.full(settings_.batch)) seal(feed_.position());
+}
+
+void DestinationLoop::seal(const Offsets& after) {
+  Draft sealed = std::exchange(draft_, {});
+  const auto mark = low_water_.add(after, sealed.parcels.size() + sealed.letters.size(), sealed.oldest);
+  if (!sealed.letters.empty()) last_death_ = sealed.letters.back().reason;
+  for (auto& letter : sealed.letters) recorder_.bury(std::move(letter), mark);
+  recorder_.write();
+  if (sealed.parcels.empty()) return;
+  Shipment shipment;
+  shipment.mark = mark;
+  shipment.parcels = std::move(sealed.parcels);
+  shipment.keeps = std::move(sealed.keeps);
+  window_.add(std::move(shipment));
+  launch();
+}
+
+void DestinationLoop::seal_when_due(bool at_end) {
+  if (draft_.empty() || window_.ready() >= static_cast<std::size_t>(settings_.in_flight_max)) return;
+  if ((hurrying_ && at_end) || around_.clock.steady() >= draft_.due(settings_.batch)) seal(feed_.position());
+}
+
+void DestinationLoop::read_failed(Error error) {
+  read_again_at_ = around_.clock.steady() + read_backoff_.after(++read_failures_);
+  read_failure_ = std::move(error).context("cannot read the log");
+}
+
+void DestinationLoop::collect_counts() {
+  if (const auto filtered = feed_.collect_filtered() + std::exchange(filtered_by_when_, 0); filtered > 0) {
+    metrics_.filtered.add(filtered);
+    board_.filtered += filtered;
+  }
+  if (const auto skipped = feed_.collect_skipped(); skipped > 0) {
+    metrics_.skipped.add(skipped);
+    board_.skipped += skipped;
+    log_error("delivery",
+              "destination {} was overtaken by retention: {} events were removed before it had read them; it goes on with the "
+              "oldest that is kept. Give the log a longer retention, or set `hold: true` on the destination",
+              name_, skipped);
+  }
+}
+
+// One timer for the earliest of all things that time alone can change.
+void DestinationLoop::arm() {
+  std::optional<SteadyTime> earliest = window_.next_promotion();
+  const auto consider = [&](SteadyTime when) { earliest = earliest ? std::min(*earliest, when) : when; };
+  if (!draft_.empty() && window_.ready() < static_cast<std::size_t>(settings_.in_flight_max)) {
+    consider(draft_.due(settings_.batch));
+  }
+  if (breaker_.holding() && window_.in_flight() == 0) consider(breaker_.until());
+  if (read_failure_) consider(read_again_at_);
+  if (!earliest || (next_timer_ && *next_timer_ <= *earliest)) return;
+  next_timer_ = earliest;
+  home_.post_at(*earliest, [this, when = *earliest] {
+    if (next_timer_ == when) next_timer_.reset();
+    pump();
+  });
+}
+
+DestinationStatus DestinationLoop::status() const {
+  const auto seen = board_.snapshot();
+  DestinationStatus status;
+  status.name = name_;
+  status.condition = seen.condition;
+  status.delivered = board_.delivered;
+  status.filtered = board_.filtered;
+  status.dead = board_.dead;
+  status.retries = board_.retries;
+  status.skipped = board_.skipped;
+  status.in_flight = seen.in_flight;
+  status.retrying = seen.retrying;
+  status.lag_events = events_between(seen.cursor, around_.log.end(LogName::events));
+  if (status.lag_events > 0 && seen.oldest_unsettled) {
+    status.lag = Duration{std::max<std::int64_t>(0, around_.clock.now().ms - seen.oldest_unsettled->ms)};
+  }
+  status.cursor = seen.cursor;
+  return status;
+}
+
+Condition DestinationLoop::condition() const {
+  if (phase_ == Phase::stopped) return {Health::stopped, {}};
+  if (recorder_.letters_failure()) {
+    return {Health::unavailable, "cannot store dead letters: " + recorder_.letters_failure()->message};
+  }
+  if (read_failure_) return {Health::unavailable, read_failure_->message};
+  return breaker_.condition();
+}
+
+void DestinationLoop::publish() {
+  Condition now = condition();
+  if (now.health != shown_.health) {
+    const auto steady = around_.clock.steady();
+    if (now.health == Health::unavailable || now.health == Health::limited) {
+      log_warning("delivery", "destination {} is {}: {}", name_, to_string(now.health), now.reason);
+    } else if (now.health == Health::healthy && shown_.health != Health::starting) {
+      log_info("delivery", "destination {} is healthy again after {:.1f} s", name_,
+               std::chrono::duration<double>(steady - shown_since_).count());
+    }
+    metrics_.set_health(now.health);
+    shown_since_ = steady;
+  }
+  shown_ = now;
+  auto oldest = low_water_.oldest_unsettled();
+  if (!oldest && !draft_.empty()) oldest = draft_.oldest;
+  if (!oldest && read_failure_ && last_received_at_.ms > 0) oldest = last_received_at_;
+  board_.show({std::move(now), window_.in_flight(), window_.waiting(), oldest, low_water_.position()});
+}
+
+void DestinationLoop::tick() {
+  if (phase_ != Phase::running) return;
+  if (recorder_.cursor_failure()) saved_cursor_.clear();  // try again
+  save_cursor_if_moved();
+  tell_of_dead_letters();
+  const auto now = status();
+  metrics_.in_flight.set(static_cast<double>(now.in_flight));
+  metrics_.lag_events.set(static_cast<double>(now.lag_events));
+  metrics_.lag_seconds.set(std::chrono::duration<double>(now.lag).count());
+  home_.post_at(around_.clock.steady() + kTick, [this] { tick(); });
+}
+
+void DestinationLoop::save_cursor_if_moved() {
+  const auto now = around_.clock.steady();
+  if (low_water_.position() != saved_cursor_ || now - cursor_saved_at_ >= kCursorSeenEvery) {
+    saved_cursor_ = low_water_.position();
+    cursor_saved_at_ = now;
+    recorder_.save_cursor(saved_cursor_);
+    recorder_.write();
+  }
+  const bool failing = recorder_.cursor_failure().has_value();
+  if (failing && !cursor_failure_told_) {
+    log_warning("delivery", "the cursor of destination {} cannot be saved, so a restart would deliver events again: {}", name_,
+                recorder_.cursor_failure()->message);
+  }
+  cursor_failure_told_ = failing;
+}
+
+// Once a second at most, however many there are.
+void DestinationLoop::tell_of_dead_letters() {
+  const std::uint64_t dead = board_.dead;
+  if (dead == dead_told_) return;
+  log_warning("delivery", "destination {}: {} more events became dead letters; the last: {}", name_, dead - dead_told_,
+              last_death_);
+  dead_told_ = dead;
+}
+
+}  // namespace penstock::delivery

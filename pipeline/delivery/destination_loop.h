@@ -1,0 +1,112 @@
+#pragma once
+// The inside of a DestinationRunner. One strand: everything private runs on it. `pump` is the whole flow, and whatever happens
+// (new events, an answer, a timer) ends in a pump.
+
+#include <atomic>
+#include <optional>
+#include <stop_token>
+
+#include "pipeline/delivery/breaker.h"
+#include "pipeline/delivery/destination_runner.h"
+#include "pipeline/delivery/draft.h"
+#include "pipeline/delivery/feed.h"
+#include "pipeline/delivery/home.h"
+#include "pipeline/delivery/recorder.h"
+#include "pipeline/delivery/verdict.h"
+#include "pipeline/delivery/window.h"
+
+namespace penstock::delivery {
+
+class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
+ public:
+  DestinationLoop(DestinationParts parts, const Surroundings& around, Offsets start);
+
+  // Thread-safe, as in DestinationRunner.
+  void start();
+  void wake();
+  void hurry();
+  DestinationStatus status() const;
+  void stop(Duration within, std::move_only_function<void()> stopped);
+
+ private:
+  class Reply;
+  enum class Phase : std::uint8_t { running, draining, closing, saving, stopped };
+
+  // reading
+  void pump();
+  void read();
+  bool may_read() const;
+  void accept(const Feed::Current& current);
+  void seal(const Offsets& after);
+  void seal_when_due(bool at_end);
+  void read_failed(Error error);
+  void collect_counts();
+  void arm();
+
+  // writing
+  void launch();
+  void tend_connection();
+  void connected(const Result<void>& result);
+  void answered(Window::Ticket ticket, Outcomes outcomes);
+  void follow(Verdict verdict, LowWater::Mark mark);
+  void count_delivered(const std::vector<Parcel>& parcels);
+  DeadLetter letter_for(const EventView& event, std::int32_t partition, std::uint64_t offset) const;
+  void buried(const std::vector<Recorder::Burial>& burials);
+
+  // every second
+  void tick();
+  void save_cursor_if_moved();
+  void tell_of_dead_letters();
+  void publish();
+  Condition condition() const;
+
+  // stopping
+  void begin_stop(Duration within);
+  void stop_further();
+  void close_destination();
+  void finish_stop();
+
+  const std::string name_;
+  const DestinationSettings settings_;
+  const Surroundings around_;
+  const NameFilter filter_;
+  const std::unique_ptr<Destination> destination_;
+  When when_;
+  DeliveryMetrics metrics_;
+  StatusBoard board_;
+  Home home_;
+  const std::unique_ptr<Strand> blocking_;
+
+  Feed feed_;
+  Draft draft_;
+  Window window_;
+  LowWater low_water_;
+  Breaker breaker_;
+  Backoff retry_backoff_;
+  Backoff read_backoff_;
+  Recorder recorder_;
+
+  Phase phase_ = Phase::running;
+  bool hurrying_ = false;
+  std::uint64_t filtered_by_when_ = 0;  // not counted yet
+  std::atomic<bool> wake_posted_ = false;
+  std::optional<SteadyTime> next_timer_;
+
+  std::optional<Error> read_failure_;
+  int read_failures_ = 0;
+  SteadyTime read_again_at_{};
+  Timestamp last_received_at_;  // of the newest event seen
+
+  Offsets saved_cursor_;
+  SteadyTime cursor_saved_at_{};
+  std::uint64_t dead_told_ = 0;
+  std::string last_death_;
+  bool cursor_failure_told_ = false;
+  Condition shown_;
+  SteadyTime shown_since_{};
+
+  std::stop_source stop_;
+  std::move_only_function<void()> stopped_;
+};
+
+}  // namespace penstock::delivery

@@ -1,0 +1,67 @@
+#include "pipeline/delivery/destination_runner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "pipeline/base/log.h"
+#include "pipeline/delivery/destination_loop.h"
+
+namespace penstock::delivery {
+namespace {
+
+bool empty(const Log& log) { return std::ranges::all_of(log.end(LogName::events), [](auto end) { return end == 0; }); }
+
+// A log that is shorter than it was is another log. Waiting for it to grow back would skip its events without a word.
+Offsets within_log(const std::string& name, Offsets cursor, const Log& log) {
+  const Offsets end = log.end(LogName::events);
+  if (const auto missing = events_between(end, cursor); missing > 0) {
+    log_warning("delivery", "destination {} stands {} events past the end of the log, which has become shorter; it goes on at "
+                "the end", name, missing);
+    for (std::size_t p = 0; p < cursor.size(); ++p) cursor[p] = std::min(cursor[p], end[p]);
+  }
+  return cursor;
+}
+
+Result<Offsets> start_of(const DestinationParts& parts, const Surroundings& around) {
+  const auto partitions = static_cast<std::size_t>(around.log.partitions());
+  TRY_ASSIGN(const auto stored, around.store.cursor(parts.name));
+  if (stored && stored->next.size() != partitions) {
+    return fail(ErrorKind::conflict, fmt::format("its cursor is over {} partitions, but the log has {}", stored->next.size(),
+                                                 partitions));
+  }
+  Offsets start;
+  if (stored) {
+    start = within_log(parts.name, stored->next, around.log);
+  } else {
+    const bool at_the_end = parts.settings.from == StartFrom::now && !empty(around.log);
+    start = at_the_end ? around.log.end(LogName::events) : around.log.begin(LogName::events);
+  }
+  // Durable before anything is read: a first start that crashes must not become a later `now`.
+  TRY(around.store.save_cursor(parts.name, start, Sync::yes));
+  return start;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<DestinationRunner>> DestinationRunner::start(DestinationParts parts, const Surroundings& around) {
+  auto start = start_of(parts, around);
+  if (!start) return fail(std::move(start).error().context("destination " + parts.name));
+  auto loop = std::make_shared<DestinationLoop>(std::move(parts), around, *std::move(start));
+  loop->start();
+  return std::unique_ptr<DestinationRunner>(new DestinationRunner(std::move(loop)));
+}
+
+DestinationRunner::DestinationRunner(std::shared_ptr<DestinationLoop> loop) : loop_(std::move(loop)) {}
+DestinationRunner::~DestinationRunner() = default;
+
+void DestinationRunner::wake() { loop_->wake(); }
+void DestinationRunner::hurry() { loop_->hurry(); }
+bool DestinationRunner::settled(const Offsets& end) const { return events_between(loop_->status().cursor, end) == 0; }
+DestinationStatus DestinationRunner::status() const { return loop_->status(); }
+void DestinationRunner::stop(Duration within, std::move_only_function<void()> stopped) {
+  loop_->stop(within, std::move(stopped));
+}
+
+}  // namespace penstock::delivery

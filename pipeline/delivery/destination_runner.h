@@ -1,0 +1,81 @@
+#pragma once
+// Brings events from the log to one destination: reads from the destination's own cursor, filters, batches, writes with a
+// window of writes in flight, acts on each answer, and moves the cursor over what is settled: delivered, filtered out, or
+// durable among its dead letters. Whatever happens to the destination costs others nothing and holds a bounded number of
+// batches in memory: `in_flight_max` ready ones, as many in flight, and those with an event that waits for another try, of
+// which at most four times as many (and no fewer than 16) are open before reading waits.
+//
+// Answers. *delivered*: settled. *rejected*: the batch is halved until the guilty event is alone, then it is a dead letter.
+// *retry*: again after a pause; attempts and age count, then as rejected. *unavailable*: nothing counts; no further write
+// until nothing is in flight, a pause is over and connect() has succeeded, then one write alone, and the flow when that was
+// answered in any other way. A peer's Retry-After is kept, up to an hour.
+//
+// Order. Batches are submitted in the order of the log, and what was held during an outage goes before what is newer. With
+// `in_flight_max` above 1 a destination that works on several writes at once may see them in another order, and an event that
+// waits for another try is overtaken by later ones. `in_flight_max: 1` keeps the order of everything but retried events.
+//
+// Twice. After a crash, what was settled since the cursor was last saved (a second) is delivered, or dead, again.
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "pipeline/base/executor.h"
+#include "pipeline/delivery/delivery_metrics.h"
+#include "pipeline/delivery/delivery_store.h"
+#include "pipeline/delivery/destination_status.h"
+#include "pipeline/delivery/settings.h"
+#include "pipeline/ports/destination.h"
+
+namespace penstock::delivery {
+
+// `when:`, bound by the caller. Called on the destination's strand. An error is that event's dead letter here.
+using When = std::move_only_function<Result<bool>(const EventView&)>;
+
+struct DestinationParts {
+  std::string name;
+  DestinationSettings settings;
+  std::unique_ptr<Destination> destination;
+  When when;  // empty: every event
+  DeliveryMetrics metrics;
+  std::uint64_t seed = 0;  // of the jitter
+};
+
+// What a runner uses of the process; all of it outlives the runner and its tasks. `blocking` is for connect(), close() and
+// the store: a thread of it may be held for as long as a destination holds it.
+struct Surroundings {
+  Log& log;
+  DeliveryStore& store;
+  const Clock& clock;
+  Executor& executor;
+  Executor& blocking;
+};
+
+class DestinationLoop;
+
+// Thread-safe. Destroy it only after `stopped` was called or both executors have stopped.
+class DestinationRunner {
+ public:
+  // Where it starts: at its cursor; a new destination at the beginning of an empty log, else where `from` says. That
+  // first cursor is durable when this returns.
+  static Result<std::unique_ptr<DestinationRunner>> start(DestinationParts parts, const Surroundings& around);
+  ~DestinationRunner();
+
+  // There may be new events in the log. Without it a runner that has come to the end reads nothing more.
+  void wake();
+  // No more events will come: a batch waits for no others once the end of the log is reached.
+  void hurry();
+  // Whether everything before `end` is settled.
+  bool settled(const Offsets& end) const;
+  DestinationStatus status() const;
+
+  // Takes no new events, waits for writes in flight, closes the destination, saves the cursor, and calls `stopped` on the
+  // strand: when all that is done, or after `within` if the destination does not come to an end. Call it once.
+  void stop(Duration within, std::move_only_function<void()> stopped);
+
+ private:
+  explicit DestinationRunner(std::shared_ptr<DestinationLoop> loop);
+  std::shared_ptr<DestinationLoop> loop_;
+};
+
+}  // namespace penstock::delivery

@@ -1,0 +1,74 @@
+#pragma once
+// What can be said about a destination from outside its strand.
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "pipeline/delivery/health.h"
+#include "pipeline/ports/log.h"
+
+namespace penstock::delivery {
+
+struct DestinationStatus {
+  std::string name;
+  Condition condition;
+  std::uint64_t delivered = 0;  // these five since the process started
+  std::uint64_t filtered = 0;
+  std::uint64_t dead = 0;
+  std::uint64_t retries = 0;
+  std::uint64_t skipped = 0;    // removed by retention before they were read
+  std::size_t in_flight = 0;    // writes under way
+  std::size_t retrying = 0;     // writes that wait for another try
+  std::uint64_t lag_events = 0;
+  Duration lag{0};              // age of the oldest event that is not settled
+  Offsets cursor;
+};
+
+// Written by the destination's strand, read by anyone.
+class StatusBoard {
+ public:
+  struct Snapshot {
+    Condition condition;
+    std::size_t in_flight = 0;
+    std::size_t retrying = 0;
+    std::optional<Timestamp> oldest_unsettled;
+    Offsets cursor;
+  };
+
+  explicit StatusBoard(Offsets cursor) { now_.cursor = std::move(cursor); }
+
+  void show(Snapshot snapshot) {
+    const std::lock_guard lock(mutex_);
+    now_ = std::move(snapshot);
+  }
+  Snapshot snapshot() const {
+    const std::lock_guard lock(mutex_);
+    return now_;
+  }
+
+  // Counters of the process's life; read one by one.
+  std::atomic<std::uint64_t> delivered = 0;
+  std::atomic<std::uint64_t> filtered = 0;
+  std::atomic<std::uint64_t> dead = 0;
+  std::atomic<std::uint64_t> retries = 0;
+  std::atomic<std::uint64_t> skipped = 0;
+
+ private:
+  mutable std::mutex mutex_;
+  Snapshot now_;  // guarded by mutex_
+};
+
+// The sum over partitions of what lies between; a partition that is ahead counts nothing.
+inline std::uint64_t events_between(const Offsets& from, const Offsets& to) {
+  std::uint64_t sum = 0;
+  for (std::size_t p = 0; p < to.size(); ++p) {
+    const std::uint64_t start = p < from.size() ? from[p] : 0;
+    if (to[p] > start) sum += to[p] - start;
+  }
+  return sum;
+}
+
+}  // namespace penstock::delivery

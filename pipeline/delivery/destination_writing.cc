@@ -1,0 +1,201 @@
+// The other half of DestinationLoop: handing batches over, acting on answers, and coming to an end.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "pipeline/base/log.h"
+#include "pipeline/delivery/destination_loop.h"
+
+namespace penstock::delivery {
+
+// What the destination calls. Also sees to it that a batch let go without an answer does not stay in flight for ever.
+class DestinationLoop::Reply {
+ public:
+  Reply(std::weak_ptr<DestinationLoop> loop, Window::Ticket ticket) : loop_(std::move(loop)), ticket_(ticket) {}
+  Reply(Reply&&) = default;
+  Reply& operator=(Reply&&) = delete;
+  ~Reply() {
+    if (loop_.expired()) return;  // moved from, answered, or nobody left to tell
+    answer(Outcomes::all({.kind = Outcome::Kind::unavailable,
+                          .code = "no_answer",
+                          .reason = "the destination let go of a batch without an answer",
+                          .retry_after = {}}));
+  }
+  void operator()(Outcomes outcomes) { answer(std::move(outcomes)); }
+
+ private:
+  void answer(Outcomes outcomes) {
+    const auto loop = std::exchange(loop_, {}).lock();
+    if (!loop) return;
+    loop->home_.post([self = loop.get(), ticket = ticket_, outcomes = std::move(outcomes)]() mutable {
+      self->answered(ticket, std::move(outcomes));
+    });
+  }
+
+  std::weak_ptr<DestinationLoop> loop_;
+  Window::Ticket ticket_;
+};
+
+void DestinationLoop::launch() {
+  while (window_.ready() > 0 && window_.in_flight() < static_cast<std::size_t>(settings_.in_flight_max) &&
+         breaker_.lets_through(window_.in_flight())) {
+    auto [ticket, batch] = window_.take_off(around_.clock.steady());
+    destination_->submit(std::move(batch), Reply(weak_from_this(), ticket));
+  }
+}
+
+void DestinationLoop::tend_connection() {
+  if (!breaker_.wants_connect(around_.clock.steady(), window_.in_flight())) return;
+  breaker_.connecting();
+  blocking_->post([self = shared_from_this()] {
+    auto result = self->destination_->connect(self->stop_.get_token());
+    self->home_.post([self = self.get(), result = std::move(result)] { self->connected(result); });
+  });
+}
+
+void DestinationLoop::connected(const Result<void>& result) {
+  if (result) {
+    breaker_.connected(window_.ready() > 0);
+  } else {
+    breaker_.connect_failed(result.error(), around_.clock.steady());
+    metrics_.count_unavailable("connect");
+  }
+  pump();
+}
+
+void DestinationLoop::answered(Window::Ticket ticket, Outcomes outcomes) {
+  auto flight = window_.land(ticket);
+  if (!flight) return;  // Reply answers once
+  metrics_.batches.add();
+  metrics_.write_seconds.observe(
+      std::chrono::duration<double>(around_.clock.steady() - flight->submitted_at).count());
+  const auto mark = flight->shipment.mark;
+  follow(judge(std::move(flight->shipment), std::move(outcomes), settings_.retry, around_.clock), mark);
+  pump();
+  stop_further();
+}
+
+void DestinationLoop::follow(Verdict verdict, LowWater::Mark mark) {
+  const SteadyTime now = around_.clock.steady();
+  count_delivered(verdict.delivered);
+  low_water_.settle(mark, verdict.delivered.size());
+  for (auto& dead : verdict.dead) {
+    DeadLetter letter = letter_for(dead.parcel.view, dead.parcel.partition, dead.parcel.offset);
+    last_death_ = fmt::format("{} ({})", dead.reason, dead.code);
+    letter.code = std::move(dead.code);
+    letter.reason = std::move(dead.reason);
+    letter.attempts = static_cast<std::uint32_t>(verdict.attempts);
+    letter.first_at = verdict.first_failed_at;
+    recorder_.bury(std::move(letter), mark);
+  }
+  recorder_.write();
+  if (verdict.unavailable) {
+    metrics_.count_unavailable(verdict.unavailable->code);
+    breaker_.unavailable(*verdict.unavailable, now);
+  } else {
+    breaker_.answered();
+  }
+  if (phase_ != Phase::running) return;  // what is not settled comes again from the cursor
+  for (auto& half : verdict.at_once) window_.add(std::move(half));
+  if (verdict.held) window_.add(*std::move(verdict.held));
+  if (verdict.later) {
+    const auto events = verdict.later->parcels.size();
+    metrics_.count_retry(verdict.retry_code, events);
+    board_.retries += events;
+    const auto pause = verdict.retry_after ? std::clamp(*verdict.retry_after, Duration{1}, kRetryAfterMax)
+                                           : retry_backoff_.after(verdict.later->retries);
+    window_.add_later(*std::move(verdict.later), now + pause);
+  }
+}
+
+void DestinationLoop::count_delivered(const std::vector<Parcel>& parcels) {
+  if (parcels.empty()) return;
+  const std::int64_t now = around_.clock.now().ms;
+  std::size_t bytes = 0;
+  for (const auto& parcel : parcels) {
+    bytes += parcel.view.body.size();
+    metrics_.age_seconds.observe(static_cast<double>(now - parcel.view.facts.received_at.ms) / 1000);
+  }
+  metrics_.delivered.add(parcels.size());
+  metrics_.bytes.add(bytes);
+  board_.delivered += parcels.size();
+}
+
+DeadLetter DestinationLoop::letter_for(const EventView& event, std::int32_t partition, std::uint64_t offset) const {
+  DeadLetter letter;
+  letter.uuid = event.facts.uuid;
+  letter.stage = name_;
+  letter.source = event.facts.source;
+  letter.place = fmt::format("events, partition {}, offset {}", partition, offset);
+  letter.event = event.facts.event;
+  letter.distinct_id = event.facts.distinct_id;
+  letter.partition = partition;
+  letter.received_at = event.facts.received_at;
+  letter.last_at = around_.clock.now();
+  letter.body = event.body;
+  return letter;
+}
+
+void DestinationLoop::buried(const std::vector<Recorder::Burial>& burials) {
+  for (const auto& burial : burials) low_water_.settle(burial.mark, 1);
+  metrics_.dead.add(burials.size());
+  board_.dead += burials.size();
+  pump();
+  stop_further();
+}
+
+void DestinationLoop::stop(Duration within, std::move_only_function<void()> stopped) {
+  home_.post([this, within, stopped = std::move(stopped)]() mutable {
+    stopped_ = std::move(stopped);
+    begin_stop(within);
+  });
+}
+
+void DestinationLoop::begin_stop(Duration within) {
+  phase_ = Phase::draining;
+  stop_.request_stop();
+  draft_ = {};
+  window_.drop_waiting();
+  const SteadyTime now = around_.clock.steady();
+  // A fifth of the time is for close(), which may have to give up on what is in flight.
+  home_.post_at(now + within * 4 / 5, [this] {
+    if (phase_ == Phase::draining) close_destination();
+  });
+  home_.post_at(now + within, [this, within] {
+    if (phase_ == Phase::stopped) return;
+    log_warning("delivery", "destination {} did not come to an end within {} ms; what is in flight will be delivered again",
+                name_, within.count());
+    save_cursor_if_moved();
+    finish_stop();
+  });
+  stop_further();
+}
+
+void DestinationLoop::stop_further() {
+  if (phase_ == Phase::draining && window_.in_flight() == 0 && recorder_.letters_waiting() == 0) close_destination();
+  if (phase_ != Phase::saving || !recorder_.idle()) return;
+  save_cursor_if_moved();
+  if (recorder_.idle()) finish_stop();
+}
+
+void DestinationLoop::close_destination() {
+  phase_ = Phase::closing;
+  blocking_->post([self = shared_from_this()] {
+    self->destination_->close();
+    self->home_.post([self = self.get()] {
+      if (self->phase_ != Phase::closing) return;
+      self->phase_ = Phase::saving;
+      self->stop_further();
+    });
+  });
+}
+
+void DestinationLoop::finish_stop() {
+  phase_ = Phase::stopped;
+  tell_of_dead_letters();
+  publish();
+  std::exchange(stopped_, {})();
+}
+
+}  // namespace penstock::delivery

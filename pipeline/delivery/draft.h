@@ -1,0 +1,54 @@
+#pragma once
+// The batch that is being put together. Full by events or bytes, due by age. Lives on one strand.
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "pipeline/delivery/feed.h"
+#include "pipeline/delivery/settings.h"
+#include "pipeline/delivery/shipment.h"
+#include "pipeline/event/dead_letter.h"
+
+namespace penstock::delivery {
+
+class Draft {
+ public:
+  bool empty() const { return parcels.empty() && letters.empty(); }
+  bool fits(const EventView& event, const BatchSettings& limits) const {
+    return parcels.empty() || bytes + event.body.size() <= limits.bytes.count;
+  }
+  bool full(const BatchSettings& limits) const {
+    return parcels.size() + letters.size() >= static_cast<std::size_t>(limits.events) || bytes >= limits.bytes.count;
+  }
+  SteadyTime due(const BatchSettings& limits) const { return opened_at + limits.within; }
+
+  void add(const Feed::Current& event) {
+    note(event);
+    parcels.push_back({event.view, static_cast<std::uint32_t>(parcels.size()), event.partition, event.offset});
+    bytes += event.view.body.size();
+    if (keeps.empty() || keeps.back() != event.chunk) keeps.push_back(event.chunk);
+  }
+  // An event that goes no further, but is settled only once its letter is durable.
+  void add_letter(const Feed::Current& event, DeadLetter letter) {
+    note(event);
+    letters.push_back(std::move(letter));
+  }
+
+  std::vector<Parcel> parcels;
+  std::vector<std::shared_ptr<const void>> keeps;
+  std::vector<DeadLetter> letters;
+  std::size_t bytes = 0;
+  Timestamp oldest;        // received_at, when not empty
+  SteadyTime opened_at{};  // set by the owner before the first
+
+ private:
+  void note(const Feed::Current& event) {
+    const Timestamp received = event.view.facts.received_at;
+    oldest = empty() ? received : std::min(oldest, received);
+  }
+};
+
+}  // namespace penstock::delivery

@@ -1,0 +1,34 @@
+#pragma once
+// How a destination is, in one word and a sentence: the same in metrics, status and log.
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace penstock::delivery {
+
+enum class Health : std::uint8_t { starting, healthy, limited, unavailable, stopped };
+
+inline constexpr std::array kHealths{Health::starting, Health::healthy, Health::limited, Health::unavailable,
+                                     Health::stopped};
+
+constexpr std::string_view to_string(Health health) {
+  switch (health) {
+    case Health::starting: return "starting";
+    case Health::healthy: return "healthy";
+    case Health::limited: return "limited";
+    case Health::unavailable: return "unavailable";
+    case Health::stopped: return "stopped";
+  }
+  return "unknown";
+}
+
+struct Condition {
+  Health health = Health::starting;
+  std::string reason;  // "503 from crm.example: upstream down"; empty when there is nothing to explain
+
+  friend bool operator==(const Condition&, const Condition&) = default;
+};
+
+}  // namespace penstock::delivery

@@ -1,0 +1,62 @@
+#include "pipeline/delivery/recorder.h"
+
+#include <iterator>
+#include <span>
+#include <utility>
+
+namespace penstock::delivery {
+namespace {
+
+constexpr Duration kPauseAfterFailure{1000};
+
+}  // namespace
+
+Recorder::Recorder(Home& home, std::unique_ptr<Strand> disk, const Clock& clock, Store store, Buried buried)
+    : home_(home),
+      disk_(std::move(disk)),
+      clock_(clock),
+      store_(std::make_shared<const Store>(std::move(store))),
+      buried_(std::move(buried)) {}
+
+void Recorder::write() {
+  if (writing_ || (waiting_.empty() && !cursor_)) return;
+  writing_ = true;
+  letters_writing_ = waiting_.size();
+  Work work{std::exchange(waiting_, {}), std::exchange(cursor_, std::nullopt)};
+  disk_->post([owner = home_.owner(), store = store_, this, work = std::move(work)]() mutable {
+    Result<void> letters;
+    Result<void> cursor;
+    if (!work.burials.empty()) {
+      std::vector<DeadLetter> copies;
+      for (const auto& burial : work.burials) copies.push_back(burial.letter);
+      letters = store->bury(copies);
+    }
+    if (work.cursor) cursor = store->save_cursor(*work.cursor);
+    const auto alive = owner.lock();
+    if (!alive) return;
+    home_.post([this, work = std::move(work), letters = std::move(letters), cursor = std::move(cursor)]() mutable {
+      written(std::move(work), std::move(letters), std::move(cursor));
+    });
+  });
+}
+
+void Recorder::written(Work work, Result<void> letters, Result<void> cursor) {
+  writing_ = false;
+  letters_writing_ = 0;
+  if (work.cursor) cursor_failure_ = cursor ? std::nullopt : std::optional(std::move(cursor).error());
+  if (!letters) {
+    letters_failure_ = std::move(letters).error();
+    waiting_.insert(waiting_.begin(), std::move_iterator(work.burials.begin()), std::move_iterator(work.burials.end()));
+    writing_ = true;  // the pause belongs to the write
+    home_.post_at(clock_.steady() + kPauseAfterFailure, [this] {
+      writing_ = false;
+      write();
+    });
+    return;
+  }
+  if (!work.burials.empty()) letters_failure_ = std::nullopt;
+  buried_(work.burials);
+  write();
+}
+
+}  // namespace penstock::delivery

@@ -1,0 +1,68 @@
+#pragma once
+// Writes down what delivery must not forget, on a strand where a disk may take its time: dead letters, synced, and now and
+// then the cursor. One write at a time; letters that come meanwhile go together with the next. A failed write of letters is
+// tried again until it succeeds, because the cursor may not pass them before; a failed cursor is only old.
+// Lives on its owner's Home.
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "pipeline/delivery/home.h"
+#include "pipeline/delivery/low_water.h"
+#include "pipeline/event/dead_letter.h"
+
+namespace penstock::delivery {
+
+class Recorder {
+ public:
+  struct Burial {
+    DeadLetter letter;
+    LowWater::Mark mark;
+  };
+  // What the recorder needs of the store; called on the disk strand.
+  struct Store {
+    std::function<Result<void>(std::span<const DeadLetter>)> bury;
+    std::function<Result<void>(const Offsets&)> save_cursor;
+  };
+  // Called on the owner's Home after every write whose letters, perhaps none, are durable now.
+  using Buried = std::function<void(const std::vector<Burial>&)>;
+
+  // `home` and `clock` outlive it.
+  Recorder(Home& home, std::unique_ptr<Strand> disk, const Clock& clock, Store store, Buried buried);
+
+  void bury(DeadLetter letter, LowWater::Mark mark) { waiting_.push_back({std::move(letter), mark}); }
+  void save_cursor(Offsets cursor) { cursor_ = std::move(cursor); }
+  // Starts writing what is waiting, unless a write is under way.
+  void write();
+
+  bool idle() const { return !writing_ && waiting_.empty() && !cursor_; }
+  std::size_t letters_waiting() const { return waiting_.size() + letters_writing_; }
+  // What the last write of letters, or of a cursor, failed with; nullopt after a good one.
+  const std::optional<Error>& letters_failure() const { return letters_failure_; }
+  const std::optional<Error>& cursor_failure() const { return cursor_failure_; }
+
+ private:
+  struct Work {
+    std::vector<Burial> burials;
+    std::optional<Offsets> cursor;
+  };
+
+  void written(Work work, Result<void> letters, Result<void> cursor);
+
+  Home& home_;
+  const std::unique_ptr<Strand> disk_;
+  const Clock& clock_;
+  const std::shared_ptr<const Store> store_;  // shared with tasks on the disk strand
+  const Buried buried_;
+  std::vector<Burial> waiting_;
+  std::optional<Offsets> cursor_;
+  std::size_t letters_writing_ = 0;
+  bool writing_ = false;
+  std::optional<Error> letters_failure_;
+  std::optional<Error> cursor_failure_;
+};
+
+}  // namespace penstock::delivery

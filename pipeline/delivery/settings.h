@@ -1,0 +1,93 @@
+#pragma once
+// What every destination can be told, whatever its type; read by topology from the same map as name, type and the type's own
+// settings.
+
+#include <string>
+#include <vector>
+
+#include "pipeline/base/bytes.h"
+#include "pipeline/base/clock.h"
+#include "pipeline/config/fields.h"
+
+namespace penstock::delivery {
+
+// Where a destination without a cursor begins, when the log is not empty.
+enum class StartFrom : std::uint8_t { now, earliest };
+
+struct BatchSettings {
+  int events = 500;
+  Bytes bytes = 1_MiB;
+  Duration within{250};
+
+  static constexpr auto fields() {
+    using config::field;
+    using config::range;
+    return std::tuple{
+        field("events", &BatchSettings::events, "Most events in one write.", range(1, 100'000)),
+        field("bytes", &BatchSettings::bytes, "Most bytes of bodies in one write; a larger event travels alone.",
+              range(1_KiB, 64_MiB)),
+        field("within", &BatchSettings::within, "How long the first event of a batch waits for others.",
+              range(Duration{0}, Duration{60'000}))};
+  }
+};
+
+struct RetrySettings {
+  int attempts_max = 10;
+  Duration age_max{3'600'000};
+  Duration wait_min{500};
+  Duration wait_max{30'000};
+
+  static constexpr auto fields() {
+    using config::field;
+    using config::range;
+    constexpr Duration kDay{86'400'000};
+    return std::tuple{
+        field("attempts_max", &RetrySettings::attempts_max,
+              "How often an event that the destination fails for the event's own sake is tried before it becomes a dead "
+              "letter. An outage never counts.",
+              range(1, 1000)),
+        field("age_max", &RetrySettings::age_max,
+              "How long after its first own failure an event is tried before it becomes a dead letter.",
+              range(Duration{0}, kDay)),
+        field("wait_min", &RetrySettings::wait_min, "Longest first pause; it doubles with each failure in a row.",
+              range(Duration{1}, kDay)),
+        field("wait_max", &RetrySettings::wait_max, "Longest pause of all. A pause is a random part of the longest one.",
+              range(Duration{1}, kDay))};
+  }
+  void check(config::StructReader& reader) const {
+    if (wait_max < wait_min) reader.problem("wait_max", "must not be below wait_min");
+  }
+};
+
+struct DestinationSettings {
+  std::vector<std::string> events;
+  std::string when;
+  BatchSettings batch;
+  int in_flight_max = 4;
+  StartFrom from = StartFrom::now;
+  RetrySettings retry;
+  Duration drain{10'000};
+
+  static constexpr auto fields() {
+    using config::field;
+    using config::range;
+    return std::tuple{
+        field("events", &DestinationSettings::events,
+              "Names of the events it gets, `*` standing for any text. None: all events."),
+        field("when", &DestinationSettings::when, "A Lua expression over `event` and `facts`: only events for which it is true."),
+        field("batch", &DestinationSettings::batch, "How events are put together for one write."),
+        field("in_flight_max", &DestinationSettings::in_flight_max, "Most writes under way at a time.", range(1, 1000)),
+        field("from", &DestinationSettings::from, "Where a new destination starts when there are events already."),
+        field("retry", &DestinationSettings::retry, "What happens to a write that failed."),
+        field("drain", &DestinationSettings::drain, "How long stopping waits for writes under way.",
+              range(Duration{0}, Duration{600'000}))};
+  }
+};
+
+}  // namespace penstock::delivery
+
+template <>
+struct penstock::config::enum_names<penstock::delivery::StartFrom> {
+  static constexpr std::array names{std::pair{"now", penstock::delivery::StartFrom::now},
+                                    std::pair{"earliest", penstock::delivery::StartFrom::earliest}};
+};

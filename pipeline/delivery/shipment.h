@@ -1,0 +1,47 @@
+#pragma once
+// Events that are written together, and what they have been through. They start as one batch; a rejected one is halved, a
+// partly answered one shrinks, and the parts go on as shipments of their own.
+
+#include <compare>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "pipeline/delivery/low_water.h"
+#include "pipeline/ports/destination.h"
+
+namespace penstock::delivery {
+
+struct Parcel {
+  EventView view;
+  std::uint32_t place = 0;  // in the batch it was read into
+  std::int32_t partition = 0;
+  std::uint64_t offset = 0;
+};
+
+struct Shipment {
+  LowWater::Mark mark = 0;
+  std::vector<Parcel> parcels;                     // at least one
+  std::vector<std::shared_ptr<const void>> keeps;  // the chunks their views point into
+  int attempts = 0;                                // answers that were about the events: rejected or retry
+  int retries = 0;                                 // of these, retry
+  Timestamp first_failed_at;                       // of the first such answer
+  SteadyTime first_failed{};
+
+  // The place in reading order. No two shipments have the same.
+  std::pair<LowWater::Mark, std::uint32_t> order() const { return {mark, parcels.front().place}; }
+
+  Batch batch() const {
+    Batch made;
+    made.events.reserve(parcels.size());
+    for (const auto& parcel : parcels) {
+      made.events.push_back(parcel.view);
+      made.bytes += parcel.view.body.size();
+    }
+    made.keeps = keeps;
+    return made;
+  }
+};
+
+}  // namespace penstock::delivery

@@ -1,0 +1,146 @@
+#include "pipeline/delivery/verdict.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace penstock::delivery {
+namespace {
+
+Shipment part_of(const Shipment& whole, std::vector<Parcel> parcels) {
+  Shipment part;
+  part.mark = whole.mark;
+  part.parcels = std::move(parcels);
+  part.keeps = whole.keeps;
+  part.attempts = whole.attempts;
+  part.retries = whole.retries;
+  part.first_failed_at = whole.first_failed_at;
+  part.first_failed = whole.first_failed;
+  return part;
+}
+
+Outcome wrong_count(std::size_t outcomes, std::size_t events) {
+  return {.kind = Outcome::Kind::unavailable,
+          .code = "bad_answer",
+          .reason = fmt::format("the destination answered with {} outcomes for {} events", outcomes, events),
+          .retry_after = {}};
+}
+
+bool gave_up(const Shipment& shipment, const RetrySettings& retry, SteadyTime now) {
+  return shipment.retries >= retry.attempts_max || now - shipment.first_failed >= retry.age_max;
+}
+
+std::string last_words(const Shipment& shipment, const std::string& reason) {
+  return fmt::format("gave up after {} attempts: {}", shipment.attempts, reason);
+}
+
+std::vector<Shipment> halves_of(const Shipment& shipment) {
+  const auto middle = shipment.parcels.begin() + static_cast<std::ptrdiff_t>(shipment.parcels.size() / 2);
+  std::vector<Shipment> halves;
+  halves.push_back(part_of(shipment, {shipment.parcels.begin(), middle}));
+  halves.push_back(part_of(shipment, {middle, shipment.parcels.end()}));
+  return halves;
+}
+
+void judge_whole(Shipment shipment, Outcome outcome, bool exhausted, Verdict& verdict) {
+  switch (outcome.kind) {
+    case Outcome::Kind::delivered:
+      verdict.delivered = std::move(shipment.parcels);
+      return;
+    case Outcome::Kind::unavailable:
+      verdict.unavailable = std::move(outcome);
+      verdict.held = std::move(shipment);
+      return;
+    case Outcome::Kind::retry:
+      if (!exhausted) {
+        verdict.retry_after = outcome.retry_after;
+        verdict.retry_code = std::move(outcome.code);
+        verdict.later = std::move(shipment);
+        return;
+      }
+      outcome.reason = last_words(shipment, outcome.reason);
+      break;
+    case Outcome::Kind::rejected: break;
+  }
+  if (shipment.parcels.size() > 1) {
+    verdict.at_once = halves_of(shipment);
+  } else {
+    verdict.dead.push_back({shipment.parcels.front(), std::move(outcome.code), std::move(outcome.reason)});
+  }
+}
+
+void judge_each(const Shipment& shipment, std::vector<Outcome> outcomes, bool exhausted, Verdict& verdict) {
+  std::vector<Parcel> later;
+  std::vector<Parcel> held;
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    const Parcel& parcel = shipment.parcels[i];
+    Outcome& outcome = outcomes[i];
+    switch (outcome.kind) {
+      case Outcome::Kind::delivered: verdict.delivered.push_back(parcel); break;
+      case Outcome::Kind::rejected:
+        verdict.dead.push_back({parcel, std::move(outcome.code), std::move(outcome.reason)});
+        break;
+      case Outcome::Kind::retry:
+        if (exhausted) {
+          verdict.dead.push_back({parcel, std::move(outcome.code), last_words(shipment, outcome.reason)});
+          break;
+        }
+        later.push_back(parcel);
+        verdict.retry_after = std::max(verdict.retry_after, outcome.retry_after);
+        verdict.retry_code = std::move(outcome.code);
+        break;
+      case Outcome::Kind::unavailable:
+        held.push_back(parcel);
+        if (!verdict.unavailable) verdict.unavailable = std::move(outcome);
+        break;
+    }
+  }
+  if (!later.empty()) verdict.later = part_of(shipment, std::move(later));
+  if (!held.empty()) verdict.held = part_of(shipment, std::move(held));
+}
+
+// An outage says nothing about the events, so it leaves no trace on them.
+bool says_something_about_events(const std::vector<Outcome>& outcomes) {
+  return std::ranges::any_of(outcomes, [](const Outcome& outcome) {
+    return outcome.kind == Outcome::Kind::rejected || outcome.kind == Outcome::Kind::retry;
+  });
+}
+
+}  // namespace
+
+Verdict judge(Shipment shipment, Outcomes outcomes, const RetrySettings& retry, const Clock& clock) {
+  const std::size_t events = shipment.parcels.size();
+  if (outcomes.each.size() != 1 && outcomes.each.size() != events) {
+    outcomes = Outcomes::all(wrong_count(outcomes.each.size(), events));
+  }
+  const Shipment before = part_of(shipment, {});
+  const bool counts = says_something_about_events(outcomes.each);
+  if (counts) {
+    if (++shipment.attempts == 1) {
+      shipment.first_failed_at = clock.now();
+      shipment.first_failed = clock.steady();
+    }
+    const bool retried =
+        std::ranges::any_of(outcomes.each, [](const Outcome& each) { return each.kind == Outcome::Kind::retry; });
+    if (retried) ++shipment.retries;
+  }
+  Verdict verdict;
+  verdict.attempts = shipment.attempts;
+  verdict.first_failed_at = shipment.first_failed_at;
+  const bool exhausted = gave_up(shipment, retry, clock.steady());
+  if (outcomes.each.size() == 1) {
+    judge_whole(std::move(shipment), std::move(outcomes.each.front()), exhausted, verdict);
+  } else {
+    judge_each(shipment, std::move(outcomes.each), exhausted, verdict);
+  }
+  if (verdict.held) {  // some of its neighbours may have failed by themselves; these did not
+    verdict.held->attempts = before.attempts;
+    verdict.held->retries = before.retries;
+    verdict.held->first_failed_at = before.first_failed_at;
+    verdict.held->first_failed = before.first_failed;
+  }
+  return verdict;
+}
+
+}  // namespace penstock::delivery

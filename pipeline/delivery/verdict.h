@@ -1,0 +1,40 @@
+#pragma once
+// What follows from the answer to a write: a pure function, so that every rule of DESIGN's delivery section is a line in a
+// table of tests.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pipeline/delivery/settings.h"
+#include "pipeline/delivery/shipment.h"
+
+namespace penstock::delivery {
+
+struct Verdict {
+  struct Dead {
+    Parcel parcel;
+    std::string code;
+    std::string reason;
+  };
+
+  std::vector<Parcel> delivered;
+  std::vector<Dead> dead;                 // attempts and first failure are those of `judged`
+  std::vector<Shipment> at_once;          // halves of one that was refused or gave up: nobody knows yet whose fault it was
+  std::optional<Shipment> later;          // to be tried again after a pause
+  std::optional<Duration> retry_after;    // the pause that the peer asked for
+  std::string retry_code;
+  std::optional<Shipment> held;           // the destination was not available; nothing counts against these
+  std::optional<Outcome> unavailable;     // why
+  int attempts = 0;                       // of the shipment, this answer included
+  Timestamp first_failed_at;
+};
+
+// Every parcel of the shipment is in exactly one place of the verdict.
+//   delivered    settled.
+//   rejected     a parcel that is alone, or was named by an answer per event, is dead; else the batch is halved.
+//   retry        attempts count; later, until attempts_max or age_max, then as rejected.
+//   unavailable  held. So is everything when the answer has neither one outcome nor one per event.
+Verdict judge(Shipment shipment, Outcomes outcomes, const RetrySettings& retry, const Clock& clock);
+
+}  // namespace penstock::delivery
