@@ -1,0 +1,33 @@
+#include "pipeline/event/envelope.h"
+
+#include "pipeline/event/json.h"
+#include "pipeline/event/timestamps.h"
+
+namespace penstock {
+
+void append_envelope(std::string& out, const EventView& event) {
+  const auto text = [&](std::string_view name, std::string_view value) {
+    out += ",\"";
+    out += name;
+    out += "\":";
+    json::append_string(out, value);
+  };
+  const auto& facts = event.facts;
+  out += "{\"uuid\":\"";
+  const auto at = out.size();
+  out.resize(at + 36);
+  facts.uuid.format_to(out.data() + at);
+  out += '"';
+  text("project", facts.project);
+  text("event", facts.event);
+  if (!facts.distinct_id.empty()) text("distinct_id", facts.distinct_id);
+  if (!facts.person_id.empty()) text("person_id", facts.person_id);
+  text("timestamp", format_timestamp(facts.timestamp));
+  text("received_at", format_timestamp(facts.received_at));
+  text("source", facts.source);
+  out += ",\"data\":";
+  out += event.body;
+  out += '}';
+}
+
+}  // namespace penstock
