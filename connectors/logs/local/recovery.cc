@@ -49,8 +49,8 @@ Result<SegmentOnDisk> read_segment_header(const Place& place, std::uint64_t firs
 // A record behind `bad` whose group started after it: proof that the bytes at `bad` had been synced. Returns where it is.
 Result<std::optional<std::uint64_t>> find_proof(const ReadFile& file, std::uint64_t bad, std::uint64_t size,
                                                 std::uint64_t sequence) {
-  constexpr std::size_t kBlock = 1 << 20;
-  std::vector<char> block(kBlock);
+  constexpr std::uint64_t kBlock = 1 << 20;
+  std::vector<char> block(static_cast<std::size_t>(std::min(kBlock, size - bad)));
   for (std::uint64_t start = bad + 1; start + kRecordHeaderBytes <= size;) {
     TRY_ASSIGN(const std::size_t got, file.read(start, block.data(), block.size()));
     if (got < kRecordHeaderBytes) return std::nullopt;

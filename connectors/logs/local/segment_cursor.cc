@@ -42,12 +42,12 @@ Result<SegmentCursor::Found> SegmentCursor::read(std::uint64_t limit) {
 Result<std::string_view> SegmentCursor::peek(std::uint64_t count, std::uint64_t limit) {
   const bool inside = position_ >= block_start_ && position_ + count <= block_start_ + block_filled_;
   if (!inside) {
-    const std::size_t size = std::max<std::uint64_t>(count, kBlockBytes);
-    // A record far larger than a block leaves with its buffer.
-    if (block_.size() < size || block_.size() > 2 * size) std::vector<char>(size).swap(block_);
+    const auto there = static_cast<std::size_t>(limit - position_);
+    const std::size_t wanted = std::min(there, std::max<std::size_t>(static_cast<std::size_t>(count), kBlockBytes));
+    // A reader at the tail keeps little; a record far larger than a block leaves with its buffer.
+    if (block_.size() < wanted || block_.size() > 2 * std::max(wanted, kBlockBytes)) std::vector<char>(wanted).swap(block_);
     block_start_ = position_;
     block_filled_ = 0;
-    const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(block_.size(), limit - position_));
     TRY_ASSIGN(block_filled_, file_->read(position_, block_.data(), wanted));
   }
   const std::size_t at = static_cast<std::size_t>(position_ - block_start_);
