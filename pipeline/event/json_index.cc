@@ -95,9 +95,11 @@ class Repeats {
   }
 
  private:
-  // A small filter says of nearly every key that it is new, without comparing it with anything.
+  // Says of nearly every key that it is new, without comparing it with anything.
+  using Filter = std::array<std::uint64_t, 8>;
+
   void few(std::vector<Member>& members) {
-    std::array<std::uint64_t, 16> seen{};
+    Filter seen{};
     for (std::size_t i = 0; i < members.size(); ++i) {
       const Member& member = members[i];
       any_escaped_ |= member.key_escaped;
@@ -110,15 +112,15 @@ class Repeats {
     }
   }
 
-  static bool maybe_seen(std::array<std::uint64_t, 16>& seen, std::string_view key) {
+  static bool maybe_seen(Filter& seen, std::string_view key) {
     std::uint64_t hash = key.size();
     if (!key.empty()) {
       const auto byte = [&](std::size_t at) { return static_cast<std::uint64_t>(static_cast<unsigned char>(key[at])); };
-      hash += byte(0) << 8 | byte(key.size() - 1) << 16 | byte(key.size() / 2) << 24 | byte(key.size() / 3) << 32;
+      hash |= byte(0) << 32 | byte(key.size() / 2) << 40 | byte(key.size() - 1) << 48;
     }
     hash *= 0x9E3779B97F4A7C15ULL;
-    const auto word = static_cast<std::size_t>(hash >> 60);
-    const std::uint64_t bit = std::uint64_t{1} << ((hash >> 54) & 63);
+    const auto word = static_cast<std::size_t>(hash >> 61);
+    const std::uint64_t bit = std::uint64_t{1} << ((hash >> 55) & 63);
     const bool before = (seen[word] & bit) != 0;
     seen[word] |= bit;
     return before;
@@ -199,7 +201,10 @@ Result<void> ObjectIndex::read(std::string_view object, std::uint32_t& repeats) 
   text_ = object;
   members_.clear();
   MemberCursor cursor(object);
-  for (Member member; cursor.next(member);) members_.push_back(member);
+  // Read in place: copying a member just written costs more than reading it.
+  while (cursor.next(members_.emplace_back())) {
+  }
+  members_.pop_back();
   if (!cursor.intact()) return damaged("an object does not hold together");
   repeats = Repeats().collapse(members_);
   return {};

@@ -66,13 +66,14 @@ class Blocks {
     if (at_ >= text_.size()) return false;
     start_ = at_;
     at_ += kBlock;
-    if (at_ <= text_.size()) {
-      bits = read_block(text_.data() + start_);
-    } else {
-      char last[kBlock] = {};
-      std::memcpy(last, text_.data() + start_, text_.size() - start_);
-      bits = read_block(last);
+    const char* block = text_.data() + start_;
+    char last[kBlock];
+    if (at_ > text_.size()) {
+      std::memset(last, 0, kBlock);
+      std::memcpy(last, block, text_.size() - start_);
+      block = last;
     }
+    bits = read_block(block);
     return true;
   }
   std::size_t start() const { return start_; }
