@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <tuple>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -161,12 +162,17 @@ Document load_document(const std::string& path, const Lookup& lookup) {
 }
 
 void sort_problems(Problems& problems) {
-  std::map<std::string, std::size_t> order;
-  const auto name = [](const Problem& problem) { return problem.at.file ? *problem.at.file : std::string(); };
-  for (const Problem& problem : problems) order.emplace(name(problem), order.size());
-  std::ranges::stable_sort(problems, {}, [&](const Problem& problem) {
-    return std::tuple(order.at(name(problem)), problem.at.line, problem.at.column);
-  });
+  using Place = std::tuple<std::size_t, int, int, std::size_t>;  // file, line, column, order of arrival
+  std::map<std::string, std::size_t> files;
+  std::vector<std::pair<Place, Problem>> placed;
+  for (Problem& problem : problems) {
+    const auto file = files.emplace(problem.at.file ? *problem.at.file : "", files.size()).first->second;
+    const Place place{file, problem.at.line, problem.at.column, placed.size()};
+    placed.emplace_back(place, std::move(problem));
+  }
+  std::ranges::sort(placed, {}, &std::pair<Place, Problem>::first);
+  problems.clear();
+  for (auto& [place, problem] : placed) problems.push_back(std::move(problem));
 }
 
 }  // namespace penstock::config

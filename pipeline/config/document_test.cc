@@ -79,6 +79,24 @@ TEST_CASE("values know where they stand, counted in characters") {
   CHECK(document.root.find("c")->at.to_string() == "p.yaml:2:1");
 }
 
+TEST_CASE("a text is what YAML says it is, in each of its five styles") {
+  const std::string quotes(60, '\'');
+  const std::pair<std::string, std::string> cases[] = {
+      {"one\n  two\n\n  three", "one two\nthree"},
+      {"'it''s'", "it's"},
+      {"'x" + quotes + " y'", "x" + quotes.substr(30) + " y"},
+      {"'one\n\n  two '", "one\ntwo "},
+      {"\"a\\n\\t\\x41\\u00e9\\U0001F600\\\"\"", "a\n\tA\u00e9\U0001F600\""},
+      {"\"one \\\n    two\n    three\"", "one two three"},
+      {"|\n  one\n   two\n\n  three\n", "one\n two\n\nthree\n"},
+      {"|-\n  one\n\n", "one"},
+      {">\n  one\n  two\n\n  three\n", "one two\nthree\n"},
+      {">- # why\n  one\n   two\n\n   three\n  four\n  five\n\n", "one\n two\n\n three\nfour five"},
+      {">+\n  one\n\n\n", "one\n\n\n"},
+  };
+  for (const auto& [yaml, text] : cases) CHECK(value_of(yaml, lookup_of({})) == text);
+}
+
 TEST_CASE("a byte order mark and Windows line ends are no problem") {
   const Document document = parse_document("\xef\xbb\xbf"  "a: 1\r\nb: x\r\n", "p.yaml", lookup_of({}));
   CHECK(all(document.problems) == "");

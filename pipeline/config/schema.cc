@@ -21,7 +21,7 @@ std::string_view pattern_of(TypeKind kind) {
     case TypeKind::duration: return "^(0+|[0-9]+ ?(ms|s|m|h|d))$";
     case TypeKind::rate: return "^[0-9.]+([eE][-+]?[0-9]+)?/(s|m|h|d)$";
     case TypeKind::url: return "^https?://[^ ]+$";
-    case TypeKind::listen_address: return "^([^:]+|[[][0-9a-fA-F:.]+[]]):[0-9]{1,5}$";
+    case TypeKind::listen_address: return R"(^([^:]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}$)";
     case TypeKind::secret: return "^$";
     default: return {};
   }

@@ -2,7 +2,6 @@
 
 #include <libfyaml.h>
 
-#include <optional>
 #include <unordered_map>
 #include <utility>
 
@@ -10,6 +9,7 @@
 
 #include "pipeline/config/describe.h"
 #include "pipeline/config/text_rules.h"
+#include "pipeline/config/yaml_scalars.h"
 
 namespace penstock::config {
 namespace {
@@ -188,15 +188,47 @@ class TreeBuilder {
     out.broken = true;
   }
 
-  std::string scalar_text() {
+  // The characters of the current scalar, and where in the text they begin.
+  std::pair<std::string_view, std::size_t> raw_scalar() {
+    const std::size_t from = fy_token_start_mark(event_->scalar.value)->input_pos;
+    const std::size_t to = fy_token_end_mark(event_->scalar.value)->input_pos;
+    return {text_.substr(from, to - from), from};
+  }
+
+  std::string scalar_text(Node& out) {
+    fy_token* token = event_->scalar.value;
+    if (token == nullptr) return {};
+    switch (fy_token_scalar_style(token)) {
+      case FYSS_PLAIN: return plain_text(raw_scalar().first);
+      case FYSS_SINGLE_QUOTED: return single_quoted_text(raw_scalar().first);
+      case FYSS_DOUBLE_QUOTED: return double_quoted_text(raw_scalar().first);
+      case FYSS_FOLDED: return folded_block(out);
+      default: break;
+    }
     std::size_t size = 0;
-    const char* text = fy_token_get_text(event_->scalar.value, &size);
+    const char* text = fy_token_get_text(token, &size);
     return text == nullptr ? std::string() : std::string(text, size);
+  }
+
+  std::string folded_block(Node& out) {
+    const auto [raw, from] = raw_scalar();
+    const std::size_t line_end = text_.rfind('\n', from == 0 ? 0 : from - 1);
+    if (line_end == std::string_view::npos) return {};
+    const std::size_t before = line_end == 0 ? std::string_view::npos : text_.rfind('\n', line_end - 1);
+    const std::size_t line_start = before == std::string_view::npos ? 0 : before + 1;
+    const std::string_view header = text_.substr(line_start, line_end - line_start);
+    if (block_marks(header, '>').find_first_of("0123456789") != std::string_view::npos) {
+      note(out.at, "a folded text (>) with an indentation number is not supported: use | or quotes");
+      out.broken = true;
+      return {};
+    }
+    const bool empty = raw.find_first_not_of(" \t\r\n") == std::string_view::npos;
+    return folded_text(header, empty ? raw : text_.substr(line_end + 1));
   }
 
   void scalar(Node& out) {
     out.quoted = fy_token_scalar_style(event_->scalar.value) != FYSS_PLAIN;
-    out.text = scalar_text();
+    out.text = scalar_text(out);
     out.kind = !out.quoted && is_null_text(out.text) ? Node::Kind::null : Node::Kind::scalar;
     if (const auto bad = first_bad_byte(out.text)) {  // by an escape such as "\0"
       note(out.at, fmt::format("the text holds {}", bad->reason));
@@ -264,6 +296,8 @@ bool parse_yaml(std::string_view text, const std::shared_ptr<const std::string>&
     problems.push_back({{file, at.line, at.column}, "", fmt::format("the file holds {}: save it as UTF-8 text", bad->reason)});
     return false;
   }
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   return TreeBuilder(text, file, problems).build(root);
 }
 
