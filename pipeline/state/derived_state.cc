@@ -1,0 +1,423 @@
+#include "pipeline/state/derived_state.h"
+
+#include <fmt/format.h>
+#include <rocksdb/db.h>
+#include <rocksdb/write_batch.h>
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+#include <numeric>
+#include <thread>
+
+#include "pipeline/base/codec.h"
+#include "pipeline/base/log.h"
+#include "pipeline/base/thread_pool.h"
+#include "pipeline/event/timestamps.h"
+
+namespace penstock {
+namespace {
+
+constexpr std::uint8_t kVersion = 1;
+constexpr std::array kFamilyNames = {"default", "positions", "dead", "state"};
+enum Family : std::size_t { kMeta, kPositions, kDead, kTables };
+constexpr std::string_view kStanding = "standing";  // the one key of kMeta
+
+rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
+
+std::unexpected<Error> failed(std::string_view what, const rocksdb::Status& status) {
+  const auto kind = status.IsCorruption() ? ErrorKind::corrupt : ErrorKind::io;
+  return fail(kind, fmt::format("{}: {}", what, status.ToString()));
+}
+
+// Two texts as one key; the first has its length before it, so that no pair collides and one prefix lists all of the first.
+std::string pair_key(std::string_view first, std::string_view second) {
+  std::string key;
+  Writer to(key);
+  to.text(first);
+  to.bytes(second);
+  return key;
+}
+
+// Where the state stands; changes with every record, in the same write.
+struct Standing {
+  std::uint64_t next_sequence = 0;
+  std::uint64_t chain_version = 0;
+  std::int64_t complete_from_ms = 0;  // 0: from the beginning
+};
+
+std::string encode(const Standing& standing) {
+  std::string out;
+  Writer to(out);
+  to.fixed(kVersion);
+  to.varint(standing.next_sequence);
+  to.varint(standing.chain_version);
+  to.signed_varint(standing.complete_from_ms);
+  return out;
+}
+
+Result<Standing> decode_standing(std::string_view stored) {
+  Reader in(stored);
+  TRY_ASSIGN(const auto version, in.fixed<std::uint8_t>());
+  if (version != kVersion) {
+    return fail(ErrorKind::conflict,
+                fmt::format("is of version {}, but this program knows version {}: use the newer program", version, kVersion));
+  }
+  Standing standing;
+  TRY_ASSIGN(standing.next_sequence, in.varint());
+  TRY_ASSIGN(standing.chain_version, in.varint());
+  TRY_ASSIGN(standing.complete_from_ms, in.signed_varint());
+  return standing;
+}
+
+std::string encode_value(const StateChange& change) {
+  std::string out;
+  Writer to(out);
+  to.signed_varint(change.expires_at.ms);
+  to.bytes(change.value);
+  return out;
+}
+
+std::uint64_t events_in(const Offsets& offsets) { return std::accumulate(offsets.begin(), offsets.end(), std::uint64_t{0}); }
+
+rocksdb::Options options() {
+  rocksdb::Options options;
+  options.create_if_missing = true;
+  options.create_missing_column_families = true;
+  options.atomic_flush = true;  // the families and the position among them are durable together or not at all
+  options.max_background_jobs = 2;
+  options.db_write_buffer_size = 32 << 20;
+  options.write_buffer_size = 16 << 20;
+  options.max_open_files = 256;
+  options.compression = rocksdb::kLZ4Compression;
+  options.keep_log_file_num = 2;
+  options.info_log_level = rocksdb::WARN_LEVEL;
+  return options;
+}
+
+struct Database {
+  std::vector<rocksdb::ColumnFamilyHandle*> families;
+  std::unique_ptr<rocksdb::DB> db;
+
+  Database() = default;
+  Database(Database&&) noexcept = default;
+  Database& operator=(Database&& other) noexcept {
+    std::swap(families, other.families);
+    std::swap(db, other.db);
+    return *this;
+  }
+  ~Database() {
+    if (!db) return;
+    for (auto* family : families) db->DestroyColumnFamilyHandle(family);
+  }
+};
+
+Result<Database> open_database(const std::string& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) return fail(ErrorKind::io, fmt::format("create the folder {}: {}", folder, error.message()));
+  std::vector<rocksdb::ColumnFamilyDescriptor> wanted;
+  for (const char* name : kFamilyNames) wanted.emplace_back(name, options());
+  Database database;
+  rocksdb::DB* opened = nullptr;
+  const auto status = rocksdb::DB::Open(options(), folder, wanted, &database.families, &opened);
+  database.db.reset(opened);
+  if (status.ok()) return database;
+  if (status.IsIOError() && status.ToString().find("lock") != std::string::npos) {
+    return fail(ErrorKind::conflict, fmt::format("the state in {} is held by another process: {}", folder, status.ToString()));
+  }
+  if (status.IsCorruption() || status.IsInvalidArgument()) {
+    return fail(ErrorKind::corrupt, fmt::format("the state in {} is damaged ({}); move the folder away, and it is made again "
+                                                "from the log `events`", folder, status.ToString()));
+  }
+  return failed("open the state in " + folder, status);
+}
+
+Result<std::optional<std::string>> get(const Database& database, Family family, std::string_view key) {
+  std::string stored;
+  const auto status = database.db->Get(rocksdb::ReadOptions(), database.families[family], slice(key), &stored);
+  if (status.IsNotFound()) return std::nullopt;
+  if (!status.ok()) return failed("read the state", status);
+  return stored;
+}
+
+}  // namespace
+
+struct DerivedState::Impl {
+  Impl(Database opened, Log& log_to_follow, Standing stored)
+      : database(std::move(opened)),
+        dead_letters(*database.db, *database.families[kDead]),
+        log(log_to_follow),
+        standing(stored),
+        next_sequence(stored.next_sequence),
+        chain_version(stored.chain_version),
+        complete_from_ms(stored.complete_from_ms),
+        flushed_sequence(stored.next_sequence),
+        events_at_flush(events_in(log_to_follow.end(LogName::events))),
+        flusher([this] { flush_when_asked(); }) {}
+  ~Impl();
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  template <class Record>
+  Result<void> apply(std::uint64_t sequence, const Record& record);
+  template <class Record>
+  Result<void> write(std::uint64_t sequence, const Record& record);
+  Result<void> catch_up();
+  Result<std::unique_ptr<LogReader>> reader_from_here();
+  Result<void> flush();
+  void ask_for_flush();
+  void flush_when_asked();
+
+  Database database;
+  dead::DeadLetterTable dead_letters;
+  Log& log;
+
+  // The applying thread's.
+  Standing standing;
+  std::optional<Error> broken;
+
+  std::atomic<std::uint64_t> next_sequence;
+  std::atomic<std::uint64_t> chain_version;
+  std::atomic<std::int64_t> complete_from_ms;
+  std::atomic<std::uint64_t> flushed_sequence;
+  std::uint64_t events_at_flush;  // of the log, when the last flush was asked for; the applying thread's
+
+  std::mutex mutex;
+  std::condition_variable asked;  // with mutex
+  bool flush_asked = false;       // guarded by mutex
+  bool closing = false;           // guarded by mutex
+  std::thread flusher;            // so that the log's thread, which applies, never waits for a flush
+};
+
+DerivedState::Impl::~Impl() {
+  {
+    const std::lock_guard lock(mutex);
+    closing = true;
+  }
+  asked.notify_one();
+  flusher.join();
+  if (const auto flushed = flush(); !flushed) log_warning("state", "{}; the next start reads more of the log", flushed.error().message);
+}
+
+template <class Record>
+Result<void> DerivedState::Impl::apply(std::uint64_t sequence, const Record& record) {
+  if (broken) return fail(*broken);
+  if (sequence < standing.next_sequence) return {};
+  auto applied = sequence == standing.next_sequence
+                     ? write(sequence, record)
+                     : fail(ErrorKind::io, fmt::format("record {} came where {} should", sequence, standing.next_sequence));
+  if (!applied) {
+    broken = applied.error().context("the derived state is behind the log until the next start");
+    log_error("state", "{}", broken->message);
+    return fail(*broken);
+  }
+  if (const auto events = events_in(log.end(LogName::events)); events - events_at_flush >= kFlushEvents) {
+    events_at_flush = events;
+    ask_for_flush();
+  }
+  return {};
+}
+
+template <class Record>
+Result<void> DerivedState::Impl::write(std::uint64_t sequence, const Record& record) {
+  rocksdb::WriteBatch batch;
+  for (const SourcePosition& position : record.positions) {
+    batch.Put(database.families[kPositions], pair_key(position.source, position.partition), position.position);
+  }
+  for (const DeadLetter& letter : record.dead) TRY(dead_letters.put(batch, letter));
+  for (const StateChange& change : record.state) {
+    const std::string key = pair_key(change.table, change.key);
+    if (change.removed) {
+      batch.Delete(database.families[kTables], key);
+    } else {
+      batch.Put(database.families[kTables], key, encode_value(change));
+    }
+  }
+  Standing after = standing;
+  after.next_sequence = sequence + 1;
+  after.chain_version = record.chain_version;
+  batch.Put(database.families[kMeta], slice(kStanding), encode(after));
+  rocksdb::WriteOptions without_wal;
+  without_wal.disableWAL = true;
+  if (const auto status = database.db->Write(without_wal, &batch); !status.ok()) return failed("write the state", status);
+  standing = after;
+  chain_version = after.chain_version;
+  next_sequence = after.next_sequence;
+  return {};
+}
+
+// From the first record not applied; when retention has taken that, from the oldest there is, found by halving.
+Result<std::unique_ptr<LogReader>> DerivedState::Impl::reader_from_here() {
+  std::uint64_t gone = standing.next_sequence;  // not kept, as far as we know
+  auto reader = log.read_from_sequence(LogName::events, gone);
+  if (reader || reader.error().kind != ErrorKind::not_found) return reader;
+  std::uint64_t oldest = log.next_sequence(LogName::events);
+  while (oldest - gone > 1) {
+    const std::uint64_t middle = gone + (oldest - gone) / 2;
+    const auto tried = log.read_from_sequence(LogName::events, middle);
+    if (!tried && tried.error().kind != ErrorKind::not_found) return fail(tried.error());
+    (tried ? oldest : gone) = middle;
+  }
+  reader = log.read_from_sequence(LogName::events, oldest);
+  if (!reader) return reader;
+  TRY_ASSIGN(const auto record, (*reader)->next());
+  const Timestamp from = record ? record->appended_at : Timestamp{1};
+  log_warning("state", "records {} to {} of the log `events` were removed before the state had them; it is complete from "
+                       "record {} on, of {}", standing.next_sequence, oldest - 1, oldest, format_timestamp(from));
+  standing.next_sequence = oldest;
+  standing.complete_from_ms = complete_from_ms = from.ms;
+  return log.read_from_sequence(LogName::events, oldest);
+}
+
+Result<void> DerivedState::Impl::catch_up() {
+  const std::uint64_t end = log.next_sequence(LogName::events);
+  TRY_ASSIGN(const auto reader, reader_from_here());
+  std::uint64_t events = 0;
+  while (standing.next_sequence < end) {
+    TRY_ASSIGN(const auto record, reader->next());
+    if (!record) break;
+    TRY(apply(record->sequence, *record));
+    for (const auto& chunk : record->chunks) events += chunk->size();
+    if (events < kFlushEvents) continue;
+    events = 0;
+    log_info("state", "catching up with the log `events`: record {} of {}", standing.next_sequence, end);
+    TRY(flush());
+  }
+  return {};
+}
+
+Result<void> DerivedState::Impl::flush() {
+  const std::uint64_t reached = next_sequence;
+  if (const auto status = database.db->Flush(rocksdb::FlushOptions(), database.families); !status.ok()) {
+    return failed("flush the state", status);
+  }
+  // Two threads may flush at once; what was reached never goes back.
+  std::uint64_t known = flushed_sequence;
+  while (known < reached && !flushed_sequence.compare_exchange_weak(known, reached)) {
+  }
+  return {};
+}
+
+void DerivedState::Impl::ask_for_flush() {
+  {
+    const std::lock_guard lock(mutex);
+    flush_asked = true;
+  }
+  asked.notify_one();
+}
+
+void DerivedState::Impl::flush_when_asked() {
+  name_this_thread("state-flush");
+  std::unique_lock lock(mutex);
+  for (;;) {
+    asked.wait(lock, [&] { return flush_asked || closing; });
+    if (closing) return;
+    flush_asked = false;
+    lock.unlock();
+    if (const auto flushed = flush(); !flushed) log_error("state", "{}; trying again later", flushed.error().message);
+    lock.lock();
+  }
+}
+
+namespace {
+
+Result<Standing> read_standing(const Database& database, const std::string& folder) {
+  TRY_ASSIGN(const auto stored, get(database, kMeta, kStanding));
+  if (!stored) return Standing{};
+  auto standing = decode_standing(*stored);
+  if (!standing) return fail(standing.error().context("the state in " + folder));
+  return standing;
+}
+
+// The state knows records that the log does not have: the log was replaced or cut.
+Result<Database> start_anew(Database database, const std::string& folder, const Standing& standing, Log& log) {
+  const std::uint64_t end = log.next_sequence(LogName::events);
+  if (!log.read_from_sequence(LogName::events, 0)) {
+    return fail(ErrorKind::corrupt,
+                fmt::format("the state in {} has applied {} records, but the log `events` ends at record {} and no longer has "
+                            "its beginning: if the log was restored from an older copy, move this folder away; the state is "
+                            "then made from what the log still has, and says from when on it is complete",
+                            folder, standing.next_sequence, end));
+  }
+  log_warning("state", "the state in {} has applied {} records, but the log `events` has {}: the log was replaced, so the "
+                       "state is made again from it; positions of sources and dead letters that are not in it are forgotten",
+              folder, standing.next_sequence, end);
+  { const Database closed = std::move(database); }
+  if (const auto status = rocksdb::DestroyDB(folder, options()); !status.ok()) return failed("remove the state in " + folder, status);
+  return open_database(folder);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<DerivedState>> DerivedState::open(const std::string& folder, Log& log) {
+  TRY_ASSIGN(Database database, open_database(folder));
+  TRY_ASSIGN(Standing standing, read_standing(database, folder));
+  if (standing.next_sequence > log.next_sequence(LogName::events)) {
+    TRY_ASSIGN(database, start_anew(std::move(database), folder, standing, log));
+    standing = {};
+  }
+  auto impl = std::make_unique<Impl>(std::move(database), log, standing);
+  if (auto caught_up = impl->catch_up(); !caught_up) {
+    return fail(caught_up.error().context("the state in " + folder + " cannot catch up with the log"));
+  }
+  return std::unique_ptr<DerivedState>(new DerivedState(std::move(impl)));
+}
+
+DerivedState::DerivedState(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+DerivedState::~DerivedState() = default;
+
+Result<void> DerivedState::apply(std::uint64_t sequence, const LogRecord& record) { return impl_->apply(sequence, record); }
+Result<void> DerivedState::apply(const StoredRecord& record) { return impl_->apply(record.sequence, record); }
+
+Result<std::vector<SourcePosition>> DerivedState::positions_of(std::string_view source) const {
+  const std::string prefix = pair_key(source, {});
+  const Database& database = impl_->database;
+  const std::unique_ptr<rocksdb::Iterator> rows(
+      database.db->NewIterator(rocksdb::ReadOptions(), database.families[kPositions]));
+  std::vector<SourcePosition> positions;
+  for (rows->Seek(prefix); rows->Valid() && rows->key().starts_with(prefix); rows->Next()) {
+    const auto partition = rows->key().ToStringView().substr(prefix.size());
+    positions.push_back({std::string(source), std::string(partition), rows->value().ToString()});
+  }
+  if (!rows->status().ok()) return failed("read positions", rows->status());
+  return positions;
+}
+
+std::uint64_t DerivedState::chain_version() const { return impl_->chain_version; }
+
+Result<std::optional<DerivedState::Value>> DerivedState::value(std::string_view table, std::string_view key) const {
+  TRY_ASSIGN(const auto stored, get(impl_->database, kTables, pair_key(table, key)));
+  if (!stored) return std::nullopt;
+  Reader in(*stored);
+  Value value;
+  TRY_ASSIGN(value.expires_at.ms, in.signed_varint());
+  TRY_ASSIGN(value.value, in.bytes(in.remaining()));
+  return value;
+}
+
+const dead::DeadLetterTable& DerivedState::dead_letters() const { return impl_->dead_letters; }
+
+Result<void> DerivedState::remove_dead_letters(const std::vector<std::string>& ids) {
+  rocksdb::WriteBatch batch;
+  for (const std::string& id : ids) TRY(impl_->dead_letters.remove(batch, id));
+  rocksdb::WriteOptions without_wal;
+  without_wal.disableWAL = true;
+  if (const auto status = impl_->database.db->Write(without_wal, &batch); !status.ok()) return failed("remove dead letters", status);
+  return impl_->flush();
+}
+
+std::uint64_t DerivedState::next_sequence() const { return impl_->next_sequence; }
+std::uint64_t DerivedState::flushed_sequence() const { return impl_->flushed_sequence; }
+
+std::optional<Timestamp> DerivedState::complete_from() const {
+  const std::int64_t ms = impl_->complete_from_ms;
+  if (ms == 0) return std::nullopt;
+  return Timestamp{ms};
+}
+
+Result<void> DerivedState::flush() { return impl_->flush(); }
+
+}  // namespace penstock

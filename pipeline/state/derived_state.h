@@ -1,0 +1,74 @@
+#pragma once
+// What the log `events` implies: how far each source was read, ingest's dead letters, the tables that apps and
+// de-duplication keep. All of it can be made again from the log, so it lives in a RocksDB without a log of its own, together
+// with the sequence of the next record to apply: one write holds both, and one flush makes both durable. After kill -9 it
+// stands at its last flush, and `open` applies what the log holds beyond.
+//
+// One thread at a time may apply; any thread may ask at any time. The log must outlive it. The folder belongs to it alone.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pipeline/base/clock.h"
+#include "pipeline/base/result.h"
+#include "pipeline/dead/dead_letter_table.h"
+#include "pipeline/ports/log.h"
+
+namespace penstock {
+
+class DerivedState {
+ public:
+  // How many events may pass until a flush starts: the most that an open has to read again, about.
+  static constexpr std::uint64_t kFlushEvents = 200'000;
+
+  // Opens the folder, or makes it, and catches up with the log; reads on from its position, and tells how far it is when
+  // that takes long. When it is ahead of a log that begins at record 0, the log was replaced: it starts anew, with a warning.
+  // conflict: another process has it, or a newer program wrote it. corrupt: the folder is damaged, or ahead of a log that
+  // has lost its beginning; the message says what to do.
+  static Result<std::unique_ptr<DerivedState>> open(const std::string& folder, Log& log);
+
+  // Flushes.
+  ~DerivedState();
+
+  // Applies a record of `events` that is durable, in the order of the sequence; one that was applied before changes nothing.
+  // An error (io, corrupt) stays: the state is behind then, and complete again after the next open. Waits for no disk.
+  Result<void> apply(std::uint64_t sequence, const LogRecord& record);
+  Result<void> apply(const StoredRecord& record);
+
+  // Of all input partitions of that source.
+  Result<std::vector<SourcePosition>> positions_of(std::string_view source) const;
+  // Of the newest record applied; 0: none yet.
+  std::uint64_t chain_version() const;
+
+  struct Value {
+    std::string value;
+    Timestamp expires_at;  // 0: never; whoever asks compares it with its own time
+  };
+  Result<std::optional<Value>> value(std::string_view table, std::string_view key) const;
+
+  // Ingest's. Listing and showing, from any thread.
+  const dead::DeadLetterTable& dead_letters() const;
+  // Takes letters out, durably: not in the log, so they would come back if the state had to be made again.
+  Result<void> remove_dead_letters(const std::vector<std::string>& ids);
+
+  // Everything before this record is applied; and so durably that the log may drop it.
+  std::uint64_t next_sequence() const;
+  std::uint64_t flushed_sequence() const;
+  // Set when the log had already lost records that were never applied: from when on the state is complete.
+  std::optional<Timestamp> complete_from() const;
+
+  // Returns when all that was applied is durable.
+  Result<void> flush();
+
+ private:
+  struct Impl;
+  explicit DerivedState(std::unique_ptr<Impl> impl);
+
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace penstock
