@@ -50,6 +50,12 @@ struct Holder {
       came.notify_all();
     };
   }
+  void answer(std::size_t index, std::string body) {
+    std::unique_lock lock(mutex);
+    auto respond = std::move(held[index]);
+    lock.unlock();
+    respond({.body = std::move(body)});
+  }
   bool wait_for(std::size_t count) {
     std::unique_lock lock(mutex);
     return came.wait_for(lock, std::chrono::seconds(10), [&] { return held.size() >= count; });
@@ -211,11 +217,11 @@ TEST_CASE("busy connections make new ones wait, not fail") {
   std::vector<Wire> wires;
   for (int i = 0; i < 3; ++i) wires.push_back(Wire::connect(server->port())), wires.back().send(kPost);
   REQUIRE(holder.wait_for(2));
-  holder.held[0]({.body = "ok"});
+  holder.answer(0, "ok");
   CHECK(status_of(wires[0].read_message()) == "200");
   REQUIRE(holder.wait_for(3));
-  holder.held[1]({.body = "ok"});
-  holder.held[2]({.body = "ok"});
+  holder.answer(1, "ok");
+  holder.answer(2, "ok");
   CHECK(status_of(wires[1].read_message()) == "200");
   CHECK(status_of(wires[2].read_message()) == "200");
 }
@@ -230,7 +236,7 @@ TEST_CASE("beyond the bytes in flight a request is told to come again") {
   const auto refused = ask(*server, large);
   CHECK(status_of(refused) == "503");
   CHECK(refused.contains("Retry-After: 1\r\n"));
-  holder.held[0]({.body = "ok"});
+  holder.answer(0, "ok");
   CHECK(status_of(first.read_message()) == "200");
   auto again = Wire::connect(server->port());
   again.send(large);
@@ -254,7 +260,7 @@ TEST_CASE("replies from many threads reach the right connections") {
   {
     std::vector<std::jthread> threads;
     for (std::size_t i = 0; i < 20; ++i) {
-      threads.emplace_back([&, i] { holder.held[i]({.body = std::to_string(i)}); });
+      threads.emplace_back([&, i] { holder.answer(i, std::to_string(i)); });
     }
   }
   for (std::size_t i = 0; i < 20; ++i) CHECK(body_of(wires[i].read_message()) == std::to_string(i));
@@ -268,12 +274,12 @@ TEST_CASE("a reply after the client left, or after the server ended, is nothing"
     gone.send(kPost);
     REQUIRE(holder.wait_for(1));
     gone.reset();
-    holder.held[0]({.body = "late"});
+    holder.answer(0, "late");
     auto here = Wire::connect(server->port());
     here.send(kPost);
     REQUIRE(holder.wait_for(2));
   }
-  holder.held[1]({.body = "late"});
+  holder.answer(1, "late");
 }
 
 TEST_CASE("stopping lets what is in flight be answered, and refuses the rest") {
@@ -290,7 +296,7 @@ TEST_CASE("stopping lets what is in flight be answered, and refuses the rest") {
   CHECK(idle.closed_by_peer());  // draining has begun
   reading.send("{}");
   CHECK(status_of(reading.read_message()) == "503");
-  holder.held[0]({.body = "done"});
+  holder.answer(0, "done");
   CHECK(body_of(busy.read_to_end()) == "done");
 }
 
