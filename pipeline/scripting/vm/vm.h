@@ -37,8 +37,8 @@ namespace penstock::scripting {
 // Why a call did not return.
 struct ScriptFailure {
   Stop stop = Stop::none;  // none: an ordinary error of the script
-  std::string message;     // "app.lua:12: attempt to index a nil value (field 'email')"
-  std::string traceback;   // one frame a line, at most eight; empty for memory
+  std::string message{};   // "app.lua:12: attempt to index a nil value (field 'email')"
+  std::string traceback{}; // one frame a line, at most eight; empty for memory
 };
 
 class Vm {

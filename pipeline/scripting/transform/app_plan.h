@@ -1,0 +1,34 @@
+#pragma once
+// One entry of a chain, read and checked: everything needed to make its Lua state, as often as needed. Immutable.
+
+#include <cstdint>
+#include <string>
+
+#include "pipeline/config/node.h"
+#include "pipeline/event/event_filter.h"
+#include "pipeline/scripting/transform/app_source.h"
+#include "pipeline/scripting/transform/manifest.h"
+#include "pipeline/scripting/vm/limits.h"
+
+namespace penstock::scripting {
+
+// What becomes of an event on which an app fails.
+enum class OnError : std::uint8_t {
+  dead_letter,  // it goes to the dead letters, as it came in
+  drop,         // it goes no further, counted
+  pass,         // it goes on as it was before this app
+};
+
+struct AppPlan {
+  std::string name;  // in metrics, logs and dead letters
+  AppSource source;
+  Manifest manifest;
+  config::Node settings;
+  EventFilter filter;
+  std::string when;  // empty: no condition
+  OnError on_error = OnError::dead_letter;
+  Limits limits;
+  std::uint64_t checksum = 0;  // of all that decides what it does
+};
+
+}  // namespace penstock::scripting

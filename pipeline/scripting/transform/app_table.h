@@ -1,0 +1,63 @@
+#pragma once
+// The second argument of every app: `app`, read-only. Each function is declared with what it does in app_table.cc, from where
+// the reference is made.
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "pipeline/base/clock.h"
+#include "pipeline/base/log.h"
+#include "pipeline/scripting/transform/binding.h"
+#include "pipeline/scripting/transform/manifest.h"
+
+namespace penstock::scripting {
+
+// Where app.log and print go. Called on the app's thread.
+using LogSink = std::function<void(LogLevel level, std::string_view app, std::string_view message)>;
+
+// The program's log, with the component "app <name>".
+LogSink program_log();
+
+struct AppFunction {
+  const char* name;     // "sha256", "time.parse"
+  const char* usage;    // "app.sha256(text)"
+  const char* doc;
+  int (*function)(lua_State*);
+};
+std::span<const AppFunction> app_functions();
+
+// What those functions need to know. Lives as long as the Vm they were added to.
+class AppTable {
+ public:
+  AppTable(std::string app, LogSink sink, const Clock& clock)
+      : app_(std::move(app)), sink_(std::move(sink)), clock_(clock) {}
+
+  // Pushes the table and makes `print` a global. Raises.
+  void push(lua_State* state, Vm& vm, const Manifest& manifest, const config::Node& with);
+
+  // The time of the batch, and the start of another event.
+  void begin_batch(Timestamp now) { now_ = now; }
+  void begin_event() { uuids_ = 0; }
+
+  Timestamp now() const { return now_; }
+  Uuid next_uuid(const Facts& facts);
+  // At most ten lines a second on average, a hundred at once; what is left out is counted in the next line.
+  void log(LogLevel level, std::string_view message);
+
+ private:
+  bool may_log();
+
+  std::string app_;
+  LogSink sink_;
+  const Clock& clock_;
+  Timestamp now_;
+  std::uint32_t uuids_ = 0;
+  double log_tokens_ = 0;
+  SteadyTime log_filled_;
+  std::uint64_t logs_left_out_ = 0;
+};
+
+}  // namespace penstock::scripting

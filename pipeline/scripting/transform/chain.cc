@@ -1,0 +1,213 @@
+#include "pipeline/scripting/transform/chain.h"
+
+#include <chrono>
+
+#include <fmt/format.h>
+
+#include "pipeline/event/fact_map.h"
+
+namespace penstock::scripting {
+namespace {
+
+constexpr std::size_t kResultBytesMax = 2 << 20;
+// Below this, an event cannot have grown enough to be worth measuring.
+constexpr std::size_t kAssignedUnchecked = 64 << 10;
+constexpr std::uint64_t kSampled = 64;
+
+std::string_view code_of(Stop stop) {
+  switch (stop) {
+    case Stop::none: return "app_error";
+    case Stop::memory: return "app_memory_limit";
+    case Stop::instructions: return "app_instruction_limit";
+    case Stop::time: return "app_time_limit";
+  }
+  return "app_error";
+}
+
+}  // namespace
+
+// One app of the chain: its plan, its present script, what it counted.
+class Chain::App {
+ public:
+  App(const AppPlan& its_plan, const LogSink& log, const Clock& clock) : plan(its_plan), log_(log), clock_(clock) {}
+
+  // The script; made anew when the last one is spent.
+  Result<Script*> script() {
+    if (script_ && !script_->spent()) [[likely]] return script_.get();
+    script_.reset();
+    TRY_ASSIGN(script_, Script::load(plan, log_, clock_));
+    script_->begin_batch(now_);
+    return script_.get();
+  }
+
+  void begin_batch(Timestamp now) {
+    now_ = now;
+    if (script_) script_->begin_batch(now);
+  }
+
+  Script::Returned transform(Script& with, EventState& event) {
+    if (counters.events++ % kSampled != 0) [[likely]] return with.transform(event);
+    const auto start = std::chrono::steady_clock::now();
+    const auto returned = with.transform(event);
+    const std::chrono::nanoseconds took = std::chrono::steady_clock::now() - start;
+    counters.nanoseconds += static_cast<std::uint64_t>(took.count()) * kSampled;
+    return returned;
+  }
+
+  void count(Stop stop) {
+    switch (stop) {
+      case Stop::none: ++counters.errors; break;
+      case Stop::memory: ++counters.memory_stops; break;
+      case Stop::instructions: ++counters.instruction_stops; break;
+      case Stop::time: ++counters.time_stops; break;
+    }
+  }
+
+  std::size_t memory_used() const { return script_ ? script_->memory_used() : 0; }
+
+  const AppPlan& plan;
+  AppCounters counters;
+
+ private:
+  const LogSink& log_;
+  const Clock& clock_;
+  Timestamp now_;
+  std::unique_ptr<Script> script_;
+};
+
+Chain::Chain(std::shared_ptr<const ChainPlan> plan, LogSink log, const Clock& clock)
+    : plan_(std::move(plan)), log_(std::move(log)), clock_(clock) {
+  for (const AppPlan& app : plan_->apps) apps_.push_back(std::make_unique<App>(app, log_, clock_));
+}
+
+Chain::~Chain() = default;
+
+Result<std::unique_ptr<Chain>> Chain::make(std::shared_ptr<const ChainPlan> plan, LogSink log, const Clock& clock) {
+  std::unique_ptr<Chain> chain(new Chain(std::move(plan), std::move(log), clock));
+  for (const auto& app : chain->apps_) TRY(app->script());
+  return chain;
+}
+
+void Chain::begin_batch(Timestamp now) {
+  for (const auto& app : apps_) app->begin_batch(now);
+}
+
+const AppCounters& Chain::counters(std::size_t app) const { return apps_[app]->counters; }
+std::size_t Chain::memory_used(std::size_t app) const { return apps_[app]->memory_used(); }
+
+EventState& Chain::take_state() {
+  if (states_used_ == states_.size()) states_.emplace_back(arena_);
+  return states_[states_used_++];
+}
+
+void Chain::run(const json::ObjectIndex& body, const Facts& facts, bool canonical, Transformed& out) {
+  arena_.reset();
+  states_used_ = 0;
+  out.events.clear();
+  EventState& event = take_state();
+  event.open(body, facts, canonical);
+  current_.assign(1, &event);
+  for (const auto& app : apps_) {
+    next_.clear();
+    for (EventState* each : current_) {
+      if (pass_through(*app, *each, out) == Step::go_on) continue;
+      out.kind = Transformed::Kind::failed;
+      return;
+    }
+    current_.swap(next_);
+    if (current_.empty()) {
+      out.kind = Transformed::Kind::dropped;
+      return;
+    }
+  }
+  out.kind = Transformed::Kind::kept;
+  for (EventState* each : current_) {
+    const std::string_view text = each->body();
+    out.events.push_back({each->facts(), text});
+  }
+}
+
+Chain::Step Chain::pass_through(App& app, EventState& event, Transformed& out) {
+  if (!app.plan.filter.takes(event.facts().event)) {
+    ++app.counters.skipped;
+    next_.push_back(&event);
+    return Step::go_on;
+  }
+  const auto script = app.script();
+  if (!script) return give_up(app, event, {.message = script.error().message}, out);
+  const Answer wanted = (*script)->wants(event);
+  if (wanted == Answer::failed) return give_up(app, event, (*script)->failure(), out);
+  if (wanted == Answer::no) {
+    ++app.counters.skipped;
+    next_.push_back(&event);
+    return Step::go_on;
+  }
+  const bool pass = app.plan.on_error == OnError::pass;
+  if (pass) event.mark();
+  const auto returned = app.transform(**script, event);
+  if (returned == Script::Returned::error) return give_up(app, event, (*script)->failure(), out);
+  const Step step = after_return(app, event, returned, out);
+  if (pass) event.forget_mark();
+  return step;
+}
+
+Chain::Step Chain::after_return(App& app, EventState& event, Script::Returned returned, Transformed& out) {
+  if (returned == Script::Returned::none) {
+    ++app.counters.dropped;
+    return Step::go_on;
+  }
+  if (returned == Script::Returned::bodies) return replace(app, event, out);
+  event.document().settle();
+  if (arena_.used() > kAssignedUnchecked) [[unlikely]] {
+    if (const std::size_t size = event.body().size(); size > kResultBytesMax)
+      return give_up(app, event, {.message = fmt::format("the event is {} bytes now; the limit is 2 MiB", size)}, out);
+  }
+  next_.push_back(&event);
+  return Step::go_on;
+}
+
+Chain::Step Chain::replace(App& app, EventState& event, Transformed& out) {
+  Script& script = **app.script();
+  const auto& bodies = script.bodies();
+  const Facts parent = event.facts();
+  const bool canonical = event.canonical();
+  if (bodies.size() == 1) {
+    event.before_change();
+    if (const auto opened = event.open(bodies.front(), parent, canonical); !opened)
+      return give_up(app, event, {.message = opened.error().message}, out);
+    next_.push_back(&event);
+    return Step::go_on;
+  }
+  app.counters.split += bodies.size();
+  const std::size_t before = next_.size();
+  for (std::size_t i = 0; i < bodies.size(); ++i) {
+    EventState& part = take_state();
+    const Uuid uuid = derived_uuid(parent.uuid, app.plan.name, static_cast<std::uint32_t>(i + 1));
+    if (const auto opened = part.open_part(bodies[i], parent, canonical, uuid); !opened) {
+      next_.resize(before);
+      return give_up(app, event, {.message = fmt::format("the returned event {}: {}", i + 1, opened.error().message)}, out);
+    }
+    next_.push_back(&part);
+  }
+  return Step::go_on;
+}
+
+Chain::Step Chain::give_up(App& app, EventState& event, const ScriptFailure& failure, Transformed& out) {
+  app.count(failure.stop);
+  switch (app.plan.on_error) {
+    case OnError::drop: return Step::go_on;
+    case OnError::pass:
+      event.put_back();
+      event.forget_mark();
+      next_.push_back(&event);
+      return Step::go_on;
+    case OnError::dead_letter: break;
+  }
+  out.app = app.plan.name;
+  out.code = code_of(failure.stop);
+  out.reason = failure.message;
+  traceback_ = failure.traceback;
+  return Step::failed;
+}
+
+}  // namespace penstock::scripting

@@ -1,0 +1,77 @@
+#pragma once
+// An ordered list of apps over one event after another. The event stays one native object on the whole way: what an app
+// changed is what the next one reads, nothing is written out and parsed in between.
+//
+//   kept      one event, or several when an app returned a list: those of a list of two or more get uuids derived from the
+//             parent's, the app's name and their place (from 1)
+//   dropped   an app returned nil or an empty list (or failed with `on_error: drop`), for every part of the event
+//   failed    an app with `on_error: dead_letter` failed on the event or on any part of it: then nothing of it goes on
+// An app that hit a limit has its state thrown away and made again before its next event. One per worker; not thread-safe.
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "pipeline/ports/transform.h"
+#include "pipeline/scripting/transform/app_table.h"
+#include "pipeline/scripting/transform/chain_plan.h"
+#include "pipeline/scripting/transform/script.h"
+
+namespace penstock::scripting {
+
+// Written by the chain's thread only; read it there, between two runs.
+struct AppCounters {
+  std::uint64_t events = 0;       // given to the app: past its filter and condition
+  std::uint64_t skipped = 0;      // not wanted by filter or condition
+  std::uint64_t dropped = 0;      // by what it returned
+  std::uint64_t split = 0;        // events made from others
+  std::uint64_t errors = 0;       // raised by the script or for what it returned
+  std::uint64_t memory_stops = 0;
+  std::uint64_t instruction_stops = 0;
+  std::uint64_t time_stops = 0;
+  std::uint64_t nanoseconds = 0;  // wall clock in the app, measured on one call of 64
+};
+
+class Chain final : public Transform {
+ public:
+  // An error names app, file and line; it can only be a limit when the plan was made by plan_chain.
+  static Result<std::unique_ptr<Chain>> make(std::shared_ptr<const ChainPlan> plan, LogSink log = program_log(),
+                                             const Clock& clock = system_clock());
+  ~Chain() override;
+
+  void begin_batch(Timestamp now) override;
+  void run(const json::ObjectIndex& body, const Facts& facts, bool canonical, Transformed& out) override;
+  std::uint64_t version() const override { return plan_->version; }
+
+  std::size_t size() const { return apps_.size(); }
+  const std::string& name(std::size_t app) const { return plan_->apps[app].name; }
+  const AppCounters& counters(std::size_t app) const;
+  std::size_t memory_used(std::size_t app) const;
+  // Of the last failure: where in the app it happened, one frame a line.
+  const std::string& traceback() const { return traceback_; }
+
+ private:
+  class App;
+  enum class Step : std::uint8_t { go_on, failed };
+
+  Chain(std::shared_ptr<const ChainPlan> plan, LogSink log, const Clock& clock);
+  EventState& take_state();
+  Step pass_through(App& app, EventState& event, Transformed& out);
+  Step after_return(App& app, EventState& event, Script::Returned returned, Transformed& out);
+  Step replace(App& app, EventState& event, Transformed& out);
+  Step give_up(App& app, EventState& event, const ScriptFailure& failure, Transformed& out);
+
+  std::shared_ptr<const ChainPlan> plan_;
+  LogSink log_;
+  const Clock& clock_;
+  std::vector<std::unique_ptr<App>> apps_;
+  Arena arena_;
+  std::deque<EventState> states_;  // the first `states_used_` belong to this run
+  std::size_t states_used_ = 0;
+  std::vector<EventState*> current_, next_;
+  std::string traceback_;
+};
+
+}  // namespace penstock::scripting

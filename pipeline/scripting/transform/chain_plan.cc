@@ -1,0 +1,124 @@
+#include "pipeline/scripting/transform/chain_plan.h"
+
+#include <filesystem>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "pipeline/base/checksum.h"
+#include "pipeline/config/fingerprint.h"
+#include "pipeline/scripting/transform/script.h"
+
+namespace penstock::scripting {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_app(const fs::path& folder) {
+  std::error_code error;
+  return fs::is_regular_file(folder / "app.yaml", error);
+}
+
+std::vector<std::string> app_names(const std::vector<std::string>& folders) {
+  std::set<std::string> names;
+  std::error_code error;
+  for (const std::string& folder : folders)
+    for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
+      if (is_app(it->path())) names.insert(it->path().filename().string());
+  return {names.begin(), names.end()};
+}
+
+std::uint64_t checksum_of(const AppPlan& plan, const AppEntry& entry) {
+  return checksum(fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{} {} {}", plan.name, plan.source.checksum,
+                              config::fingerprint(plan.settings), fmt::join(entry.events, "\x1f"), plan.when,
+                              static_cast<int>(plan.on_error), plan.limits.memory_max.count,
+                              plan.limits.instructions_max, plan.limits.time_max.count()));
+}
+
+// Everything but the trial run.
+std::optional<AppPlan> plan_app(const AppEntry& entry, config::Problems& problems) {
+  const auto note = [&](std::string message) {
+    problems.push_back({entry.at, entry.path, std::move(message)});
+    return std::nullopt;
+  };
+  auto manifest = Manifest::load(entry.folder, problems);
+  if (!manifest) return std::nullopt;
+  if (manifest->kind != AppKind::transform)
+    return note(fmt::format("app {} is of kind {}, not transform", manifest->name, config::name_of(manifest->kind)));
+  if (!check_settings(*manifest, entry.settings, entry.path, problems)) return std::nullopt;
+  auto source = AppSource::load(entry.folder);
+  if (!source) return note(source.error().message);
+  AppPlan plan;
+  plan.name = entry.name.empty() ? manifest->name : entry.name;
+  plan.source = *std::move(source);
+  plan.limits = entry.limits.over(manifest->limits.over(Limits{}));
+  plan.manifest = *std::move(manifest);
+  plan.settings = entry.settings;
+  plan.filter = EventFilter(entry.events);
+  plan.when = entry.when;
+  plan.on_error = entry.on_error;
+  plan.checksum = checksum_of(plan, entry);
+  return plan;
+}
+
+}  // namespace
+
+Result<std::string> find_app(const std::string& use, const AppFolders& folders) {
+  if (use.contains('/')) {
+    const fs::path folder = (fs::path(folders.base) / use).lexically_normal();
+    if (is_app(folder)) return folder.string();
+    return fail(ErrorKind::not_found, fmt::format("there is no app in {}: app.yaml is missing", folder.string()));
+  }
+  for (const std::string& plugins : folders.plugins)
+    if (const fs::path folder = fs::path(plugins) / use; !use.empty() && is_app(folder)) return folder.string();
+  const auto known = app_names(folders.plugins);
+  return fail(ErrorKind::not_found, config::unknown_name("app", use, {known.begin(), known.end()}));
+}
+
+std::vector<AppEntry> read_app_entries(const config::Node& list, const std::string& path, const AppFolders& folders,
+                                       config::Problems& problems) {
+  std::vector<AppEntry> entries;
+  if (list.kind != config::Node::Kind::list) {
+    if (list.kind != config::Node::Kind::null && !list.broken) problems.push_back({list.at, path, "expected a list of apps"});
+    return entries;
+  }
+  for (std::size_t i = 0; i < list.items.size(); ++i) {
+    const config::Node& node = list.items[i];
+    AppEntry entry;
+    entry.path = config::element_path(path, i, node);
+    entry.at = node.at;
+    config::StructReader reader(node, entry.path, problems);
+    const bool read = reader.read(entry);
+    if (!reader.finish() || !read) continue;
+    auto folder = find_app(entry.use, folders);
+    if (!folder) {
+      reader.problem("use", folder.error().message);
+      continue;
+    }
+    entry.folder = *std::move(folder);
+    if (entry.settings.kind == config::Node::Kind::null) entry.settings.at = node.at;
+    if (const auto manifest = Manifest::load(entry.folder, problems))
+      check_settings(*manifest, entry.settings, entry.path, problems);
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+std::shared_ptr<const ChainPlan> plan_chain(const std::vector<AppEntry>& entries, config::Problems& problems) {
+  const std::size_t before = problems.size();
+  auto chain = std::make_shared<ChainPlan>();
+  std::string versions;
+  for (const AppEntry& entry : entries) {
+    auto plan = plan_app(entry, problems);
+    if (!plan) continue;
+    if (auto script = Script::load(*plan, program_log(), system_clock()); !script)
+      problems.push_back({entry.at, entry.path, script.error().message});
+    fmt::format_to(std::back_inserter(versions), "{}\n", plan->checksum);
+    chain->apps.push_back(*std::move(plan));
+  }
+  if (problems.size() > before) return nullptr;
+  chain->version = checksum(versions);
+  return chain;
+}
+
+}  // namespace penstock::scripting

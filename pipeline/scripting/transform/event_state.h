@@ -1,0 +1,68 @@
+#pragma once
+// One event on its way through the chain: its body, its facts, and the rule that keeps them in step. Not thread-safe.
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "pipeline/base/result.h"
+#include "pipeline/event/facts.h"
+#include "pipeline/event/json.h"
+#include "pipeline/scripting/transform/arena.h"
+#include "pipeline/scripting/transform/document.h"
+
+namespace penstock::scripting {
+
+// `event`, `distinct_id`, `timestamp`, `uuid`: of a canonical body these top-level fields are facts.
+bool is_canonical_field(std::string_view key);
+
+class EventState {
+ public:
+  explicit EventState(Arena& arena) : document_(arena), arena_(arena) {}
+
+  // Body and views in facts must stay while this event is in use.
+  void open(const json::ObjectIndex& body, const Facts& facts, bool canonical);
+  // A body that an app made. Of a canonical event the fields that are there become facts; those that are not, stay.
+  Result<void> open(std::string_view body, const Facts& facts, bool canonical);
+  // The same for one of several events made from `parent`: the uuid is `uuid`, and so is the field if there is one.
+  Result<void> open_part(std::string_view body, const Facts& parent, bool canonical, const Uuid& uuid);
+
+  Document& document() { return document_; }
+  const Facts& facts() const { return facts_; }
+  bool canonical() const { return canonical_; }
+  Arena& arena() { return arena_; }
+
+  // Before `raw` is put into the top-level canonical field `key`: changes the fact. An empty `raw` removes the field.
+  // Kind invalid: no fact can be made of it, and nothing was changed.
+  Result<void> assign_fact(std::string_view key, std::string_view raw);
+
+  // From here on the event can be put back as it is now; costs nothing unless something changes.
+  void mark();
+  void forget_mark();
+  void before_change() {
+    if (marked_ && !kept_) keep();
+  }
+  void put_back();
+
+  // The body's text. Valid until the next open.
+  std::string_view body();
+
+ private:
+  struct Kept {
+    std::string_view body;
+    Facts facts;
+  };
+
+  void keep();
+
+  Document document_;
+  Arena& arena_;
+  Facts facts_;
+  bool canonical_ = false;
+  bool marked_ = false;
+  std::optional<Kept> kept_;
+  std::string text_;
+  std::string scratch_;
+};
+
+}  // namespace penstock::scripting

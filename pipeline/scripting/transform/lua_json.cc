@@ -1,0 +1,207 @@
+#include "pipeline/scripting/transform/lua_json.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <lua.hpp>
+
+#include "pipeline/event/json.h"
+#include "pipeline/scripting/transform/document.h"
+#include "pipeline/scripting/vm/frozen.h"
+
+namespace penstock::scripting {
+
+namespace {
+constexpr char kMark = 0;  // its address is the registry key of the metatable that marks arrays
+}
+
+bool is_plain(std::string_view text) {
+  // Eight bytes at a time: any below 0x20, any of '"' and '\\', any with the high bit.
+  constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
+  constexpr std::uint64_t kHighs = 0x8080808080808080ULL;
+  const auto zero_in = [](std::uint64_t v) { return (v - kOnes) & ~v & kHighs; };
+  std::size_t i = 0;
+  for (; i + 8 <= text.size(); i += 8) {
+    std::uint64_t word;
+    std::memcpy(&word, text.data() + i, 8);
+    const std::uint64_t low = (word - kOnes * 0x20) & ~word & kHighs;
+    if ((low | zero_in(word ^ kOnes * '"') | zero_in(word ^ kOnes * '\\') | (word & kHighs)) != 0) return false;
+  }
+  for (; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\') return false;
+  }
+  return true;
+}
+
+void LuaJson::install(lua_State* state) {
+  lua_newtable(state);
+  lua_pushliteral(state, "array");
+  lua_setfield(state, -2, "__metatable");
+  mark_ = lua_topointer(state, -1);
+  lua_rawsetp(state, LUA_REGISTRYINDEX, &kMark);
+}
+
+void LuaJson::mark_array(lua_State* state) const {
+  lua_rawgetp(state, LUA_REGISTRYINDEX, &kMark);
+  lua_setmetatable(state, -2);
+}
+
+std::string Place::to_string() const {
+  if (document == nullptr) return std::string(key);
+  if (index == 0) return fmt::format("field '{}'", document->path(node, key));
+  return fmt::format("field '{}[{}]'", document->path(node), index);
+}
+
+std::string_view LuaJson::write(lua_State* state, int index, int depth, const Place& place) {
+  place_ = &place;
+  out_.clear();
+  open_tables_.clear();
+  keys_.clear();
+  path_.clear();
+  value(state, lua_absindex(state, index), depth);
+  return out_;
+}
+
+void LuaJson::refuse(lua_State* state, std::string_view reason) const {
+  std::string text = place_->to_string();
+  const bool quoted = text.ends_with('\'');
+  if (quoted) text.pop_back();
+  for (const Step& step : path_) {
+    if (step.index != 0) fmt::format_to(std::back_inserter(text), "[{}]", step.index);
+    else fmt::format_to(std::back_inserter(text), ".{}", step.key);
+  }
+  luaL_error(state, "%s%s: %s", text.c_str(), quoted ? "'" : "", std::string(reason).c_str());
+}
+
+void LuaJson::value(lua_State* state, int index, int depth) {
+  switch (lua_type(state, index)) {
+    case LUA_TBOOLEAN: out_ += lua_toboolean(state, index) != 0 ? "true" : "false"; break;
+    case LUA_TNUMBER: number(state, index); break;
+    case LUA_TSTRING: {
+      std::size_t size = 0;
+      const char* text = lua_tolstring(state, index, &size);
+      string({text, size});
+      break;
+    }
+    case LUA_TTABLE: table(state, index, depth); break;
+    case LUA_TLIGHTUSERDATA: {
+      void* part = lua_touserdata(state, index);
+      const std::string_view text = part == nullptr ? "null" : part_text_(state, part);
+      if (depth + depth_of(text) > kDepthMax) refuse(state, "nested deeper than 128 levels");
+      out_ += text;
+      break;
+    }
+    default: refuse(state, fmt::format("a {} cannot be stored in an event", luaL_typename(state, index)));
+  }
+  if (out_.size() > kBodyBytesMax) refuse(state, "larger than 1 MiB");
+}
+
+void LuaJson::number(lua_State* state, int index) {
+  char digits[40];
+  if (lua_isinteger(state, index) != 0) {
+    const auto end = std::to_chars(digits, digits + sizeof digits, lua_tointeger(state, index));
+    out_.append(digits, end.ptr);
+    return;
+  }
+  const double number = lua_tonumber(state, index);
+  if (!std::isfinite(number)) refuse(state, std::isnan(number) ? "not a number (NaN) has no JSON" : "infinity has no JSON");
+  const auto end = std::to_chars(digits, digits + sizeof digits, number);
+  out_.append(digits, end.ptr);
+  const std::string_view written(digits, static_cast<std::size_t>(end.ptr - digits));
+  if (written.find_first_of(".e") == std::string_view::npos) out_ += ".0";
+}
+
+void LuaJson::string(std::string_view text) {
+  if (!is_plain(text)) return json::append_string(out_, text);
+  out_.push_back('"');
+  out_.append(text);
+  out_.push_back('"');
+}
+
+bool LuaJson::is_marked(lua_State* state, int index) const {
+  if (lua_getmetatable(state, index) == 0) return false;
+  const bool marked = lua_topointer(state, -1) == mark_;
+  lua_pop(state, 1);
+  return marked;
+}
+
+void LuaJson::table(lua_State* state, int index, int depth) {
+  if (depth >= kDepthMax) refuse(state, "nested deeper than 128 levels");
+  luaL_checkstack(state, 8, "a table nested too deep");
+  const void* identity = lua_topointer(state, index);
+  if (std::ranges::find(open_tables_, identity) != open_tables_.end()) refuse(state, "a table that contains itself");
+  open_tables_.push_back(identity);
+  const int top = lua_gettop(state);
+  if (push_frozen_content(state, index)) index = lua_gettop(state);
+  const auto size = static_cast<long long>(lua_rawlen(state, index));
+  const std::size_t first_key = keys_.size();
+  if (is_list(state, index, size, first_key)) {
+    array(state, index, size, depth);
+  } else {
+    std::sort(keys_.begin() + static_cast<std::ptrdiff_t>(first_key), keys_.end());
+    object(state, index, first_key, depth);
+  }
+  keys_.resize(first_key);
+  lua_settop(state, top);
+  open_tables_.pop_back();
+}
+
+// Collects the string keys of what is no list.
+bool LuaJson::is_list(lua_State* state, int index, long long size, std::size_t first_key) {
+  long long numbers = 0;
+  lua_pushnil(state);
+  while (lua_next(state, index) != 0) {
+    lua_pop(state, 1);
+    if (lua_type(state, -1) == LUA_TSTRING) {
+      std::size_t length = 0;
+      const char* key = lua_tolstring(state, -1, &length);
+      keys_.emplace_back(key, length);
+      continue;
+    }
+    const lua_Integer at = lua_isinteger(state, -1) != 0 ? lua_tointeger(state, -1) : 0;
+    if (at < 1 || at > size) refuse(state, "a table whose keys are neither strings nor 1 to n without holes");
+    ++numbers;
+  }
+  const bool strings = keys_.size() > first_key;
+  if (strings && (numbers > 0 || is_marked(state, index))) refuse(state, "a table with both string keys and array elements");
+  if (numbers != size) refuse(state, "a table whose keys are not 1 to n: use app.null for empty places");
+  return !strings && (numbers > 0 || is_marked(state, index));
+}
+
+void LuaJson::array(lua_State* state, int index, long long size, int depth) {
+  out_.push_back('[');
+  for (long long i = 1; i <= size; ++i) {
+    if (i > 1) out_.push_back(',');
+    path_.push_back({{}, i});
+    lua_rawgeti(state, index, i);
+    value(state, lua_gettop(state), depth + 1);
+    lua_pop(state, 1);
+    path_.pop_back();
+  }
+  out_.push_back(']');
+}
+
+void LuaJson::object(lua_State* state, int index, std::size_t first_key, int depth) {
+  out_.push_back('{');
+  const std::size_t end = keys_.size();
+  for (std::size_t i = first_key; i < end; ++i) {
+    if (i > first_key) out_.push_back(',');
+    const std::string_view key = keys_[i];
+    string(key);
+    out_.push_back(':');
+    path_.push_back({key, 0});
+    lua_pushlstring(state, key.data(), key.size());
+    lua_rawget(state, index);
+    value(state, lua_gettop(state), depth + 1);
+    lua_pop(state, 1);
+    path_.pop_back();
+  }
+  out_.push_back('}');
+}
+
+}  // namespace penstock::scripting

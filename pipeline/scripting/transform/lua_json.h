@@ -1,0 +1,79 @@
+#pragma once
+// Lua values as JSON. Tables are copied as they are at that moment: what happens to them later changes nothing.
+//
+//   nil               not a value; callers decide        integer  all its digits
+//   float             shortest that reads back to it, always with a point or exponent: 1.0 stays "1.0"
+//   string            escaped; bytes that are not UTF-8 become U+FFFD
+//   {}                object; `app.array{}` is an empty array      {1, 2, 3}  array      {a = 1}  object, keys in byte order
+//   an event's part   its present text                    app.null  null
+// An error that names the field: NaN, infinity, a function or thread, a table that mixes keys, has holes or contains itself,
+// more than 128 levels, more than 1 MiB.
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pipeline/scripting/transform/document.h"
+
+struct lua_State;
+
+namespace penstock::scripting {
+
+inline constexpr int kDepthMax = 128;
+inline constexpr std::size_t kBodyBytesMax = 1 << 20;
+
+// Where a value is going, for messages.
+struct Place {
+  const Document* document = nullptr;  // null: nowhere yet, `key` says what it is
+  NodeId node = Document::kNone;
+  std::string_view key;
+  long long index = 0;  // in an array, from 1
+
+  std::string to_string() const;  // "field 'properties.tags[2]'"
+};
+
+class LuaJson {
+ public:
+  // Who knows what a light userdata means: the text of an event's part; raises when it is none.
+  using PartText = std::string_view (*)(lua_State*, void* part);
+
+  explicit LuaJson(PartText part_text) : part_text_(part_text) {}
+
+  // Makes `app.array`'s mark, to be called once per state before anything else.
+  void install(lua_State* state);
+  // Puts the mark on the table at the top of the stack.
+  void mark_array(lua_State* state) const;
+
+  // The JSON of the value at `index`, which lies `depth` containers deep; valid until the next call. Raises.
+  std::string_view write(lua_State* state, int index, int depth, const Place& place);
+
+ private:
+  struct Step {
+    std::string_view key;  // or
+    long long index = 0;
+  };
+
+  void value(lua_State* state, int index, int depth);
+  void table(lua_State* state, int index, int depth);
+  void array(lua_State* state, int index, long long size, int depth);
+  void object(lua_State* state, int index, std::size_t first_key, int depth);
+  void number(lua_State* state, int index);
+  void string(std::string_view text);
+  bool is_marked(lua_State* state, int index) const;
+  bool is_list(lua_State* state, int index, long long size, std::size_t first_key);
+  void refuse(lua_State* state, std::string_view reason) const;
+
+  PartText part_text_;
+  const Place* place_ = nullptr;
+  const void* mark_ = nullptr;
+  std::string out_;
+  std::vector<const void*> open_tables_;
+  std::vector<std::string_view> keys_;
+  std::vector<Step> path_;
+};
+
+// Whether a JSON string of it is the text itself in quotes. ASCII only: anything else takes the slower way.
+bool is_plain(std::string_view text);
+
+}  // namespace penstock::scripting

@@ -1,0 +1,168 @@
+#include "pipeline/scripting/transform/script.h"
+
+#include <fmt/format.h>
+
+#include <lua.hpp>
+
+namespace penstock::scripting {
+namespace {
+
+// Where the state's stack keeps what every call needs, above the Vm's own.
+constexpr int kTransform = 2;
+constexpr int kAppTable = 3;
+constexpr int kWhen = 4;
+
+constexpr long long kBodiesMax = 10'000;
+constexpr char kModules = 0;  // its address is the registry key of the table of loaded modules
+
+}  // namespace
+
+Script::Script(const AppPlan& plan, std::unique_ptr<Vm> vm, const LogSink& log, const Clock& clock)
+    : plan_(plan), vm_(std::move(vm)), binding_(*vm_), table_(plan.name, log, clock) {}
+
+Result<std::unique_ptr<Script>> Script::load(const AppPlan& plan, const LogSink& log, const Clock& clock) {
+  auto vm = Vm::create(plan.limits, clock);
+  if (!vm) return fail(vm.error().context(plan.name));
+  std::unique_ptr<Script> script(new Script(plan, *std::move(vm), log, clock));
+  if (auto started = script->start(); !started) return fail(std::move(started).error().context(plan.name));
+  return script;
+}
+
+Result<void> Script::start() {
+  TRY(binding_.install());
+  TRY(vm_->protect([this](lua_State* state) {
+    lua_newtable(state);
+    lua_rawsetp(state, LUA_REGISTRYINDEX, &kModules);
+    lua_pushlightuserdata(state, this);
+    lua_pushcclosure(state, require, 1);
+    vm_->set_global("require");
+    table_.push(state, *vm_, plan_.manifest, plan_.settings);
+    lua_rawsetp(state, LUA_REGISTRYINDEX, this);
+  }));
+  TRY(find_transform());
+  lua_rawgetp(vm_->state(), LUA_REGISTRYINDEX, this);
+  vm_->freeze_globals();
+  if (!plan_.when.empty()) return push_expression(*vm_, plan_.when);
+  lua_pushnil(vm_->state());
+  return {};
+}
+
+// Runs app.lua and leaves its `transform` on the stack.
+Result<void> Script::find_transform() {
+  lua_State* state = vm_->state();
+  const AppSource::File* main = plan_.source.find("app");
+  TRY(vm_->compile(main->text, main->name));
+  if (!vm_->call(0, 1)) return fail(vm_->spent() ? ErrorKind::limit : ErrorKind::invalid, vm_->failure().message);
+  const bool found = lua_istable(state, -1) && (lua_pushliteral(state, "transform"), lua_rawget(state, -2)) == LUA_TFUNCTION;
+  if (!found) return fail(ErrorKind::invalid, "app.lua must return a table with a function `transform`: local M = {} … return M");
+  lua_remove(state, -2);
+  return {};
+}
+
+// Modules are this app's own files, read when it was loaded; names are not paths, so none leads out of its folder.
+int Script::require(lua_State* state) {
+  const auto& self = *static_cast<Script*>(lua_touserdata(state, lua_upvalueindex(1)));
+  const std::string name = luaL_checkstring(state, 1);
+  lua_rawgetp(state, LUA_REGISTRYINDEX, &kModules);
+  if (lua_getfield(state, -1, name.c_str()) != LUA_TNIL) {
+    if (lua_islightuserdata(state, -1)) return luaL_error(state, "module '%s' requires itself", name.c_str());
+    return 1;
+  }
+  const AppSource::File* file = self.plan_.source.find(name);
+  if (file == nullptr) return luaL_error(state, "module '%s' is not in the app's folder", name.c_str());
+  lua_pushlightuserdata(state, nullptr);
+  lua_setfield(state, 2, name.c_str());
+  const int compiled = luaL_loadbufferx(state, file->text.data(), file->text.size(), ("=" + file->name).c_str(), "t");
+  if (compiled != LUA_OK) return lua_error(state);
+  lua_call(state, 0, 1);
+  if (lua_isnil(state, -1)) lua_pushboolean(state, 1);
+  lua_pushvalue(state, -1);
+  lua_setfield(state, 2, name.c_str());
+  return 1;
+}
+
+Answer Script::wants(EventState& event) {
+  if (plan_.when.empty()) return Answer::yes;
+  table_.begin_event();
+  return evaluate(*vm_, binding_, kWhen, event);
+}
+
+Script::Returned Script::transform(EventState& event) {
+  lua_State* state = vm_->state();
+  table_.begin_event();
+  binding_.open(event, Binding::Access::write);
+  lua_pushvalue(state, kTransform);
+  lua_pushlightuserdata(state, binding_.root());
+  lua_pushvalue(state, kAppTable);
+  if (!vm_->call(2, 1)) return Returned::error;
+  if (lua_islightuserdata(state, -1) && lua_touserdata(state, -1) == binding_.root()) [[likely]] {
+    lua_pop(state, 1);
+    return Returned::event;
+  }
+  if (lua_isnil(state, -1)) {
+    lua_pop(state, 1);
+    return Returned::none;
+  }
+  bodies_.clear();
+  is_list_ = false;
+  lua_pushcfunction(state, collect);
+  lua_insert(state, -2);
+  lua_pushlightuserdata(state, this);
+  if (!vm_->call(2, 0)) return Returned::error;
+  return bodies_.empty() ? Returned::none : Returned::bodies;
+}
+
+int Script::collect(lua_State* state) {
+  auto& self = *static_cast<Script*>(lua_touserdata(state, 2));
+  lua_settop(state, 1);
+  self.collect_value(state);
+  return 0;
+}
+
+void Script::collect_value(lua_State* state) {
+  if (lua_istable(state, 1)) {
+    const bool list = lua_geti(state, 1, 1) != LUA_TNIL;
+    const bool empty = (lua_pushnil(state), lua_next(state, 1)) == 0;
+    lua_settop(state, 1);
+    if (list) return collect_list(state);
+    if (!empty) add_body(state, 1, 0);
+    return;
+  }
+  if (lua_islightuserdata(state, 1) && lua_touserdata(state, 1) != nullptr) {
+    const bool array = binding_.part_text(state, lua_touserdata(state, 1)).front() == '[';
+    if (array) return collect_list(state);
+    return add_body(state, 1, 0);
+  }
+  luaL_error(state, "transform returned a %s; it must return the event, nil, a table or a list of events",
+             lua_islightuserdata(state, 1) ? "JSON null" : luaL_typename(state, 1));
+}
+
+void Script::collect_list(lua_State* state) {
+  is_list_ = true;
+  const long long size = luaL_len(state, 1);
+  if (size > kBodiesMax) luaL_error(state, "transform returned a list of more than 10000 events");
+  for (long long i = 1; i <= size; ++i) {
+    lua_geti(state, 1, i);
+    add_body(state, 2, i);
+    lua_settop(state, 1);
+  }
+}
+
+// `place` in the list, 0 when the value is all that was returned.
+void Script::add_body(lua_State* state, int index, long long place) {
+  const std::string what = place == 0 ? "the returned event" : fmt::format("the returned event {}", place);
+  std::string_view text;
+  if (lua_islightuserdata(state, index) && lua_touserdata(state, index) != nullptr) {
+    text = binding_.part_text(state, lua_touserdata(state, index));
+  } else if (lua_istable(state, index)) {
+    text = binding_.json().write(state, index, 0, {nullptr, Document::kNone, what});
+    vm_->charge(state, text.size() / 8);
+    text = binding_.event(state).arena().copy(text);
+  }
+  if (text.empty() || text.front() != '{')
+    luaL_error(state, "%s is no object but a %s", what.c_str(),
+               !text.empty() ? "list" : lua_islightuserdata(state, index) ? "JSON null" : luaL_typename(state, index));
+  bodies_.push_back(text);
+}
+
+}  // namespace penstock::scripting

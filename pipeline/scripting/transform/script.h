@@ -1,0 +1,63 @@
+#pragma once
+// One app in one Lua state: its files compiled, its function found, its condition ready. Belongs to one thread. After a limit
+// was hit (`spent`) it is thrown away and made again from the same plan.
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pipeline/base/result.h"
+#include "pipeline/scripting/transform/app_plan.h"
+#include "pipeline/scripting/transform/app_table.h"
+#include "pipeline/scripting/transform/binding.h"
+#include "pipeline/scripting/transform/expression.h"
+#include "pipeline/scripting/vm/vm.h"
+
+namespace penstock::scripting {
+
+class Script {
+ public:
+  enum class Returned : std::uint8_t {
+    event,   // the event it was given
+    none,    // nil, or an empty list
+    bodies,  // something else: see bodies() and is_list()
+    error,   // see failure()
+  };
+
+  // Runs the app's top level. An error names file and line. `plan` must outlive the script.
+  static Result<std::unique_ptr<Script>> load(const AppPlan& plan, const LogSink& log, const Clock& clock);
+
+  void begin_batch(Timestamp now) { table_.begin_batch(now); }
+
+  // Whether the app's `when:` wants the event; yes when it has none.
+  Answer wants(EventState& event);
+  Returned transform(EventState& event);
+
+  // JSON objects that became of the event, valid as long as its arena; and whether they came in a list.
+  const std::vector<std::string_view>& bodies() const { return bodies_; }
+  bool is_list() const { return is_list_; }
+
+  const ScriptFailure& failure() const { return vm_->failure(); }
+  bool spent() const { return vm_->spent(); }
+  std::size_t memory_used() const { return vm_->memory_used(); }
+
+ private:
+  Script(const AppPlan& plan, std::unique_ptr<Vm> vm, const LogSink& log, const Clock& clock);
+  Result<void> start();
+  Result<void> find_transform();
+  static int require(lua_State* state);
+  static int collect(lua_State* state);
+  void collect_value(lua_State* state);
+  void collect_list(lua_State* state);
+  void add_body(lua_State* state, int index, long long place);
+
+  const AppPlan& plan_;
+  std::unique_ptr<Vm> vm_;
+  Binding binding_;
+  AppTable table_;
+  std::vector<std::string_view> bodies_;
+  bool is_list_ = false;
+};
+
+}  // namespace penstock::scripting
