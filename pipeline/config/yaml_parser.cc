@@ -196,34 +196,30 @@ class TreeBuilder {
   }
 
   std::string scalar_text(Node& out) {
-    fy_token* token = event_->scalar.value;
-    if (token == nullptr) return {};
-    switch (fy_token_scalar_style(token)) {
-      case FYSS_PLAIN: return plain_text(raw_scalar().first);
+    if (event_->scalar.value == nullptr) return {};
+    switch (fy_token_scalar_style(event_->scalar.value)) {
       case FYSS_SINGLE_QUOTED: return single_quoted_text(raw_scalar().first);
       case FYSS_DOUBLE_QUOTED: return double_quoted_text(raw_scalar().first);
-      case FYSS_FOLDED: return folded_block(out);
-      default: break;
+      case FYSS_LITERAL: return block(out, '|');
+      case FYSS_FOLDED: return block(out, '>');
+      default: return plain_text(raw_scalar().first);
     }
-    std::size_t size = 0;
-    const char* text = fy_token_get_text(token, &size);
-    return text == nullptr ? std::string() : std::string(text, size);
   }
 
-  std::string folded_block(Node& out) {
+  std::string block(Node& out, char style) {
     const auto [raw, from] = raw_scalar();
     const std::size_t line_end = text_.rfind('\n', from == 0 ? 0 : from - 1);
     if (line_end == std::string_view::npos) return {};
     const std::size_t before = line_end == 0 ? std::string_view::npos : text_.rfind('\n', line_end - 1);
     const std::size_t line_start = before == std::string_view::npos ? 0 : before + 1;
     const std::string_view header = text_.substr(line_start, line_end - line_start);
-    if (block_marks(header, '>').find_first_of("0123456789") != std::string_view::npos) {
-      note(out.at, "a folded text (>) with an indentation number is not supported: use | or quotes");
+    if (block_marks(header, style).find_first_of("0123456789") != std::string_view::npos) {
+      note(out.at, fmt::format("an indentation number after {} is not supported: write the text in quotes", style));
       out.broken = true;
       return {};
     }
     const bool empty = raw.find_first_not_of(" \t\r\n") == std::string_view::npos;
-    return folded_text(header, empty ? raw : text_.substr(line_end + 1));
+    return block_text(style, header, empty ? raw : text_.substr(line_end + 1));
   }
 
   void scalar(Node& out) {

@@ -142,7 +142,7 @@ std::string double_quoted_text(std::string_view raw) {
   return out;
 }
 
-std::string folded_text(std::string_view header, std::string_view rest) {
+std::string block_text(char style, std::string_view header, std::string_view rest) {
   const std::size_t indent = block_indentation(rest);
   std::string out;
   std::size_t breaks = 0;    // empty lines since the last line with text
@@ -158,7 +158,7 @@ std::string folded_text(std::string_view header, std::string_view rest) {
     }
     if (indentation(line) < indent) break;
     line.remove_prefix(indent);
-    const bool plain = line[0] != ' ' && line[0] != '\t';
+    const bool plain = style == '>' && line[0] != ' ' && line[0] != '\t';
     if (any && last_plain && plain && breaks == 0) out.push_back(' ');
     else out.append(breaks + (any && !(last_plain && plain) ? 1 : 0), '\n');
     out.append(line);
@@ -167,7 +167,7 @@ std::string folded_text(std::string_view header, std::string_view rest) {
     last_ended = ended;
     breaks = 0;
   }
-  const std::string_view marks = block_marks(header, '>');
+  const std::string_view marks = block_marks(header, style);
   if (!marks.contains('-') && last_ended) out.push_back('\n');
   if (marks.contains('+')) out.append(breaks, '\n');
   return out;
