@@ -5,6 +5,7 @@ Starts a webhook receiver, penstock, and a stream of events; prints what to try;
 events flow, so that what is under way arrives. Each child is in a session of its own: Ctrl-C reaches only this process.
 """
 import argparse
+import os
 import pathlib
 import signal
 import socket
@@ -102,7 +103,7 @@ def wait_until_up(children, port, what):
 def flow(children, arguments):
     children.start("webhook receiver", [sys.executable, TOOLS / "webhook_receiver.py", "--port", str(arguments.receiver_port)])
     wait_until_up(children, arguments.receiver_port, "the webhook receiver")
-    children.start("penstock", [arguments.binary.resolve(), "run", arguments.config])
+    children.start("penstock", [arguments.binary.resolve(), "run", os.path.relpath(arguments.config, ROOT)])
     wait_until_up(children, arguments.intake_port, "penstock")
     if not children.ended.is_set():
         print(NEXT.format(binary=arguments.binary, intake=arguments.intake_port, data="data/quickstart",
