@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "pipeline/base/check.h"
 
@@ -13,6 +14,7 @@ namespace {
 
 constexpr int kZstdLevel = 3;
 constexpr int kGzipLevel = 6;
+constexpr std::size_t kStepBytes = 64 * 1024;
 // No modification time, unknown system; one extra field of 4 bytes, "PS".
 constexpr std::string_view kGzipStart{"\x1f\x8b\x08\x04\x00\x00\x00\x00\x00\xff\x08\x00PS\x04\x00", 16};
 static_assert(kGzipStart.size() + 4 == kGzipHeaderBytes);
@@ -21,6 +23,37 @@ constexpr std::size_t kGzipTrailerBytes = 8;
 void put_u32(char* at, std::uint64_t value) {
   const auto narrow = static_cast<std::uint32_t>(value);
   std::memcpy(at, &narrow, sizeof narrow);
+}
+
+bool gunzips(std::string_view packed) {
+  z_stream stream{};
+  CHECK(::inflateInit2(&stream, 15 + 16) == Z_OK);
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));
+  stream.avail_in = static_cast<uInt>(packed.size());
+  std::vector<char> discarded(kStepBytes);
+  int code = Z_OK;
+  while (code == Z_OK) {
+    stream.next_out = reinterpret_cast<Bytef*>(discarded.data());
+    stream.avail_out = static_cast<uInt>(discarded.size());
+    code = ::inflate(&stream, Z_NO_FLUSH);
+  }
+  ::inflateEnd(&stream);
+  return code == Z_STREAM_END && stream.avail_in == 0;
+}
+
+bool unpacks_zstd(std::string_view packed) {
+  const std::unique_ptr<ZSTD_DStream, decltype(&::ZSTD_freeDStream)> stream(::ZSTD_createDStream(), &::ZSTD_freeDStream);
+  CHECK(stream != nullptr);
+  ZSTD_inBuffer in{packed.data(), packed.size(), 0};
+  std::vector<char> discarded(kStepBytes);
+  std::size_t made = 0;
+  std::size_t code = 1;
+  do {
+    ZSTD_outBuffer out{discarded.data(), discarded.size(), 0};
+    code = ::ZSTD_decompressStream(stream.get(), &out, &in);
+    made = out.pos;
+  } while (code != 0 && ::ZSTD_isError(code) == 0 && (in.pos < in.size || made > 0));
+  return code == 0 && in.pos == in.size;
 }
 
 }  // namespace
@@ -94,6 +127,15 @@ std::uint64_t gzip_member_size(std::string_view header) {
   std::uint32_t size = 0;
   std::memcpy(&size, header.data() + kGzipStart.size(), sizeof size);
   return size > kGzipHeaderBytes + kGzipTrailerBytes ? size : 0;
+}
+
+bool unpacks(std::string_view packed, Compression compression) {
+  switch (compression) {
+    case Compression::none: return true;
+    case Compression::gzip: return gunzips(packed);
+    case Compression::zstd: return unpacks_zstd(packed);
+  }
+  return false;
 }
 
 bool may_begin_gzip_member(std::string_view bytes) {

@@ -35,4 +35,7 @@ std::uint64_t gzip_member_size(std::string_view header);
 // Whether a member of ours may begin with these bytes, which may be fewer than a header.
 bool may_begin_gzip_member(std::string_view bytes);
 
+// Whether `packed`, one whole frame or member, is sound to its last byte.
+bool unpacks(std::string_view packed, Compression compression);
+
 }  // namespace penstock::destinations::file

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace penstock::destinations::file {
@@ -105,25 +106,36 @@ Result<std::uint64_t> gzip_size(FileBytes& bytes, std::uint64_t offset) {
   return gzip_member_size(header);
 }
 
-// Whether a piece that did not get whole may be ours: its first bytes are, as far as they go, or are the zeros that a crash
-// of the machine leaves.
+// What a crash of the machine may leave behind a torn write.
+std::string_view without_zeros(std::string_view head) { return head.substr(0, head.find_last_not_of('\0') + 1); }
+
+bool may_begin_with(std::string_view magic, std::string_view head) {
+  return magic.starts_with(head) || head.starts_with(magic);
+}
+
+// Whether a piece that did not get whole may be ours: its first bytes are, as far as they go.
 bool may_be_torn(std::string_view head, Compression compression) {
-  if (head.starts_with('\0')) return true;
-  if (compression == Compression::gzip) return may_begin_gzip_member(head);
-  return head.starts_with(kZstdMagic.substr(0, head.size()));
+  head = without_zeros(head);
+  return compression == Compression::gzip ? may_begin_gzip_member(head) : may_begin_with(kZstdMagic, head);
 }
 
 Result<std::uint64_t> whole_frames(FileBytes& bytes, const std::string& path, std::uint64_t size, Compression compression) {
   std::uint64_t end = 0;
+  std::uint64_t last = 0;  // where the last whole frame starts
   while (end < size) {
     TRY_ASSIGN(const auto frame, compression == Compression::zstd ? zstd_frame_size(bytes, end) : gzip_size(bytes, end));
     if (frame == 0 || frame > size - end) break;
-    end += frame;
+    last = std::exchange(end, end + frame);
   }
   TRY_ASSIGN(const auto rest, bytes.at(end, kGzipHeaderBytes));
-  if (end == size || (size - end < kTornBytesMax && may_be_torn(rest, compression))) return end;
-  return fail(ErrorKind::corrupt, fmt::format("{} was damaged at byte {}, or written by another program from there on; "
-                                              "move it away or choose another path", path, end));
+  if (size - end >= kTornBytesMax || !may_be_torn(rest, compression)) {
+    return fail(ErrorKind::corrupt, fmt::format("{} was damaged at byte {}, or written by another program from there on; "
+                                                "move it away or choose another path", path, end));
+  }
+  // Zeros may have made a torn one as long as it should be.
+  if (end - last >= kTornBytesMax || end == last) return end;
+  TRY_ASSIGN(const auto frame, bytes.at(last, static_cast<std::size_t>(end - last)));
+  return unpacks(frame, compression) ? end : last;
 }
 
 }  // namespace
@@ -132,12 +144,11 @@ Result<std::uint64_t> whole_size(int fd, const std::string& path, std::uint64_t 
   if (size == 0) return 0;
   FileBytes bytes(fd, path);
   TRY_ASSIGN(const auto read, bytes.at(0, 8));
-  const std::string head(read);
-  const bool gzip = head.starts_with(kGzipMagic.substr(0, head.size()));
-  const bool zstd = head.starts_with(kZstdMagic.substr(0, head.size())) || skippable_frame(head);
-  const bool zeros = head.find_first_not_of('\0') == std::string::npos;
+  const auto head = without_zeros(read);
+  const bool gzip = may_begin_with(kGzipMagic, head);
+  const bool zstd = may_begin_with(kZstdMagic, head) || skippable_frame(head);
   const auto found = gzip ? Compression::gzip : zstd ? Compression::zstd : Compression::none;
-  if (found != compression && !zeros) {
+  if (found != compression && !head.empty()) {
     constexpr std::array<std::string_view, 3> kNames{"not compressed", "gzip", "zstd"};
     return fail(ErrorKind::invalid,
                 fmt::format("{} holds data that is {}, but is to be written as {}; move it away or choose another path", path,

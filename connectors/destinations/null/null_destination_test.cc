@@ -1,0 +1,31 @@
+#include <doctest/doctest.h>
+
+#include "connectors/destinations/null/null_destination.h"
+#include "tests/fakes/manual_clock.h"
+
+namespace penstock::destinations::null {
+
+TEST_CASE("every batch is delivered at once, and counted") {
+  struct NoHttp final : HttpClient {
+    void send(HttpRequest, std::move_only_function<void(Result<HttpReply>)>) override { FAIL("nothing is sent"); }
+  } http;
+  fakes::ManualClock clock;
+  NullDestination destination({}, ConnectorContext{"nowhere", "", clock, http});
+  REQUIRE(destination.connect({}).has_value());
+  int answers = 0;
+  for (int i = 0; i < 3; ++i) {
+    Batch batch;
+    batch.events.resize(4);
+    batch.bytes = 100;
+    destination.submit(std::move(batch), [&](Outcomes outcomes) {
+      ++answers;
+      CHECK(outcomes.each.front().kind == Outcome::Kind::delivered);
+    });
+    CHECK(answers == i + 1);
+  }
+  destination.close();
+  CHECK(destination.events() == 12);
+  CHECK(destination.bytes() == 300);
+}
+
+}  // namespace penstock::destinations::null
