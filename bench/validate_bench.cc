@@ -36,8 +36,8 @@ std::string shop_event(std::size_t i, std::mt19937_64& random) {
       R"("is_bot":{}}},"context":{{"ua":"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) )"
       R"(Chrome/126.0.0.0 Safari/537.36","country":"DE","locale":"en-US","app":{{"name":"web","version":"4.{}.{}"}}}}}})",
       hex(random), hex(random), user, hex(random), user, 1 + i % 28, i % 24, i % 60, i * 7 % 60, i % 1000, user % 256,
-      (user >> 8) % 256, i % 256, random() % 1'000'000, random() % 200, random() % 100, 1 + random() % 8, i % 50 == 0,
-      i % 9, i % 7);
+      (user >> 8) % 256, i % 256, random() % 1'000'000, random() % 200, random() % 100, 1 + random() % 8, i % 50 == 0, i % 9,
+      i % 7);
 }
 
 // About 950 bytes: what a web SDK sends.

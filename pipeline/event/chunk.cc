@@ -19,12 +19,11 @@ struct Sections {
 
 Result<Sections> cut_sections(const ChunkHeader& header, std::string_view stored) {
   if (stored.size() != header.stored_bytes()) {
-    return fail(ErrorKind::corrupt, fmt::format("chunk: {} bytes where its header says {}", stored.size(),
-                                                header.stored_bytes()));
+    return fail(ErrorKind::corrupt,
+                fmt::format("chunk: {} bytes where its header says {}", stored.size(), header.stored_bytes()));
   }
   stored.remove_prefix(kChunkHeaderBytes);
-  const Sections sections{stored.substr(0, header.names_bytes),
-                          stored.substr(header.names_bytes, header.facts_stored_bytes),
+  const Sections sections{stored.substr(0, header.names_bytes), stored.substr(header.names_bytes, header.facts_stored_bytes),
                           stored.substr(std::size_t{header.names_bytes} + header.facts_stored_bytes)};
   if (checksum(sections.names) != header.names_checksum || checksum(sections.facts) != header.facts_checksum ||
       checksum(sections.bodies) != header.bodies_checksum) {

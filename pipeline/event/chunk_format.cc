@@ -80,8 +80,8 @@ Result<ChunkHeader> read_chunk_header(std::string_view stored) {
   if (!stored.starts_with(kMagic)) return bad("the bytes are not one");
   const auto version = static_cast<std::uint8_t>(stored[kMagic.size()]);
   if (version > kChunkVersion) {
-    return bad(fmt::format("version {}, but this program reads only up to {}; a newer program wrote it", version,
-                           kChunkVersion));
+    return bad(
+        fmt::format("version {}, but this program reads only up to {}; a newer program wrote it", version, kChunkVersion));
   }
   constexpr auto kChecked = kChunkHeaderBytes - sizeof(std::uint64_t);
   TRY_ASSIGN(const std::uint64_t expected, Reader(stored.substr(kChecked)).fixed<std::uint64_t>());

@@ -20,9 +20,7 @@ namespace {
 constexpr std::int64_t kNoon = 1'785'585'600'000;
 
 struct Sample {
-  Facts facts() const {
-    return {uuid, project, event, distinct_id, person_id, source, timestamp, received_at};
-  }
+  Facts facts() const { return {uuid, project, event, distinct_id, person_id, source, timestamp, received_at}; }
   friend bool operator==(const Sample&, const Sample&) = default;
 
   Uuid uuid;

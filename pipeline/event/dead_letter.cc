@@ -27,8 +27,8 @@ Result<void> read_time(Reader& in, Timestamp& field) {
 Result<void> read_fields(Reader& in, DeadLetter& letter) {
   TRY_ASSIGN(const std::string_view uuid, in.bytes(letter.uuid.bytes.size()));
   std::memcpy(letter.uuid.bytes.data(), uuid.data(), uuid.size());
-  for (auto* field : {&letter.stage, &letter.app, &letter.code, &letter.reason, &letter.source, &letter.place,
-                      &letter.event, &letter.distinct_id}) {
+  for (auto* field : {&letter.stage, &letter.app, &letter.code, &letter.reason, &letter.source, &letter.place, &letter.event,
+                      &letter.distinct_id}) {
     TRY(read_text(in, *field));
   }
   TRY_ASSIGN(letter.partition, in.fixed<std::int32_t>());

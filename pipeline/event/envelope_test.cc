@@ -15,10 +15,9 @@ TEST_CASE("an envelope has the facts beside the untouched body") {
   event.body = R"({ "n": 1.0, "big": 1e400 })";
   std::string out = "[";
   append_envelope(out, event);
-  CHECK(out ==
-        R"([{"uuid":"019a0000-0000-7000-8000-000000000001","project":"shop","event":"a \"quoted\" name",)"
-        R"("timestamp":"2026-08-01T10:00:00.123Z","received_at":"2026-08-01T10:00:01.000Z","source":"web",)"
-        R"("data":{ "n": 1.0, "big": 1e400 }})");
+  CHECK(out == R"([{"uuid":"019a0000-0000-7000-8000-000000000001","project":"shop","event":"a \"quoted\" name",)"
+               R"("timestamp":"2026-08-01T10:00:00.123Z","received_at":"2026-08-01T10:00:01.000Z","source":"web",)"
+               R"("data":{ "n": 1.0, "big": 1e400 }})");
 
   event.facts.distinct_id = "u1";
   event.facts.person_id = "p1";

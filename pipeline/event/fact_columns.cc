@@ -24,9 +24,7 @@ std::optional<Uuid> spelt_uuid(std::string_view id) {
   return std::memcmp(spelling, id.data(), kUuidTextBytes) == 0 ? uuid : std::nullopt;
 }
 
-std::string_view bytes_of(const Uuid& uuid) {
-  return {reinterpret_cast<const char*>(uuid.bytes.data()), uuid.bytes.size()};
-}
+std::string_view bytes_of(const Uuid& uuid) { return {reinterpret_cast<const char*>(uuid.bytes.data()), uuid.bytes.size()}; }
 
 }  // namespace
 

@@ -107,7 +107,7 @@ struct FactTable {
 };
 
 // `plain` may be anything at all: every number is checked before it is used, and memory grows only with what is there.
-Result<void> read_fact_columns(std::string_view names_section, std::string_view plain, std::uint32_t count,
-                               bool has_persons, std::uint32_t bodies_bytes, FactTable table);
+Result<void> read_fact_columns(std::string_view names_section, std::string_view plain, std::uint32_t count, bool has_persons,
+                               std::uint32_t bodies_bytes, FactTable table);
 
 }  // namespace penstock

@@ -139,7 +139,7 @@ class TableReader {
     }
   }
 
-  Result<void> read_numbers(const std::vector<std::string_view>& texts, std::string_view Facts::*fact) {
+  Result<void> read_numbers(const std::vector<std::string_view>& texts, std::string_view Facts::* fact) {
     for (Facts& facts : table_.facts) {
       const std::uint64_t number = texts.size() > 1 ? in_.varint() : 0;
       if (number >= texts.size()) return bad("a number of no name");
@@ -171,7 +171,7 @@ class TableReader {
     return {};
   }
 
-  Result<void> read_ids(std::string_view Facts::*fact) {
+  Result<void> read_ids(std::string_view Facts::* fact) {
     codes_.clear();
     std::uint64_t known = 0;
     for (std::uint32_t i = 0; i < count_; ++i) {
@@ -223,8 +223,8 @@ class TableReader {
 
 }  // namespace
 
-Result<void> read_fact_columns(std::string_view names_section, std::string_view plain, std::uint32_t count,
-                               bool has_persons, std::uint32_t bodies_bytes, FactTable table) {
+Result<void> read_fact_columns(std::string_view names_section, std::string_view plain, std::uint32_t count, bool has_persons,
+                               std::uint32_t bodies_bytes, FactTable table) {
   return TableReader(plain, count, has_persons, table).read(names_section, bodies_bytes);
 }
 

@@ -19,7 +19,8 @@ std::optional<std::string_view> present(std::optional<std::string_view> raw) {
   return raw;
 }
 
-std::optional<std::string_view> value_at(const json::ObjectIndex& body, std::string_view mapped, std::string_view canonical) {
+std::optional<std::string_view> value_at(const json::ObjectIndex& body, std::string_view mapped,
+                                         std::string_view canonical) {
   if (!mapped.empty()) return present(json::find_path(body, mapped));
   const auto* member = body.find(canonical);
   return member == nullptr ? std::nullopt : present(member->value);

@@ -29,10 +29,21 @@ struct Reading {
 };
 
 DeadLetter letter() {
-  return {.uuid = *Uuid::parse("019a8c3e-0000-7abc-8def-0123456789ab"), .stage = "crm", .app = "set_fields",
-          .code = "http_400", .reason = "400 from crm: no such field", .source = "web", .place = "3 at 17",
-          .event = "signup", .distinct_id = "user-1", .partition = 5, .attempts = 3, .received_at = kReceived,
-          .first_at = {kReceived.ms + 10}, .last_at = {kReceived.ms + 500}, .body = R"({"event":"signup"})"};
+  return {.uuid = *Uuid::parse("019a8c3e-0000-7abc-8def-0123456789ab"),
+          .stage = "crm",
+          .app = "set_fields",
+          .code = "http_400",
+          .reason = "400 from crm: no such field",
+          .source = "web",
+          .place = "3 at 17",
+          .event = "signup",
+          .distinct_id = "user-1",
+          .partition = 5,
+          .attempts = 3,
+          .received_at = kReceived,
+          .first_at = {kReceived.ms + 10},
+          .last_at = {kReceived.ms + 500},
+          .body = R"({"event":"signup"})"};
 }
 
 }  // namespace
@@ -59,11 +70,26 @@ TEST_CASE("times are read as SDKs write them") {
 }
 
 TEST_CASE("what is not a time is none") {
-  for (const auto* text :
-       {"", "2026", "2026-13-01", "2026-02-29", "2026-00-10", "2026-8-1", "0000-01-01", "2026-08-01T", "2026-08-01T24:00:00Z",
-        "2026-08-01T10:60:00Z", "2026-08-01T10:00:61Z", "2026-08-01T10:00Z", "2026-08-01T10:00:00.Z", "2026-08-01T10:00:00Zx",
-        "2026-08-01T10:00:00+25:00", "2026-08-01T10:00:00+02:0", "0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00",
-        " 2026-08-01", "10000-01-01"}) {
+  for (const auto* text : {"",
+                           "2026",
+                           "2026-13-01",
+                           "2026-02-29",
+                           "2026-00-10",
+                           "2026-8-1",
+                           "0000-01-01",
+                           "2026-08-01T",
+                           "2026-08-01T24:00:00Z",
+                           "2026-08-01T10:60:00Z",
+                           "2026-08-01T10:00:61Z",
+                           "2026-08-01T10:00Z",
+                           "2026-08-01T10:00:00.Z",
+                           "2026-08-01T10:00:00Zx",
+                           "2026-08-01T10:00:00+25:00",
+                           "2026-08-01T10:00:00+02:0",
+                           "0001-01-01T00:00:00+01:00",
+                           "9999-12-31T23:59:59-01:00",
+                           " 2026-08-01",
+                           "10000-01-01"}) {
     CAPTURE(text);
     CHECK_FALSE(parse_timestamp(text));
   }
@@ -81,8 +107,11 @@ TEST_CASE("a number is seconds until it is too large to be") {
 
 TEST_CASE("keys hash as in Kafka's Java client") {
   const std::vector<std::pair<std::string, std::int32_t>> vectors{
-      {"21", -973932308}, {"foobar", -790332482}, {"a-little-bit-long-string", -985981536},
-      {"a-little-bit-longer-string", -1486304829}, {"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971},
+      {"21", -973932308},
+      {"foobar", -790332482},
+      {"a-little-bit-long-string", -985981536},
+      {"a-little-bit-longer-string", -1486304829},
+      {"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971},
       {"abc", 479470107}};
   for (const auto& [key, hash] : vectors) CHECK_EQ(static_cast<std::int32_t>(murmur2(key)), hash);
 }
@@ -138,9 +167,10 @@ TEST_CASE("a distinct id of any kind is kept as text") {
 }
 
 TEST_CASE("a time or uuid that is missing or unreadable has its substitute") {
-  const std::vector<std::string> bodies{
-      R"({"event":"e"})", R"({"event":"e","timestamp":"yesterday","uuid":"x"})", R"({"event":"e","timestamp":null,"uuid":null})",
-      R"({"event":"e","timestamp":1e400,"uuid":7})", R"({"event":"e","timestamp":{},"uuid":"00000000-0000-0000-0000-000000000000"})"};
+  const std::vector<std::string> bodies{R"({"event":"e"})", R"({"event":"e","timestamp":"yesterday","uuid":"x"})",
+                                        R"({"event":"e","timestamp":null,"uuid":null})",
+                                        R"({"event":"e","timestamp":1e400,"uuid":7})",
+                                        R"({"event":"e","timestamp":{},"uuid":"00000000-0000-0000-0000-000000000000"})"};
   for (const auto& body : bodies) {
     CAPTURE(body);
     const Reading reading({}, body);
@@ -182,8 +212,8 @@ TEST_CASE("a map leads to the facts of a body of any shape") {
 TEST_CASE("derived uuids are the same for the same place and differ for every other") {
   const auto uuid = derived_uuid(kPlace);
   CHECK_EQ(uuid, derived_uuid(kPlace));
-  for (const RecordPlace& other : {RecordPlace{"we", "b3", 17, 0}, RecordPlace{"web", "3", 18, 0}, RecordPlace{"web", "3", 17, 1},
-                                   RecordPlace{"web", "31", 7, 0}}) {
+  for (const RecordPlace& other : {RecordPlace{"we", "b3", 17, 0}, RecordPlace{"web", "3", 18, 0},
+                                   RecordPlace{"web", "3", 17, 1}, RecordPlace{"web", "31", 7, 0}}) {
     CHECK_NE(uuid, derived_uuid(other));
   }
   CHECK_NE(derived_uuid(uuid, "split", 0), derived_uuid(uuid, "split", 1));

@@ -184,8 +184,8 @@ class Walk {
   bool unicode_escape() {
     const int unit = hex4(text_.substr(at_ + 2));
     if (unit < 0) return problem("\\u needs four hex digits");
-    const bool paired = is_high_surrogate(unit) && text_.substr(at_ + 6).starts_with("\\u") &&
-                        is_low_surrogate(hex4(text_.substr(at_ + 8)));
+    const bool paired =
+        is_high_surrogate(unit) && text_.substr(at_ + 6).starts_with("\\u") && is_low_surrogate(hex4(text_.substr(at_ + 8)));
     if (!paired && (is_high_surrogate(unit) || is_low_surrogate(unit))) return problem("half of a surrogate pair");
     at_ += paired ? 12 : 6;
     return true;

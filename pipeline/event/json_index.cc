@@ -139,8 +139,7 @@ class Repeats {
     }
     std::ranges::sort(keys, [&](const Key& a, const Key& b) {
       if (a.hash != b.hash) return a.hash < b.hash;
-      const int order =
-          unescaped_key(members[a.place], scratch_a_).compare(unescaped_key(members[b.place], scratch_b_));
+      const int order = unescaped_key(members[a.place], scratch_a_).compare(unescaped_key(members[b.place], scratch_b_));
       return order != 0 ? order < 0 : a.place < b.place;
     });
     for (std::size_t first = 0, i = 1; i < keys.size(); ++i) {
@@ -202,8 +201,7 @@ Result<void> ObjectIndex::read(std::string_view object, std::uint32_t& repeats) 
   members_.clear();
   MemberCursor cursor(object);
   // Read in place: copying a member just written costs more than reading it.
-  while (cursor.next(members_.emplace_back())) {
-  }
+  while (cursor.next(members_.emplace_back())) {}
   members_.pop_back();
   if (!cursor.intact()) return damaged("an object does not hold together");
   repeats = Repeats().collapse(members_);

@@ -26,7 +26,8 @@ std::string indexed(std::string_view object) {
 
 TEST_CASE("members stand in document order with their bytes as received") {
   CHECK_EQ(indexed("{}"), "");
-  CHECK_EQ(indexed(" { \"a\" : 1.0 ,\n\"b\":[ 1, {\"]\":\"}\"} ] , \"c\":\"\\\"\" } "), "a=1.0|b=[ 1, {\"]\":\"}\"} ]|c=\"\\\"\"|");
+  CHECK_EQ(indexed(" { \"a\" : 1.0 ,\n\"b\":[ 1, {\"]\":\"}\"} ] , \"c\":\"\\\"\" } "),
+           "a=1.0|b=[ 1, {\"]\":\"}\"} ]|c=\"\\\"\"|");
   CHECK_EQ(indexed(R"({"n":18446744073709551617,"m":1e400,"e":{},"l":[],"z":null,"t":true})"),
            "n=18446744073709551617|m=1e400|e={}|l=[]|z=null|t=true|");
 }
@@ -44,12 +45,11 @@ TEST_CASE("values end where they end, wherever a block of sixty-four bytes does"
 }
 
 TEST_CASE("a key that comes again stands once, at its first place, with its last value") {
-  const std::vector<std::pair<std::string, std::string>> objects{
-      {R"({"a":1,"b":2,"a":3})", "a=3|b=2|"},
-      {R"({"a":1,"a":2,"a":3,"b":4,"b":5})", "a=3|b=5|"},
-      {R"({"a":1,"\u0061":2})", "a=2|"},
-      {R"({"\u0061":1,"a":2,"b":3})", "\\u0061=2|b=3|"},
-      {R"({"":1,"":2})", "=2|"}};
+  const std::vector<std::pair<std::string, std::string>> objects{{R"({"a":1,"b":2,"a":3})", "a=3|b=2|"},
+                                                                 {R"({"a":1,"a":2,"a":3,"b":4,"b":5})", "a=3|b=5|"},
+                                                                 {R"({"a":1,"\u0061":2})", "a=2|"},
+                                                                 {R"({"\u0061":1,"a":2,"b":3})", "\\u0061=2|b=3|"},
+                                                                 {R"({"":1,"":2})", "=2|"}};
   for (const auto& [object, members] : objects) {
     CAPTURE(object);
     CHECK_EQ(indexed(object), members);

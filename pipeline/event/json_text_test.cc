@@ -23,12 +23,11 @@ TEST_CASE("a raw value shows its kind by its first byte") {
 }
 
 TEST_CASE("strings lose their escapes and nothing else") {
-  const std::vector<std::pair<std::string, std::string>> strings{
-      {R"("")", ""},
-      {R"("plain é")", "plain é"},
-      {R"("\"\\\/\b\f\n\r\t")", "\"\\/\b\f\n\r\t"},
-      {R"("\u0041\u00e9\u20ac\ud83d\ude00")", "Aé€😀"},
-      {R"("a\u0000b")", "a\0b"s}};
+  const std::vector<std::pair<std::string, std::string>> strings{{R"("")", ""},
+                                                                 {R"("plain é")", "plain é"},
+                                                                 {R"("\"\\\/\b\f\n\r\t")", "\"\\/\b\f\n\r\t"},
+                                                                 {R"("\u0041\u00e9\u20ac\ud83d\ude00")", "Aé€😀"},
+                                                                 {R"("a\u0000b")", "a\0b"s}};
   std::string scratch;
   for (const auto& [raw, text] : strings) {
     CAPTURE(raw);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <string>
 
@@ -57,13 +58,14 @@ struct Validator::Impl {
   // `text` is one valid value within the limits; replaces lone surrogates on the way.
   Result<Repairs> check(std::string_view& text, std::string& repaired) {
     if (text.size() > limits.bytes_max) {
-      return fail(ErrorKind::limit, fmt::format("{} bytes of JSON are more than the limit of {} bytes", text.size(),
-                                                limits.bytes_max));
+      return fail(ErrorKind::limit,
+                  fmt::format("{} bytes of JSON are more than the limit of {} bytes", text.size(), limits.bytes_max));
     }
     Repairs repairs;
     repairs.lone_surrogates = replace_lone_surrogates(text, repaired);
     if (!parses(text)) {
-      if (const auto problem = find_grammar_problem(text, limits.depth_max)) return invalid(problem->offset, problem->reason);
+      if (const auto problem = find_grammar_problem(text, limits.depth_max))
+        return invalid(problem->offset, problem->reason);
     }
     text = trim(text);
     return repairs;
@@ -81,7 +83,8 @@ struct Validator::Impl {
     std::memcpy(padded.data(), text.data(), text.size());
     std::memset(padded.data() + text.size(), ' ', simdjson::SIMDJSON_PADDING);
     if (parser.max_depth() != parser_depth() || parser.capacity() < text.size()) {
-      if (parser.allocate(std::max<std::size_t>(text.size(), 4096), parser_depth()) != simdjson::SUCCESS) return false;
+      if (parser.allocate(std::bit_ceil(std::max<std::size_t>(text.size(), 4096)), parser_depth()) != simdjson::SUCCESS)
+        return false;
     }
     const bool valid = parser.parse(padded.data(), text.size(), false).error() == simdjson::SUCCESS;
     if (text.size() > kKeptBytes) {
