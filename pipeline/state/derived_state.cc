@@ -1,13 +1,10 @@
 #include "pipeline/state/derived_state.h"
 
 #include <fmt/format.h>
-#include <rocksdb/db.h>
 #include <rocksdb/write_batch.h>
 
-#include <array>
 #include <atomic>
 #include <condition_variable>
-#include <filesystem>
 #include <mutex>
 #include <numeric>
 #include <thread>
@@ -16,132 +13,15 @@
 #include "pipeline/base/log.h"
 #include "pipeline/base/thread_pool.h"
 #include "pipeline/event/timestamps.h"
+#include "pipeline/state/state_database.h"
 
 namespace penstock {
+
+using namespace state;
+
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
-constexpr std::array kFamilyNames = {"default", "positions", "dead", "state"};
-enum Family : std::size_t { kMeta, kPositions, kDead, kTables };
-constexpr std::string_view kStanding = "standing";  // the one key of kMeta
-
-rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
-
-std::unexpected<Error> failed(std::string_view what, const rocksdb::Status& status) {
-  const auto kind = status.IsCorruption() ? ErrorKind::corrupt : ErrorKind::io;
-  return fail(kind, fmt::format("{}: {}", what, status.ToString()));
-}
-
-// Two texts as one key; the first has its length before it, so that no pair collides and one prefix lists all of the first.
-std::string pair_key(std::string_view first, std::string_view second) {
-  std::string key;
-  Writer to(key);
-  to.text(first);
-  to.bytes(second);
-  return key;
-}
-
-// Where the state stands; changes with every record, in the same write.
-struct Standing {
-  std::uint64_t next_sequence = 0;
-  std::uint64_t chain_version = 0;
-  std::int64_t complete_from_ms = 0;  // 0: from the beginning
-};
-
-std::string encode(const Standing& standing) {
-  std::string out;
-  Writer to(out);
-  to.fixed(kVersion);
-  to.varint(standing.next_sequence);
-  to.varint(standing.chain_version);
-  to.signed_varint(standing.complete_from_ms);
-  return out;
-}
-
-Result<Standing> decode_standing(std::string_view stored) {
-  Reader in(stored);
-  TRY_ASSIGN(const auto version, in.fixed<std::uint8_t>());
-  if (version != kVersion) {
-    return fail(ErrorKind::conflict,
-                fmt::format("is of version {}, but this program knows version {}: use the newer program", version, kVersion));
-  }
-  Standing standing;
-  TRY_ASSIGN(standing.next_sequence, in.varint());
-  TRY_ASSIGN(standing.chain_version, in.varint());
-  TRY_ASSIGN(standing.complete_from_ms, in.signed_varint());
-  return standing;
-}
-
-std::string encode_value(const StateChange& change) {
-  std::string out;
-  Writer to(out);
-  to.signed_varint(change.expires_at.ms);
-  to.bytes(change.value);
-  return out;
-}
-
 std::uint64_t events_in(const Offsets& offsets) { return std::accumulate(offsets.begin(), offsets.end(), std::uint64_t{0}); }
-
-rocksdb::Options options() {
-  rocksdb::Options options;
-  options.create_if_missing = true;
-  options.create_missing_column_families = true;
-  options.atomic_flush = true;  // the families and the position among them are durable together or not at all
-  options.max_background_jobs = 2;
-  options.db_write_buffer_size = 32 << 20;
-  options.write_buffer_size = 16 << 20;
-  options.max_open_files = 256;
-  options.compression = rocksdb::kLZ4Compression;
-  options.keep_log_file_num = 2;
-  options.info_log_level = rocksdb::WARN_LEVEL;
-  return options;
-}
-
-struct Database {
-  std::vector<rocksdb::ColumnFamilyHandle*> families;
-  std::unique_ptr<rocksdb::DB> db;
-
-  Database() = default;
-  Database(Database&&) noexcept = default;
-  Database& operator=(Database&& other) noexcept {
-    std::swap(families, other.families);
-    std::swap(db, other.db);
-    return *this;
-  }
-  ~Database() {
-    if (!db) return;
-    for (auto* family : families) db->DestroyColumnFamilyHandle(family);
-  }
-};
-
-Result<Database> open_database(const std::string& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) return fail(ErrorKind::io, fmt::format("create the folder {}: {}", folder, error.message()));
-  std::vector<rocksdb::ColumnFamilyDescriptor> wanted;
-  for (const char* name : kFamilyNames) wanted.emplace_back(name, options());
-  Database database;
-  rocksdb::DB* opened = nullptr;
-  const auto status = rocksdb::DB::Open(options(), folder, wanted, &database.families, &opened);
-  database.db.reset(opened);
-  if (status.ok()) return database;
-  if (status.IsIOError() && status.ToString().find("lock") != std::string::npos) {
-    return fail(ErrorKind::conflict, fmt::format("the state in {} is held by another process: {}", folder, status.ToString()));
-  }
-  if (status.IsCorruption() || status.IsInvalidArgument()) {
-    return fail(ErrorKind::corrupt, fmt::format("the state in {} is damaged ({}); move the folder away, and it is made again "
-                                                "from the log `events`", folder, status.ToString()));
-  }
-  return failed("open the state in " + folder, status);
-}
-
-Result<std::optional<std::string>> get(const Database& database, Family family, std::string_view key) {
-  std::string stored;
-  const auto status = database.db->Get(rocksdb::ReadOptions(), database.families[family], slice(key), &stored);
-  if (status.IsNotFound()) return std::nullopt;
-  if (!status.ok()) return failed("read the state", status);
-  return stored;
-}
 
 }  // namespace
 
@@ -239,10 +119,8 @@ Result<void> DerivedState::Impl::write(std::uint64_t sequence, const Record& rec
   Standing after = standing;
   after.next_sequence = sequence + 1;
   after.chain_version = record.chain_version;
-  batch.Put(database.families[kMeta], slice(kStanding), encode(after));
-  rocksdb::WriteOptions without_wal;
-  without_wal.disableWAL = true;
-  if (const auto status = database.db->Write(without_wal, &batch); !status.ok()) return failed("write the state", status);
+  batch.Put(database.families[kMeta], std::string(kStanding), encode(after));
+  TRY(state::write(database, batch));
   standing = after;
   chain_version = after.chain_version;
   next_sequence = after.next_sequence;
@@ -324,14 +202,6 @@ void DerivedState::Impl::flush_when_asked() {
 
 namespace {
 
-Result<Standing> read_standing(const Database& database, const std::string& folder) {
-  TRY_ASSIGN(const auto stored, get(database, kMeta, kStanding));
-  if (!stored) return Standing{};
-  auto standing = decode_standing(*stored);
-  if (!standing) return fail(standing.error().context("the state in " + folder));
-  return standing;
-}
-
 // The state knows records that the log does not have: the log was replaced or cut.
 Result<Database> start_anew(Database database, const std::string& folder, const Standing& standing, Log& log) {
   const std::uint64_t end = log.next_sequence(LogName::events);
@@ -346,7 +216,7 @@ Result<Database> start_anew(Database database, const std::string& folder, const 
                        "state is made again from it; positions of sources and dead letters that are not in it are forgotten",
               folder, standing.next_sequence, end);
   { const Database closed = std::move(database); }
-  if (const auto status = rocksdb::DestroyDB(folder, options()); !status.ok()) return failed("remove the state in " + folder, status);
+  TRY(destroy_database(folder));
   return open_database(folder);
 }
 
@@ -403,9 +273,7 @@ const dead::DeadLetterTable& DerivedState::dead_letters() const { return impl_->
 Result<void> DerivedState::remove_dead_letters(const std::vector<std::string>& ids) {
   rocksdb::WriteBatch batch;
   for (const std::string& id : ids) TRY(impl_->dead_letters.remove(batch, id));
-  rocksdb::WriteOptions without_wal;
-  without_wal.disableWAL = true;
-  if (const auto status = impl_->database.db->Write(without_wal, &batch); !status.ok()) return failed("remove dead letters", status);
+  TRY(write(impl_->database, batch));
   return impl_->flush();
 }
 

@@ -1,0 +1,128 @@
+#include "pipeline/state/state_database.h"
+
+#include <fmt/format.h>
+#include <rocksdb/write_batch.h>
+
+#include <array>
+#include <filesystem>
+
+#include "pipeline/base/codec.h"
+
+namespace penstock::state {
+namespace {
+
+constexpr std::uint8_t kVersion = 1;
+constexpr std::array kFamilyNames = {"default", "positions", "dead", "state"};
+
+rocksdb::Options options() {
+  rocksdb::Options options;
+  options.create_if_missing = true;
+  options.create_missing_column_families = true;
+  options.atomic_flush = true;  // the families and the position among them are durable together or not at all
+  options.max_background_jobs = 2;
+  options.db_write_buffer_size = 32 << 20;
+  options.write_buffer_size = 16 << 20;
+  options.max_open_files = 256;
+  options.compression = rocksdb::kLZ4Compression;
+  options.keep_log_file_num = 2;
+  options.info_log_level = rocksdb::WARN_LEVEL;
+  return options;
+}
+
+Result<Standing> decode_standing(std::string_view stored) {
+  Reader in(stored);
+  TRY_ASSIGN(const auto version, in.fixed<std::uint8_t>());
+  if (version != kVersion) {
+    return fail(ErrorKind::conflict,
+                fmt::format("is of version {}, but this program knows version {}: use the newer program", version, kVersion));
+  }
+  Standing standing;
+  TRY_ASSIGN(standing.next_sequence, in.varint());
+  TRY_ASSIGN(standing.chain_version, in.varint());
+  TRY_ASSIGN(standing.complete_from_ms, in.signed_varint());
+  return standing;
+}
+
+}  // namespace
+
+std::unexpected<Error> failed(std::string_view what, const rocksdb::Status& status) {
+  const auto kind = status.IsCorruption() ? ErrorKind::corrupt : ErrorKind::io;
+  return fail(kind, fmt::format("{}: {}", what, status.ToString()));
+}
+
+std::string pair_key(std::string_view first, std::string_view second) {
+  std::string key;
+  Writer to(key);
+  to.text(first);
+  to.bytes(second);
+  return key;
+}
+
+std::string encode(const Standing& standing) {
+  std::string out;
+  Writer to(out);
+  to.fixed(kVersion);
+  to.varint(standing.next_sequence);
+  to.varint(standing.chain_version);
+  to.signed_varint(standing.complete_from_ms);
+  return out;
+}
+
+Result<Standing> read_standing(const Database& database, const std::string& folder) {
+  TRY_ASSIGN(const auto stored, get(database, kMeta, kStanding));
+  if (!stored) return Standing{};
+  auto standing = decode_standing(*stored);
+  if (!standing) return fail(standing.error().context("the state in " + folder));
+  return standing;
+}
+
+std::string encode_value(const StateChange& change) {
+  std::string out;
+  Writer to(out);
+  to.signed_varint(change.expires_at.ms);
+  to.bytes(change.value);
+  return out;
+}
+
+Result<Database> open_database(const std::string& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) return fail(ErrorKind::io, fmt::format("create the folder {}: {}", folder, error.message()));
+  std::vector<rocksdb::ColumnFamilyDescriptor> wanted;
+  for (const char* name : kFamilyNames) wanted.emplace_back(name, options());
+  Database database;
+  rocksdb::DB* opened = nullptr;
+  const auto status = rocksdb::DB::Open(options(), folder, wanted, &database.families, &opened);
+  database.db.reset(opened);
+  if (status.ok()) return database;
+  if (status.IsIOError() && status.ToString().find("lock") != std::string::npos) {
+    return fail(ErrorKind::conflict, fmt::format("the state in {} is held by another process: {}", folder, status.ToString()));
+  }
+  if (status.IsCorruption() || status.IsInvalidArgument()) {
+    return fail(ErrorKind::corrupt, fmt::format("the state in {} is damaged ({}); move the folder away, and it is made again "
+                                                "from the log `events`", folder, status.ToString()));
+  }
+  return failed("open the state in " + folder, status);
+}
+
+Result<void> destroy_database(const std::string& folder) {
+  if (const auto status = rocksdb::DestroyDB(folder, options()); !status.ok()) return failed("remove the state in " + folder, status);
+  return {};
+}
+
+Result<std::optional<std::string>> get(const Database& database, Family family, std::string_view key) {
+  std::string stored;
+  const auto status = database.db->Get(rocksdb::ReadOptions(), database.families[family], rocksdb::Slice(key.data(), key.size()), &stored);
+  if (status.IsNotFound()) return std::nullopt;
+  if (!status.ok()) return failed("read the state", status);
+  return stored;
+}
+
+Result<void> write(Database& database, rocksdb::WriteBatch& batch) {
+  rocksdb::WriteOptions without_wal;
+  without_wal.disableWAL = true;
+  if (const auto status = database.db->Write(without_wal, &batch); !status.ok()) return failed("write the state", status);
+  return {};
+}
+
+}  // namespace penstock::state

@@ -1,0 +1,70 @@
+#pragma once
+// The RocksDB under the derived state: its families, keys and values. Included by this folder's .cc files only, because it
+// brings RocksDB's headers.
+//
+//   default     "standing": version 1, next sequence, chain version, time from which the state is complete
+//   positions   source, input partition → position
+//   dead        pipeline/dead/dead_letter_table.h
+//   state       table, key → time of expiry, value
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <rocksdb/db.h>
+
+#include "pipeline/base/result.h"
+#include "pipeline/ports/log.h"
+
+namespace penstock::state {
+
+enum Family : std::size_t { kMeta, kPositions, kDead, kTables };
+
+struct Database {
+  std::vector<rocksdb::ColumnFamilyHandle*> families;
+  std::unique_ptr<rocksdb::DB> db;
+
+  Database() = default;
+  Database(Database&&) noexcept = default;
+  Database& operator=(Database&& other) noexcept {
+    std::swap(families, other.families);
+    std::swap(db, other.db);
+    return *this;
+  }
+  ~Database() {
+    if (!db) return;
+    for (auto* family : families) db->DestroyColumnFamilyHandle(family);
+  }
+};
+
+// Without a log of its own; a flush makes all families durable together.
+Result<Database> open_database(const std::string& folder);
+// Which nobody has open.
+Result<void> destroy_database(const std::string& folder);
+
+Result<std::optional<std::string>> get(const Database& database, Family family, std::string_view key);
+Result<void> write(Database& database, rocksdb::WriteBatch& batch);
+
+std::unexpected<Error> failed(std::string_view what, const rocksdb::Status& status);
+
+// Two texts as one key; the first has its length before it, so that no pair collides and one prefix lists all of the first.
+std::string pair_key(std::string_view first, std::string_view second);
+
+// Where the state stands; changes with every record, in the same write.
+struct Standing {
+  std::uint64_t next_sequence = 0;
+  std::uint64_t chain_version = 0;
+  std::int64_t complete_from_ms = 0;  // 0: from the beginning
+};
+inline constexpr std::string_view kStanding = "standing";
+std::string encode(const Standing& standing);
+// That of a new state when there is none. conflict: a newer program's.
+Result<Standing> read_standing(const Database& database, const std::string& folder);
+
+// What the tables keep of a change.
+std::string encode_value(const StateChange& change);
+
+}  // namespace penstock::state
