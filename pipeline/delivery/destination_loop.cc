@@ -95,27 +95,32 @@ bool DestinationLoop::may_read() const {
 }
 
 void DestinationLoop::read() {
-  if (read_failure_ && around_.clock.steady() < read_again_at_) return;
+  const bool pausing = read_failure_ && around_.clock.steady() < read_again_at_;
+  const bool at_end = !pausing && read_slice();
+  seal_when_due(at_end);
+  if (draft_.empty()) low_water_.pass(feed_.position());
+  collect_counts();
+}
+
+// True when it came to the end of the log.
+bool DestinationLoop::read_slice() {
   const SteadyTime slice_end = around_.clock.steady() + kSlice;
-  bool at_end = false;
-  for (unsigned steps = 1; may_read() && !at_end; ++steps) {
+  for (unsigned steps = 1; may_read(); ++steps) {
     if (steps % kStepsBetweenLooks == 0 && around_.clock.steady() >= slice_end) {
       wake();
-      break;
+      return false;
     }
     const auto step = feed_.next();
     if (!step) {
       read_failed(step.error());
-      break;
+      return false;
     }
     read_failure_.reset();
     read_failures_ = 0;
+    if (*step == Feed::Step::end) return true;
     if (*step == Feed::Step::event) accept(feed_.current());
-    at_end = *step == Feed::Step::end;
   }
-  seal_when_due(at_end);
-  if (draft_.empty()) low_water_.pass(feed_.position());
-  collect_counts();
+  return false;
 }
 
 void DestinationLoop::accept(const Feed::Current& current) {
@@ -175,7 +180,7 @@ void DestinationLoop::collect_counts() {
     board_.skipped += skipped;
     log_error("delivery",
               "destination {} was overtaken by retention: {} events were removed before it had read them; it goes on with the "
-              "oldest that is kept. Give the log a longer retention, or set `hold: true` on the destination",
+              "oldest that is kept. A longer retention of the log gives it more time",
               name_, skipped);
   }
 }
@@ -188,7 +193,7 @@ void DestinationLoop::arm() {
     consider(draft_.due(settings_.batch));
   }
   if (breaker_.holding() && window_.in_flight() == 0) consider(breaker_.until());
-  if (read_failure_) consider(read_again_at_);
+  if (read_failure_ && may_read()) consider(read_again_at_);
   if (!earliest || (next_timer_ && *next_timer_ <= *earliest)) return;
   next_timer_ = earliest;
   home_.post_at(*earliest, [this, when = *earliest] {
@@ -278,8 +283,7 @@ void DestinationLoop::save_cursor_if_moved() {
 void DestinationLoop::tell_of_dead_letters() {
   const std::uint64_t dead = board_.dead;
   if (dead == dead_told_) return;
-  log_warning("delivery", "destination {}: {} more events became dead letters; the last: {}", name_, dead - dead_told_,
-              last_death_);
+  log_warning("delivery", "destination {}: dead letters, {} new; the last one: {}", name_, dead - dead_told_, last_death_);
   dead_told_ = dead;
 }
 

@@ -35,6 +35,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   // reading
   void pump();
   void read();
+  bool read_slice();
   bool may_read() const;
   void accept(const Feed::Current& current);
   void seal(const Offsets& after);

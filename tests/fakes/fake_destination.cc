@@ -30,7 +30,13 @@ class FakeDestination::Wire final : public Destination {
   FakeDestination& end_;
 };
 
-std::unique_ptr<Destination> FakeDestination::make() { return std::make_unique<Wire>(*this); }
+std::unique_ptr<Destination> FakeDestination::make() {
+  const std::lock_guard lock(mutex_);
+  ++connection_;
+  connected_ = false;
+  in_flight_ = 0;
+  return std::make_unique<Wire>(*this);
+}
 
 void FakeDestination::fail_next(Outcome outcome, int times) {
   const std::lock_guard lock(mutex_);
@@ -98,7 +104,7 @@ void FakeDestination::submit(Batch batch, Completion done) {
   if (batch.bytes != bytes_of(batch)) violations_.push_back("a batch whose bytes are not the sum of its bodies");
   submitted_.push_back(bodies_of(batch));
   in_flight_high_ = std::max(in_flight_high_, ++in_flight_);
-  Waiting waiting{std::move(batch), std::move(done)};
+  Waiting waiting{std::move(batch), std::move(done), connection_};
   if (corked_) return corked_in_.push_back(std::move(waiting));
   lock.unlock();
   answer(std::move(waiting));
@@ -112,7 +118,7 @@ void FakeDestination::close() {
     connected_ = false;
     if (frozen_) return;
     waiting.swap(corked_in_);
-    in_flight_ -= waiting.size();
+    for (const auto& each : waiting) in_flight_ -= each.connection == connection_ ? 1 : 0;
   }
   for (auto& each : waiting) {
     each.done(Outcomes::all(
@@ -133,13 +139,12 @@ void FakeDestination::answer(Waiting waiting) {
   Outcomes outcomes;
   {
     const std::lock_guard lock(mutex_);
-    --in_flight_;
+    if (waiting.connection == connection_) --in_flight_;
     outcomes = decide(waiting.batch);
     const auto& events = waiting.batch.events;
-    for (std::size_t i = 0; i < events.size(); ++i) {
-      const bool one_for_all = outcomes.each.size() == 1;
-      if (!one_for_all && i >= outcomes.each.size()) break;
-      if (outcomes.each[one_for_all ? 0 : i].kind == Outcome::Kind::delivered) delivered_.emplace_back(events[i].body);
+    const auto& each = outcomes.each;
+    for (std::size_t i = 0; i < events.size() && (each.size() == 1 || each.size() == events.size()); ++i) {
+      if (each[each.size() == 1 ? 0 : i].kind == Outcome::Kind::delivered) delivered_.emplace_back(events[i].body);
     }
   }
   waiting.done(std::move(outcomes));

@@ -9,7 +9,8 @@
 //   CHECK(crm.violations().empty());
 //
 // It answers within submit() unless corked. It also watches the caller: whoever submits before connect, after close, an empty
-// batch or a wrong byte count finds a sentence about it in `violations`. Thread-safe.
+// batch or a wrong byte count finds a sentence about it in `violations`. A new `make` is a new connection, as after a crash:
+// what the one before still has in flight is answered to nobody's harm and counts no more. Thread-safe.
 
 #include <deque>
 #include <functional>
@@ -47,7 +48,7 @@ class FakeDestination {
   std::vector<std::string> violations() const;
   int connects() const;
   int closes() const;
-  std::size_t in_flight() const;
+  std::size_t in_flight() const;       // of the newest connection
   std::size_t in_flight_high() const;  // the most there ever were
 
  private:
@@ -55,6 +56,7 @@ class FakeDestination {
   struct Waiting {
     Batch batch;
     Completion done;
+    int connection;
   };
 
   Result<void> connect();
@@ -72,6 +74,7 @@ class FakeDestination {
   bool corked_ = false;
   bool frozen_ = false;
   bool connected_ = false;
+  int connection_ = 0;
   std::vector<std::string> delivered_;
   std::vector<std::vector<std::string>> submitted_;
   std::vector<std::string> violations_;

@@ -1,0 +1,488 @@
+#include "pipeline/delivery/destination_runner.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "pipeline/delivery/runner_rig.h"
+
+namespace penstock::delivery {
+namespace {
+
+bool contains(const Batch& batch, const std::string& body) {
+  return std::ranges::any_of(batch.events, [&](const EventView& event) { return event.body == body; });
+}
+
+// Refuses whatever has the guilty event in it.
+fakes::FakeDestination::Answer refuse(std::string guilty) {
+  return [guilty](const Batch& batch) {
+    return Outcomes::all(contains(batch, guilty) ? rejected() : Outcome::delivered());
+  };
+}
+
+}  // namespace
+
+TEST_CASE("events arrive once, in order, and are settled") {
+  Rig rig;
+  rig.start();
+  rig.add(1200);
+  rig.pass_within();
+  CHECK(rig.crm.delivered() == bodies(1, 1200));
+  CHECK(rig.everything_settled());
+  CHECK(rig.health() == Health::healthy);
+  CHECK(rig.crm.violations().empty());
+  CHECK(rig.runner->status().delivered == 1200);
+}
+
+TEST_CASE("a batch ends at its events, at its bytes or at its age") {
+  Rig rig;
+  rig.settings.batch = {.events = 10, .bytes = Bytes{5 * body_of(1).size()}, .within = Duration{250}};
+  rig.start();
+  rig.add(3);
+  CHECK(rig.crm.submitted().empty());
+  rig.advance(Duration{249});
+  CHECK(rig.crm.submitted().empty());
+  rig.advance(Duration{2});
+  CHECK(rig.crm.submitted().back() == bodies(1, 3));
+  rig.add(5);  // full by bytes
+  CHECK(rig.crm.submitted().back() == bodies(4, 8));
+
+  rig.crash();
+  rig.settings.batch.bytes = 1_MiB;
+  rig.start();
+  rig.pass_within();
+  rig.add(10);
+  CHECK(rig.crm.submitted().back() == bodies(9, 18));
+}
+
+TEST_CASE("an event larger than a batch travels alone") {
+  Rig rig;
+  rig.settings.batch.bytes = 1_KiB;
+  rig.start();
+  rig.add(1);
+  rig.log.add(LogName::events, {{std::string(5000, 'x'), "signup", "u1", {}}});
+  rig.add(1);
+  rig.pass_within();
+  CHECK(rig.crm.submitted().size() == 3);
+  CHECK(rig.everything_settled());
+}
+
+TEST_CASE("at most in_flight_max writes are under way, and little more is read") {
+  Rig rig;
+  rig.settings.in_flight_max = 3;
+  rig.settings.batch.events = 10;
+  rig.start();
+  rig.crm.cork();
+  rig.add(1000);
+  CHECK(rig.crm.in_flight() == 3);
+  CHECK(rig.runner->status().in_flight == 3);
+  rig.crm.answer_one();
+  rig.executor.run_ready();
+  CHECK(rig.crm.submitted().size() == 4);
+  rig.crm.uncork();
+  rig.pass_within();
+  CHECK(rig.crm.delivered() == bodies(1, 1000));
+  CHECK(rig.crm.in_flight_high() == 3);
+}
+
+TEST_CASE("a dead destination holds, costs nothing and catches up") {
+  Rig rig;
+  rig.settings.batch.events = 50;
+  rig.start();
+  rig.crm.answer_with([](const Batch&) { return Outcomes::all(unavailable()); });
+  for (int i = 0; i < 20; ++i) rig.add(100);
+  rig.advance(std::chrono::hours(1));
+  CHECK(rig.dead().empty());
+  CHECK(rig.health() == Health::unavailable);
+  CHECK(rig.runner->status().condition.reason == "it said http_503");
+  CHECK(rig.runner->status().lag_events == 2000);
+  CHECK(rig.runner->status().lag >= std::chrono::hours(1));
+  const auto tries = rig.crm.submitted().size();
+  CHECK(tries > 100);   // about two a minute,
+  CHECK(tries < 1000);  // one batch each
+
+  rig.crm.deliver_everything();
+  rig.advance(std::chrono::seconds(31));
+  CHECK(rig.crm.delivered() == bodies(1, 2000));
+  CHECK(rig.dead().empty());
+  CHECK(rig.health() == Health::healthy);
+  CHECK(rig.crm.violations().empty());
+}
+
+TEST_CASE("one guilty event of a batch of 500 becomes exactly one dead letter") {
+  Rig rig;
+  rig.start();
+  rig.crm.answer_with(refuse(body_of(217)));
+  rig.add(500);
+  const auto dead = rig.dead();
+  REQUIRE(dead.size() == 1);
+  CHECK(dead[0].body == body_of(217));
+  CHECK(dead[0].stage == "crm");
+  CHECK(dead[0].code == "http_400");
+  CHECK(dead[0].reason == "it said http_400");
+  CHECK(dead[0].attempts >= 9);
+  CHECK(dead[0].source == "web");
+  CHECK(dead[0].distinct_id == "u1");
+  CHECK(rig.crm.delivered().size() == 499);
+  CHECK(rig.everything_settled());
+  CHECK(rig.crm.submitted().size() < 20);
+  CHECK(rig.health() == Health::healthy);
+}
+
+TEST_CASE("Retry-After is honoured, and a rate limit has its own word") {
+  Rig rig;
+  rig.start();
+  auto limited = outcome(Outcome::Kind::unavailable, "http_429", Duration{90'000});
+  limited.limited = true;
+  rig.crm.fail_next(limited);
+  rig.add(10);
+  rig.pass_within();
+  CHECK(rig.health() == Health::limited);
+  rig.advance(Duration{89'000});
+  CHECK(rig.crm.submitted().size() == 1);
+  rig.advance(Duration{1'001});
+  CHECK(rig.crm.delivered() == bodies(1, 10));
+  CHECK(rig.health() == Health::healthy);
+}
+
+TEST_CASE("after an outage one write probes, and what was held goes in order before what is newer") {
+  Rig rig;
+  rig.settings.batch.events = 10;
+  rig.start();
+  rig.crm.cork();
+  rig.add(40);
+  CHECK(rig.crm.in_flight() == 4);
+  rig.crm.fail_next(unavailable(), 4);
+  for (int i = 0; i < 3; ++i) rig.crm.answer_one();
+  rig.advance(std::chrono::minutes(2));
+  CHECK(rig.crm.connects() == 1);  // one write is still in flight
+  rig.crm.answer_one();
+  rig.advance(std::chrono::minutes(2));
+  CHECK(rig.crm.connects() == 2);
+  CHECK(rig.crm.in_flight() == 1);
+  rig.add(10);
+  rig.crm.uncork();
+  rig.executor.run_ready();
+  CHECK(rig.crm.delivered() == bodies(1, 50));
+  CHECK(rig.crm.violations().empty());
+}
+
+TEST_CASE("connect is tried again until it succeeds") {
+  Rig rig;
+  rig.crm.fail_connect("connection refused by crm.example:443", 3);
+  rig.start();
+  rig.add(5);
+  CHECK(rig.health() == Health::unavailable);
+  CHECK(rig.runner->status().condition.reason == "connection refused by crm.example:443");
+  CHECK(rig.crm.submitted().empty());
+  rig.advance(std::chrono::minutes(1));
+  CHECK(rig.crm.connects() == 4);
+  CHECK(rig.crm.delivered() == bodies(1, 5));
+  CHECK(rig.health() == Health::healthy);
+}
+
+TEST_CASE("an event that fails for its own sake is retried, then a dead letter, while the stream goes on") {
+  Rig rig;
+  rig.settings.batch.events = 1;
+  rig.start();
+  const auto poison = body_of(3);
+  rig.crm.answer_with([&](const Batch& batch) { return Outcomes::all(contains(batch, poison) ? retry() : Outcome::delivered()); });
+  rig.add(10);
+  CHECK(rig.crm.delivered().size() == 9);
+  CHECK(rig.runner->status().retrying == 1);
+  rig.advance(std::chrono::minutes(10));
+  const auto dead = rig.dead();
+  REQUIRE(dead.size() == 1);
+  CHECK(dead[0].body == poison);
+  CHECK(dead[0].attempts == 10);
+  CHECK(dead[0].reason == "gave up after 10 attempts: it said busy");
+  CHECK(dead[0].first_at < dead[0].last_at);
+  CHECK(rig.everything_settled());
+  CHECK(rig.health() == Health::healthy);
+}
+
+TEST_CASE("an event is not retried beyond its age") {
+  Rig rig;
+  rig.settings.retry = {.attempts_max = 1000, .age_max = Duration{60'000}, .wait_min = Duration{500}, .wait_max = Duration{5'000}};
+  rig.start();
+  rig.crm.answer_with([](const Batch&) { return Outcomes::all(retry()); });
+  rig.add(1);
+  rig.advance(Duration{55'000});
+  CHECK(rig.dead().empty());
+  rig.advance(Duration{20'000});
+  CHECK(rig.dead_bodies() == bodies(1, 1));
+}
+
+TEST_CASE("of a batch with an answer for each, only what has to go again does") {
+  Rig rig;
+  rig.start();
+  bool first = true;
+  rig.crm.answer_with([&](const Batch& batch) {
+    if (!std::exchange(first, false)) return Outcomes::all(Outcome::delivered());
+    Outcomes each{std::vector<Outcome>(batch.events.size())};
+    each.each[1] = rejected();
+    each.each[2] = retry();
+    return each;
+  });
+  rig.add(5);
+  rig.pass_within();
+  CHECK(rig.crm.delivered() == std::vector{body_of(1), body_of(4), body_of(5)});
+  rig.advance(Duration{600});
+  CHECK(rig.crm.submitted().back() == std::vector{body_of(3)});
+  CHECK(rig.dead_bodies() == std::vector{body_of(2)});
+  CHECK(rig.everything_settled());
+}
+
+TEST_CASE("an answer with the wrong number of outcomes is the destination's fault") {
+  Rig rig;
+  rig.start();
+  rig.crm.answer_with([](const Batch&) { return Outcomes{std::vector<Outcome>(2)}; });
+  rig.add(3);
+  rig.pass_within();
+  CHECK(rig.runner->status().condition.reason == "the destination answered with 2 outcomes for 3 events");
+  rig.crm.deliver_everything();
+  rig.advance(std::chrono::minutes(1));
+  CHECK(rig.runner->status().delivered == 3);
+  CHECK(rig.dead().empty());
+}
+
+TEST_CASE("a batch that is let go without an answer comes again") {
+  class Forgetful final : public Destination {
+   public:
+    Result<void> connect(std::stop_token) override { return {}; }
+    void submit(Batch batch, Completion done) override {
+      if (++submits > 1) done(Outcomes::all(Outcome::delivered()));
+      last = batch.events.size();
+    }
+    void close() override {}
+    int submits = 0;
+    std::size_t last = 0;
+  };
+  Rig rig;
+  auto started = DestinationRunner::start({"crm", rig.settings, std::make_unique<Forgetful>(), {}, {}, 7},
+                                          {rig.log, *rig.store, rig.clock, rig.executor, rig.executor});
+  rig.runner = std::move(started).value();
+  rig.add(3);
+  rig.pass_within();
+  CHECK(rig.runner->status().condition.reason == "the destination let go of a batch without an answer");
+  rig.advance(std::chrono::seconds(2));
+  CHECK(rig.everything_settled());
+}
+
+TEST_CASE("events that nobody asked for are passed over and settled") {
+  Rig rig;
+  rig.settings.events = {"order*"};
+  rig.start();
+  rig.add(100, "pageview");
+  CHECK(rig.everything_settled());
+  CHECK(rig.runner->status().filtered == 100);
+  rig.log.add(LogName::events, {{"{1}", "pageview", "u1", {}}, {"{2}", "order paid", "u1", {}}, {"{3}", "signup", "u1", {}}});
+  rig.wake();
+  rig.pass_within();
+  CHECK(rig.crm.delivered() == std::vector<std::string>{"{2}"});
+  CHECK(rig.runner->status().filtered == 102);
+  CHECK(rig.everything_settled());
+}
+
+TEST_CASE("`when` decides, and its error is that event's dead letter here") {
+  Rig rig;
+  rig.start([](const EventView& event) -> Result<bool> {
+    if (event.body == body_of(2)) return fail(ErrorKind::invalid, "attempt to index a nil value");
+    return event.body != body_of(3);
+  });
+  rig.add(5);
+  rig.pass_within();
+  CHECK(rig.crm.delivered() == std::vector{body_of(1), body_of(4), body_of(5)});
+  const auto dead = rig.dead();
+  REQUIRE(dead.size() == 1);
+  CHECK(dead[0].body == body_of(2));
+  CHECK(dead[0].code == "when_error");
+  CHECK(dead[0].reason == "`when` failed: attempt to index a nil value");
+  CHECK(rig.runner->status().filtered == 1);
+  CHECK(rig.everything_settled());
+}
+
+TEST_CASE("a crash between dead letter and cursor loses nothing") {
+  Rig rig;
+  rig.settings.batch.events = 1;
+  rig.start();
+  rig.crm.answer_with(refuse(body_of(2)));
+  rig.add(3);  // within the second in which the cursor is not saved
+  CHECK(rig.dead_bodies() == std::vector{body_of(2)});
+  rig.crash();
+  CHECK(rig.store->cursor("crm").value()->next == Offsets(4, 0));
+  CHECK(rig.dead_bodies() == std::vector{body_of(2)});
+  rig.start();
+  CHECK(rig.everything_settled());
+  CHECK(rig.crm.delivered() == std::vector{body_of(1), body_of(3), body_of(1), body_of(3)});
+}
+
+TEST_CASE("after a restart only what was not settled is delivered again") {
+  Rig rig;
+  rig.settings.batch.events = 10;
+  rig.start();
+  rig.add(20);
+  rig.crm.cork();
+  rig.add(20);
+  rig.advance(Duration{1'500});  // the cursor is saved
+  rig.crash();
+  rig.crm.uncork();
+  CHECK(rig.crm.delivered() == bodies(1, 40));
+  rig.start();
+  auto expected = bodies(1, 40);
+  for (auto& body : bodies(21, 40)) expected.push_back(body);
+  CHECK(rig.crm.delivered() == expected);
+}
+
+TEST_CASE("a new destination starts at the beginning of an empty log, else where `from` says") {
+  for (const auto from : {StartFrom::now, StartFrom::earliest}) {
+    Rig rig;
+    rig.settings.from = from;
+    rig.log.add(LogName::events, {{body_of(0), "signup", "u1", {}}});
+    rig.start();
+    rig.crash();  // the first cursor is there already
+    rig.log.add(LogName::events, {{body_of(1), "signup", "u1", {}}});
+    rig.start();
+    rig.pass_within();
+    CHECK(rig.crm.delivered() == bodies(from == StartFrom::now ? 1 : 0, 1));
+  }
+}
+
+TEST_CASE("hurried, a batch does not wait for others") {
+  Rig rig;
+  rig.start();
+  rig.add(3);
+  CHECK_FALSE(rig.everything_settled());
+  rig.runner->hurry();
+  rig.executor.run_ready();
+  CHECK(rig.everything_settled());
+  rig.add(1);
+  CHECK(rig.everything_settled());
+}
+
+TEST_CASE("stopping waits for what is in flight and saves the cursor") {
+  Rig rig;
+  rig.settings.batch.events = 10;
+  rig.start();
+  rig.crm.cork();
+  rig.add(25);
+  bool stopped = false;
+  rig.runner->stop(Duration{10'000}, [&] { stopped = true; });
+  rig.executor.run_ready();
+  CHECK_FALSE(stopped);
+  CHECK(rig.crm.closes() == 0);
+  rig.crm.uncork();
+  rig.executor.run_ready();
+  CHECK(stopped);
+  CHECK(rig.crm.closes() == 1);
+  CHECK(rig.crm.delivered() == bodies(1, 20));
+  CHECK(rig.health() == Health::stopped);
+  rig.crash();
+  rig.start();
+  rig.pass_within();
+  CHECK(rig.crm.delivered() == bodies(1, 25));
+}
+
+TEST_CASE("a dead letter that comes while stopping is kept before the cursor passes it") {
+  Rig rig;
+  rig.settings.batch.events = 1;
+  rig.start();
+  rig.crm.cork();
+  rig.add(1);
+  bool stopped = false;
+  rig.runner->stop(Duration{10'000}, [&] { stopped = true; });
+  rig.executor.run_ready();
+  rig.crm.fail_next(rejected());
+  rig.crm.uncork();
+  rig.executor.run_ready();
+  CHECK(stopped);
+  CHECK(rig.everything_settled());
+  rig.crash();
+  CHECK(rig.dead_bodies() == bodies(1, 1));
+  CHECK(rig.store->cursor("crm").value()->next == rig.log.end(LogName::events));
+}
+
+TEST_CASE("a frozen destination does not keep a stop beyond its deadline") {
+  Rig rig;
+  rig.settings.batch.events = 10;
+  rig.start();
+  rig.add(10);
+  rig.crm.freeze();
+  rig.add(10);
+  bool stopped = false;
+  rig.runner->stop(Duration{10'000}, [&] { stopped = true; });
+  rig.advance(Duration{9'999});
+  CHECK(rig.crm.closes() == 1);
+  rig.advance(Duration{1});
+  CHECK(stopped);
+  rig.crash();
+  rig.start();
+  rig.crm.uncork();
+  rig.executor.run_ready();
+  CHECK(rig.runner->status().delivered == 10);
+}
+
+TEST_CASE("retention that overtakes a destination is counted and not silent") {
+  Rig rig;
+  rig.start();
+  rig.crash();
+  for (int i = 0; i < 3; ++i) rig.log.add(LogName::events, {{body_of(++rig.added), "signup", "u1", {}}});
+  rig.log.drop_records_before(LogName::events, 2);
+  rig.start();
+  rig.pass_within();
+  CHECK(rig.runner->status().skipped == 2);
+  CHECK(rig.crm.delivered() == bodies(3, 3));
+  CHECK(rig.everything_settled());
+}
+
+TEST_CASE("a log that cannot be read makes the destination unavailable, and is read again") {
+  Rig rig;
+  rig.start();
+  rig.log.fail_next_read({ErrorKind::io, "events/0001.seg: Input/output error"}, 2);
+  rig.add(3);
+  CHECK(rig.runner->status().condition.reason == "cannot read the log: events/0001.seg: Input/output error");
+  rig.advance(Duration{2'000});
+  CHECK(rig.crm.delivered() == bodies(1, 3));
+  CHECK(rig.health() == Health::healthy);
+}
+
+TEST_CASE("a cursor of a log with another number of partitions is refused by name") {
+  Rig rig;
+  REQUIRE(rig.store->save_cursor("crm", Offsets(16, 5), Sync::yes).has_value());
+  const auto started = DestinationRunner::start({"crm", rig.settings, rig.crm.make(), {}, {}, 7},
+                                                {rig.log, *rig.store, rig.clock, rig.executor, rig.executor});
+  REQUIRE_FALSE(started.has_value());
+  CHECK(started.error().message == "destination crm: its cursor is over 16 partitions, but the log has 4");
+}
+
+TEST_CASE("what happens is counted") {
+  telemetry::Metrics metrics;
+  Rig rig;
+  rig.settings.batch.events = 1;
+  rig.settings.events = {"signup"};
+  auto started = DestinationRunner::start({"crm", rig.settings, rig.crm.make(), {}, DeliveryMetrics(metrics, "crm"), 7},
+                                          {rig.log, *rig.store, rig.clock, rig.executor, rig.executor});
+  rig.runner = std::move(started).value();
+  rig.executor.run_ready();
+  rig.crm.fail_next(rejected());
+  rig.crm.fail_next(retry());
+  rig.add(3);
+  rig.add(2, "other");
+  rig.advance(Duration{2'000});
+  const auto text = metrics.render();
+  for (const auto* line : {
+           R"(penstock_delivery_events_total{destination="crm",outcome="delivered"} 2)",
+           R"(penstock_delivery_events_total{destination="crm",outcome="dead"} 1)",
+           R"(penstock_delivery_events_total{destination="crm",outcome="filtered"} 2)",
+           R"(penstock_delivery_retries_total{code="busy",destination="crm"} 1)",
+           R"(penstock_delivery_batches_total{destination="crm"} 4)",
+           R"(penstock_delivery_lag_events{destination="crm"} 0)",
+           R"(penstock_delivery_health{destination="crm",state="healthy"} 1)",
+           R"(penstock_delivery_health{destination="crm",state="starting"} 0)",
+           R"(penstock_delivery_age_seconds_count{destination="crm"} 2)",
+       }) {
+    CHECK_MESSAGE(text.find(line) != std::string::npos, line);
+  }
+}
+
+}  // namespace penstock::delivery

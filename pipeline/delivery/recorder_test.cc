@@ -1,0 +1,82 @@
+#include "pipeline/delivery/recorder.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/fakes/manual_executor.h"
+
+namespace penstock::delivery {
+namespace {
+
+struct Desk {
+  Desk() {
+    home.belong_to(life);
+    recorder.emplace(home, executor.make_strand(), clock,
+                     Recorder::Store{.bury = [this](auto letters) { return bury(letters); },
+                                     .save_cursor = [this](const Offsets& next) { return saved.push_back(next), Result<void>(); }},
+                     [this](const auto& burials) { settled += burials.size(); });
+  }
+  Result<void> bury(std::span<const DeadLetter> letters) {
+    if (failures > 0) {
+      --failures;
+      return fail(ErrorKind::io, "No space left on device");
+    }
+    writes.push_back(letters.size());
+    return {};
+  }
+
+  fakes::ManualClock clock;
+  fakes::ManualExecutor executor{clock};
+  std::shared_ptr<int> life = std::make_shared<int>();
+  Home home{executor.make_strand()};
+  std::optional<Recorder> recorder;
+  int failures = 0;
+  std::vector<std::size_t> writes;
+  std::vector<Offsets> saved;
+  std::size_t settled = 0;
+};
+
+}  // namespace
+
+TEST_CASE("letters that come during a write go together with the next") {
+  Desk desk;
+  for (int i = 0; i < 5; ++i) {
+    desk.recorder->bury({}, 1);
+    desk.recorder->write();
+  }
+  CHECK(desk.settled == 0);
+  CHECK_FALSE(desk.recorder->idle());
+  desk.executor.run_ready();
+  CHECK(desk.writes == std::vector<std::size_t>{1, 4});
+  CHECK(desk.settled == 5);
+  CHECK(desk.recorder->idle());
+}
+
+TEST_CASE("letters that could not be written are not settled, and are written again") {
+  Desk desk;
+  desk.failures = 3;
+  desk.recorder->bury({}, 1);
+  desk.recorder->write();
+  desk.executor.run_ready();
+  CHECK(desk.settled == 0);
+  REQUIRE(desk.recorder->letters_failure());
+  CHECK(desk.recorder->letters_waiting() == 1);
+  desk.recorder->bury({}, 2);
+  desk.executor.advance(Duration{3000});
+  CHECK(desk.writes == std::vector<std::size_t>{2});
+  CHECK(desk.settled == 2);
+  CHECK_FALSE(desk.recorder->letters_failure());
+}
+
+TEST_CASE("what comes back after the owner has gone is dropped") {
+  Desk desk;
+  desk.recorder->bury({}, 1);
+  desk.recorder->save_cursor({3});
+  desk.recorder->write();
+  desk.life.reset();
+  desk.executor.run_ready();
+  CHECK(desk.writes.size() == 1);
+  CHECK(desk.saved == std::vector<Offsets>{{3}});
+  CHECK(desk.settled == 0);
+}
+
+}  // namespace penstock::delivery

@@ -1,0 +1,95 @@
+#include "pipeline/delivery/verdict.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/fakes/manual_clock.h"
+
+namespace penstock::delivery {
+namespace {
+
+using Kind = Outcome::Kind;
+
+Shipment shipment_of(std::uint32_t events, int retries = 0) {
+  Shipment made;
+  made.mark = 7;
+  made.retries = made.attempts = retries;
+  for (std::uint32_t i = 0; i < events; ++i) made.parcels.push_back({.view = {}, .place = i});
+  return made;
+}
+
+Outcome of_kind(Kind kind) { return {.kind = kind, .code = "code", .reason = "reason", .retry_after = {}}; }
+
+std::size_t places_in(const std::vector<Shipment>& shipments) {
+  std::size_t sum = 0;
+  for (const auto& each : shipments) sum += each.parcels.size();
+  return sum;
+}
+
+}  // namespace
+
+TEST_CASE("what one answer for a whole batch means") {
+  struct Case {
+    Kind kind;
+    std::uint32_t events;
+    int retries;  // before this answer; the tenth is the last
+    std::size_t delivered, dead, at_once, later, held;
+  };
+  const fakes::ManualClock clock;
+  for (const auto& [kind, events, retries, delivered, dead, at_once, later, held] : std::vector<Case>{
+           {Kind::delivered, 5, 0, 5, 0, 0, 0, 0},
+           {Kind::rejected, 1, 0, 0, 1, 0, 0, 0},
+           {Kind::rejected, 5, 0, 0, 0, 5, 0, 0},
+           {Kind::retry, 5, 0, 0, 0, 0, 5, 0},
+           {Kind::retry, 1, 8, 0, 0, 0, 1, 0},
+           {Kind::retry, 1, 9, 0, 1, 0, 0, 0},
+           {Kind::retry, 5, 9, 0, 0, 5, 0, 0},  // not all of them need be guilty
+           {Kind::unavailable, 5, 0, 0, 0, 0, 0, 5},
+           {Kind::unavailable, 1, 9, 0, 0, 0, 0, 1},
+       }) {
+    CAPTURE(static_cast<int>(kind));
+    CAPTURE(events);
+    CAPTURE(retries);
+    auto shipment = shipment_of(events, retries);
+    shipment.first_failed = clock.steady();
+    const auto verdict = judge(std::move(shipment), Outcomes::all(of_kind(kind)), {}, clock);
+    CHECK(verdict.delivered.size() == delivered);
+    CHECK(verdict.dead.size() == dead);
+    CHECK(places_in(verdict.at_once) == at_once);
+    CHECK((verdict.later ? verdict.later->parcels.size() : 0) == later);
+    CHECK((verdict.held ? verdict.held->parcels.size() : 0) == held);
+    CHECK(verdict.unavailable.has_value() == (held > 0));
+    if (verdict.held) CHECK(verdict.held->retries == retries);
+    if (verdict.later) CHECK(verdict.later->retries == retries + 1);
+  }
+}
+
+TEST_CASE("with an answer for each, each goes its own way and an outage leaves no trace") {
+  const fakes::ManualClock clock;
+  const auto verdict = judge(
+      shipment_of(4),
+      Outcomes{{of_kind(Kind::retry), of_kind(Kind::unavailable), of_kind(Kind::rejected), of_kind(Kind::delivered)}}, {},
+      clock);
+  REQUIRE(verdict.later);
+  CHECK(verdict.later->order() == std::pair<LowWater::Mark, std::uint32_t>{7, 0});
+  CHECK(verdict.later->attempts == 1);
+  REQUIRE(verdict.held);
+  CHECK(verdict.held->order().second == 1);
+  CHECK(verdict.held->attempts == 0);
+  REQUIRE(verdict.dead.size() == 1);
+  CHECK(verdict.dead[0].parcel.place == 2);
+  REQUIRE(verdict.delivered.size() == 1);
+  CHECK(verdict.delivered[0].place == 3);
+}
+
+TEST_CASE("age ends retries as attempts do") {
+  fakes::ManualClock clock;
+  const RetrySettings retry{.attempts_max = 100, .age_max = Duration{1000}};
+  auto verdict = judge(shipment_of(1), Outcomes::all(of_kind(Kind::retry)), retry, clock);
+  REQUIRE(verdict.later);
+  clock.advance(Duration{1000});
+  verdict = judge(*std::move(verdict.later), Outcomes::all(of_kind(Kind::retry)), retry, clock);
+  CHECK(verdict.dead.size() == 1);
+  CHECK(verdict.attempts == 2);
+}
+
+}  // namespace penstock::delivery
