@@ -22,7 +22,8 @@ std::optional<ServerReply> refusal(error_code error, const HttpServerOptions& op
     return error_reply(431, fmt::format("the headers are larger than {}", to_string(options.header_max)));
   }
   if (error == Code::body_limit) {
-    return error_reply(413, fmt::format("the body is larger than {}; send fewer events per request", to_string(options.body_max)));
+    return error_reply(
+        413, fmt::format("the body is larger than {}; send fewer events per request", to_string(options.body_max)));
   }
   if (error == Code::partial_message) return error_reply(400, "the request ended before it was complete");
   return error_reply(400, fmt::format("this is not a valid HTTP request: {}", error.message()));

@@ -109,7 +109,8 @@ Result<void> add_headers(Transfer& transfer) {
   };
   for (const auto& header : transfer.request.headers) {
     if (!header_is_clean(header)) {
-      return fail(ErrorKind::invalid, fmt::format("the request to {} has a header that is not one line of text", transfer.host));
+      return fail(ErrorKind::invalid,
+                  fmt::format("the request to {} has a header that is not one line of text", transfer.host));
     }
     typed = typed || lower(header.first) == "content-type";
     // curl reads "Name:" as "leave it out" and "Name;" as "send it empty".
@@ -130,7 +131,8 @@ Result<void> parse_url(Transfer& transfer) {
   transfer.host = url_part(transfer.url.get(), CURLUPART_HOST) + (port.empty() ? "" : ":" + port);
   const auto scheme = url_part(transfer.url.get(), CURLUPART_SCHEME);
   if (scheme == "http" || scheme == "https") return {};
-  return fail(ErrorKind::invalid, fmt::format("{} is named with {}://, but only http and https can be spoken", transfer.host, scheme));
+  return fail(ErrorKind::invalid,
+              fmt::format("{} is named with {}://, but only http and https can be spoken", transfer.host, scheme));
 }
 
 // What the transfer ran into, as the end of a sentence that begins with the host.
@@ -265,7 +267,8 @@ void CurlClient::Impl::prepare(Transfer& transfer) {
   curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);  // a name server that hangs must not hold this thread at removal
-  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(std::max<Duration::rep>(transfer.request.timeout.count(), 1)) + 1000L);
+  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                   static_cast<long>(std::max<Duration::rep>(transfer.request.timeout.count(), 1)) + 1000L);
   curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &on_body);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, &transfer);

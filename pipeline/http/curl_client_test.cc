@@ -25,9 +25,8 @@ std::unique_ptr<CurlClient> client(CurlClientOptions options = {}) {
 std::future<Result<HttpReply>> send(HttpClient& http, HttpRequest request) {
   std::promise<Result<HttpReply>> promise;
   auto future = promise.get_future();
-  http.send(std::move(request), [promise = std::move(promise)](Result<HttpReply> reply) mutable {
-    promise.set_value(std::move(reply));
-  });
+  http.send(std::move(request),
+            [promise = std::move(promise)](Result<HttpReply> reply) mutable { promise.set_value(std::move(reply)); });
   return future;
 }
 
@@ -109,7 +108,8 @@ TEST_CASE("redirects are answers like others") {
 }
 
 TEST_CASE("a long answer is cut, not stored") {
-  const auto server = *HttpServer::start({}, [](ServerRequest, Responder respond) { respond({.body = std::string(1 << 20, 'x')}); });
+  const auto server =
+      *HttpServer::start({}, [](ServerRequest, Responder respond) { respond({.body = std::string(1 << 20, 'x')}); });
   const auto http = client();
   const auto reply = send(*http, {.url = "http://" + server->address() + "/", .answer_max = Bytes{1000}}).get();
   REQUIRE(reply.has_value());
@@ -126,16 +126,14 @@ TEST_CASE("what a bad peer does is said in a few words") {
   CHECK(error_from([](Wire wire) { wire.read_until("{}"), wire.reset(); }) == "reset the connection");
   CHECK(error_from([](Wire wire) { wire.read_until("{}"), wire.send("220 mail.example ESMTP\r\n"); }) ==
         "did not answer in HTTP");
-  CHECK(error_from([](Wire wire) {
-          wire.read_until("{}"), wire.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab");
-        }) == "closed the connection in the middle of its answer");
+  CHECK(error_from([](Wire wire) { wire.read_until("{}"), wire.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab"); }) ==
+        "closed the connection in the middle of its answer");
   CHECK(error_from([](Wire wire) {
           wire.read_until("{}"), wire.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab"), wire.reset();
         }) == "reset the connection");
   CHECK(error_from([](Wire wire) {
           wire.read_until("{}"), wire.send("HTTP/1.1 200 OK\r\n");
-          while (wire.send("X-Filler: " + std::string(1000, 'x') + "\r\n")) {
-          }
+          while (wire.send("X-Filler: " + std::string(1000, 'x') + "\r\n")) {}
         }) == "answered with more than 64 KiB of headers");
 }
 
@@ -165,13 +163,15 @@ TEST_CASE("nobody listens, no such name, not a URL") {
     closed = peer.port();
   }
   const auto http = client();
-  const auto refused = send(*http, {.url = "http://user:secret@127.0.0.1:" + std::to_string(closed) + "/secret?secret"}).get();
+  const auto refused =
+      send(*http, {.url = "http://user:secret@127.0.0.1:" + std::to_string(closed) + "/secret?secret"}).get();
   CHECK(refused.error().message == "127.0.0.1:" + std::to_string(closed) + " refused the connection");
   const auto unknown = send(*http, {.url = "http://nowhere.invalid/secret"}).get();
   CHECK(unknown.error().message == "nowhere.invalid cannot be reached: its name does not resolve");
   CHECK(send(*http, {.url = "http://"}).get().error().kind == ErrorKind::invalid);
   CHECK(send(*http, {.url = "file:///etc/passwd"}).get().error().kind == ErrorKind::invalid);
-  CHECK(send(*http, {.url = "http://127.0.0.1/", .headers = {{"X", "a\r\nEvil: yes"}}}).get().error().kind == ErrorKind::invalid);
+  CHECK(send(*http, {.url = "http://127.0.0.1/", .headers = {{"X", "a\r\nEvil: yes"}}}).get().error().kind ==
+        ErrorKind::invalid);
 }
 
 TEST_CASE("a peer without TLS is named when TLS was asked for") {

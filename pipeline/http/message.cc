@@ -94,7 +94,8 @@ Result<void> read_target(std::string_view target, ServerRequest& request) {
 std::optional<std::string_view> bearer_token(const ServerRequest& request) {
   constexpr std::string_view kScheme = "bearer ";
   const auto* value = request.header("authorization");
-  if (value == nullptr || !equal_ignoring_case(std::string_view(*value).substr(0, kScheme.size()), kScheme)) return std::nullopt;
+  if (value == nullptr || !equal_ignoring_case(std::string_view(*value).substr(0, kScheme.size()), kScheme))
+    return std::nullopt;
   std::string_view token = std::string_view(*value).substr(kScheme.size());
   while (token.starts_with(' ')) token.remove_prefix(1);
   while (token.ends_with(' ')) token.remove_suffix(1);
@@ -105,7 +106,8 @@ bool equal_secrets(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
   volatile unsigned char difference = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
-    difference = static_cast<unsigned char>(difference | (static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(b[i])));
+    difference =
+        static_cast<unsigned char>(difference | (static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(b[i])));
   }
   return difference == 0;
 }

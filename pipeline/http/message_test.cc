@@ -59,8 +59,8 @@ TEST_CASE("requests are read from bytes as the server reads them") {
   REQUIRE(read.has_value());
   CHECK(read->method == "POST");
   CHECK(read->body == "{}");
-  const auto chunked =
-      parse_request("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n", options);
+  const auto chunked = parse_request(
+      "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n", options);
   REQUIRE(chunked.has_value());
   CHECK(chunked->body == "{}");
 

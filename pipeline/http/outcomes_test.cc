@@ -43,7 +43,8 @@ TEST_CASE("each status means what the table says") {
 
 TEST_CASE("the reason has the status, the host and the answer's beginning on one line") {
   CHECK(outcome_for(503).reason == "503 from crm.example: upstream down");
-  CHECK(outcome_for(302).reason == "302 from crm.example (redirects are not followed: use the final address): upstream down");
+  CHECK(outcome_for(302).reason ==
+        "302 from crm.example (redirects are not followed: use the final address): upstream down");
 }
 
 TEST_CASE("Retry-After is read in both forms and held between zero and an hour") {

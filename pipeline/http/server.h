@@ -25,7 +25,7 @@ struct HttpServerOptions {
   Bytes in_flight_bytes_max = 256_MiB;      // of all requests being read or answered; more is 503
   int connections_max = 1024;               // then idle ones are closed, and if there are none, accepting waits
   Duration idle_timeout{60'000};            // between two requests
-  Duration request_timeout{30'000};         // from a request's first byte to its last; and for the peer to take the answer
+  Duration request_timeout{30'000};  // from a request's first byte to its last; and for the peer to take the answer
 };
 
 // Answers one request: called once, from any thread, at any time. When the connection or the server is gone by then,

@@ -47,10 +47,7 @@ bool has_no_body(int status) { return status < 200 || status == 204 || status ==
 }  // namespace
 
 Session::Session(HttpServer::Core& core, std::uint64_t id, asio::ip::tcp::socket socket)
-    : core_(core),
-      id_(id),
-      stream_(std::move(socket)),
-      remote_(remote_of(stream_.socket())),
+    : core_(core), id_(id), stream_(std::move(socket)), remote_(remote_of(stream_.socket())),
       buffer_(std::max<std::size_t>(core.options.header_max.count, kBodyStep)) {
   boost::system::error_code ignored;  // a socket that is already gone says so at the first read
   stream_.socket().set_option(asio::ip::tcp::no_delay(true), ignored);

@@ -87,8 +87,9 @@ TEST_CASE("requests sent without waiting are answered in order") {
 
 TEST_CASE("a chunked body arrives whole") {
   const auto server = serve();
-  CHECK(body_of(ask(*server,
-                    "POST /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n")) ==
+  CHECK(body_of(
+            ask(*server,
+                "POST /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n")) ==
         "POST /c abcde");
 }
 
@@ -104,7 +105,8 @@ TEST_CASE("HEAD has the size and no body") {
 
 TEST_CASE("HTTP/1.0 and Connection: close end the connection after the answer") {
   const auto server = serve();
-  for (const std::string_view request : {"GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"}) {
+  for (const std::string_view request :
+       {"GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"}) {
     auto wire = Wire::connect(server->port());
     wire.send(request);
     CHECK(wire.read_to_end().ends_with("GET / "));
@@ -136,9 +138,11 @@ TEST_CASE("what is too large, malformed or cut is refused in one sentence") {
   for (const auto& [request, status, sentence] : std::vector<Row>{
            {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 101\r\n\r\n", "413", "the body is larger than 100B"},
            {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 101\r\nExpect: 100-continue\r\n\r\n", "413", "larger"},
-           {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n80\r\n" + std::string(128, 'x') + "\r\n0\r\n\r\n",
+           {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n80\r\n" + std::string(128, 'x') +
+                "\r\n0\r\n\r\n",
             "413", "the body is larger than 100B"},
-           {"GET / HTTP/1.1\r\nHost: h\r\nX: " + std::string(2000, 'x') + "\r\n\r\n", "431", "the headers are larger than 1000B"},
+           {"GET / HTTP/1.1\r\nHost: h\r\nX: " + std::string(2000, 'x') + "\r\n\r\n", "431",
+            "the headers are larger than 1000B"},
            {"hello\r\n\r\n", "400", "not a valid HTTP request"},
            {"GET / HTTP/1.1\r\n\r\n", "400", "needs a Host header"},
            {"GET /%zz HTTP/1.1\r\nHost: h\r\n\r\n", "400", "'%'"},
@@ -164,7 +168,8 @@ TEST_CASE("a refusal reaches a client that is still sending") {
 
 TEST_CASE("a request that never gets finished is closed in time") {
   const auto server = serve({.request_timeout = Duration(100)});
-  for (const std::string_view part : {"G", "GET / HTTP/1.1\r\nHost: h\r\n", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nx"}) {
+  for (const std::string_view part :
+       {"G", "GET / HTTP/1.1\r\nHost: h\r\n", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nx"}) {
     auto wire = Wire::connect(server->port());
     wire.send(part);
     CHECK(wire.closed_by_peer());

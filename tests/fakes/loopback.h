@@ -49,16 +49,14 @@ class Wire {
   }
   // Until `end` was seen (it stays in the result), or the peer closed.
   std::string read_until(std::string_view end) {
-    while (seen_.find(end) == std::string::npos && receive()) {
-    }
+    while (seen_.find(end) == std::string::npos && receive()) {}
     const auto at = seen_.find(end);
     std::string out = seen_.substr(0, at == std::string::npos ? at : at + end.size());
     seen_.erase(0, out.size());
     return out;
   }
   std::string read_to_end() {
-    while (receive()) {
-    }
+    while (receive()) {}
     return std::exchange(seen_, {});
   }
   // One HTTP message with a Content-Length, or what there was of it.
@@ -66,13 +64,13 @@ class Wire {
     std::string head = read_until("\r\n\r\n");
     const auto at = head.find("Content-Length: ");
     const std::size_t size = at == std::string::npos ? 0 : std::stoul(head.substr(at + 16));
-    while (seen_.size() < size && receive()) {
-    }
+    while (seen_.size() < size && receive()) {}
     head += seen_.substr(0, size);
     seen_.erase(0, std::min(size, seen_.size()));
     return head;
   }
   bool closed_by_peer() { return read_to_end().empty(); }
+  int descriptor() const { return fd_; }
   void finish_sending() { shutdown(fd_, SHUT_WR); }
   void close() {
     if (fd_ >= 0) ::close(std::exchange(fd_, -1));

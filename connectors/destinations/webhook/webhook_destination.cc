@@ -103,10 +103,12 @@ void WebhookDestination::Config::check(config::StructReader& reader) const {
     if (!is_header_name(name)) reader.problem("headers", fmt::format("'{}' is not a name that a header can have", name));
     if (!is_one_line(value)) reader.problem("headers", fmt::format("the value of '{}' is not one line of text", name));
     for (const std::string_view ours : {"content-length", "content-encoding", "transfer-encoding", "host", "expect"}) {
-      if (same_name(name, ours)) reader.problem("headers", fmt::format("'{}' is set by the request itself; leave it out", name));
+      if (same_name(name, ours))
+        reader.problem("headers", fmt::format("'{}' is set by the request itself; leave it out", name));
     }
   }
-  if (!is_one_line(token.reveal())) reader.problem("token", "expected one line of text; does the file end with a line break?");
+  if (!is_one_line(token.reveal()))
+    reader.problem("token", "expected one line of text; does the file end with a line break?");
   if (!token.empty() && contains(headers, "authorization")) {
     reader.problem("token", "set either 'token' or the header 'Authorization', not both");
   }
@@ -224,8 +226,8 @@ HttpRequest WebhookDestination::request(std::string body) const {
   made.method = std::string(config::name_of(config_.method));
   made.url = config_.url.text();
   made.headers = headers_;
-  made.body = config_.compression == Compression::none ? std::move(body)
-                                                       : http::compress(body, encoding_of(config_.compression));
+  made.body =
+      config_.compression == Compression::none ? std::move(body) : http::compress(body, encoding_of(config_.compression));
   made.timeout = config_.timeout;
   return made;
 }

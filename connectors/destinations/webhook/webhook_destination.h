@@ -87,8 +87,7 @@ class WebhookDestination final : public Destination {
     void check(config::StructReader& reader) const;
   };
 
-  static constexpr std::string_view kSummary =
-      "Sends events to an HTTP address as JSON, in batches or one by one.";
+  static constexpr std::string_view kSummary = "Sends events to an HTTP address as JSON, in batches or one by one.";
   static constexpr std::string_view kExample =
       "url: https://crm.example/hooks/events\n"
       "format: ndjson\n"

@@ -117,9 +117,9 @@ TEST_CASE("a batch is one request in the format asked for") {
     Format format;
     std::string type, body;
   };
-  for (const auto& [format, type, body] : std::vector<Row>{
-           {Format::json_array, "application/json", R"([{"n":1.0},{ "b" : 2 }])"},
-           {Format::ndjson, "application/x-ndjson", "{\"n\":1.0}\n{ \"b\" : 2 }\n"}}) {
+  for (const auto& [format, type, body] :
+       std::vector<Row>{{Format::json_array, "application/json", R"([{"n":1.0},{ "b" : 2 }])"},
+                        {Format::ndjson, "application/x-ndjson", "{\"n\":1.0}\n{ \"b\" : 2 }\n"}}) {
     const Receiver receiver;
     Config config;
     config.format = format;
@@ -222,9 +222,7 @@ TEST_CASE("an answer's status decides, and its text is the reason") {
 }
 
 TEST_CASE("Retry-After is passed on") {
-  const Receiver receiver([](const auto&) {
-    return http::ServerReply{.status = 429, .headers = {{"Retry-After", "7"}}};
-  });
+  const Receiver receiver([](const auto&) { return http::ServerReply{.status = 429, .headers = {{"Retry-After", "7"}}}; });
   CHECK(deliver_one(*webhook(receiver.url())).retry_after == Duration(7000));
 }
 
@@ -232,9 +230,8 @@ TEST_CASE("peers that hang, break off or talk nonsense are unavailable") {
   const auto hang = outcome_from([](fakes::Wire wire) { wire.read_to_end(); });
   CHECK(hang.code == "timeout");
   CHECK(hang.reason == "peer gave no complete answer within 200ms");
-  const auto frozen = outcome_from([](fakes::Wire wire) {
-    wire.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nab"), wire.read_to_end();
-  });
+  const auto frozen = outcome_from(
+      [](fakes::Wire wire) { wire.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nab"), wire.read_to_end(); });
   CHECK(frozen.code == "timeout");
   const auto reset = outcome_from([](fakes::Wire wire) {
     wire.read_until("]"), wire.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nab"), wire.reset();

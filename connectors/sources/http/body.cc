@@ -42,7 +42,8 @@ bool any_line_is_object(std::string_view text, json::Validator& validator) {
 }
 
 std::unexpected<Error> too_many(std::size_t events_max) {
-  return fail(ErrorKind::limit, fmt::format("there are more than {} events in one request; send fewer at a time", events_max));
+  return fail(ErrorKind::limit,
+              fmt::format("there are more than {} events in one request; send fewer at a time", events_max));
 }
 
 Result<std::vector<std::string_view>> lines_of(std::string_view text, std::size_t events_max) {
@@ -86,7 +87,8 @@ Result<std::vector<std::string_view>> split(std::string_view text, BodyKind kind
                                             json::Validator& validator) {
   auto rest = text;
   const auto first = next_line(rest);
-  if (first.empty()) return fail(ErrorKind::invalid, "the body is empty: send a JSON object, an array of them, or one per line");
+  if (first.empty())
+    return fail(ErrorKind::invalid, "the body is empty: send a JSON object, an array of them, or one per line");
   const bool one_line = trimmed(rest).empty();
   const bool array = text.starts_with('[');
   if (!one_line && !array && (kind == BodyKind::ndjson || is_object(first, validator))) return lines_of(text, events_max);
@@ -106,8 +108,9 @@ Result<std::vector<std::string_view>> split(std::string_view text, BodyKind kind
 BodyKind body_kind(std::string_view content_type) {
   std::string name(trimmed(content_type.substr(0, content_type.find(';'))));
   std::transform(name.begin(), name.end(), name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
-  constexpr std::array<std::string_view, 6> kLines{"application/x-ndjson", "application/ndjson",     "application/jsonl",
-                                                   "application/x-jsonl",  "application/jsonlines", "application/x-jsonlines"};
+  constexpr std::array<std::string_view, 6> kLines{"application/x-ndjson",  "application/ndjson",
+                                                   "application/jsonl",     "application/x-jsonl",
+                                                   "application/jsonlines", "application/x-jsonlines"};
   return std::find(kLines.begin(), kLines.end(), name) != kLines.end() ? BodyKind::ndjson : BodyKind::json;
 }
 

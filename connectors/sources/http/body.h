@@ -12,7 +12,7 @@
 namespace penstock::sources::http {
 
 enum class BodyKind : std::uint8_t {
-  json,    // one object or an array of them; also read as lines when that is what it is, since many clients name it wrongly
+  json,  // one object or an array of them; also read as lines when that is what it is, since many clients name it wrongly
   ndjson,  // one object per line
 };
 

@@ -29,20 +29,19 @@ TEST_CASE("one object, an array and lines give their records, bytes untouched") 
     std::string text;
     Bodies bodies;
   };
-  for (const auto& [text, bodies] : std::vector<Row>{
-           {"{}", {"{}"}},
-           {" \n{\"a\": 1.0}\n\n", {"{\"a\": 1.0}"}},
-           {"\xef\xbb\xbf{}", {"{}"}},
-           {"{\n  \"a\": 1,\n  \"b\": {}\n}", {"{\n  \"a\": 1,\n  \"b\": {}\n}"}},
-           {"[]", {}},
-           {"[{\"a\":1e400}, {\"b\":[1,2]}]", {"{\"a\":1e400}", "{\"b\":[1,2]}"}},
-           {"[1, \"x\", {}]", {"1", "\"x\"", "{}"}},
-           {"[\n{},\n{}\n]", {"{}", "{}"}},
-           {"{\"a\":1}\n{\"b\":2}", {"{\"a\":1}", "{\"b\":2}"}},
-           {"{}\r\n\r\n  {}  \r\n", {"{}", "{}"}},
-           {"{}\nnot json\n{}\n", {"{}", "not json", "{}"}},
-           {"not json\n{}\n", {"not json", "{}"}},
-           {"{\"a\":\n{}\n", {"{\"a\":", "{}"}}}) {
+  for (const auto& [text, bodies] : std::vector<Row>{{"{}", {"{}"}},
+                                                     {" \n{\"a\": 1.0}\n\n", {"{\"a\": 1.0}"}},
+                                                     {"\xef\xbb\xbf{}", {"{}"}},
+                                                     {"{\n  \"a\": 1,\n  \"b\": {}\n}", {"{\n  \"a\": 1,\n  \"b\": {}\n}"}},
+                                                     {"[]", {}},
+                                                     {"[{\"a\":1e400}, {\"b\":[1,2]}]", {"{\"a\":1e400}", "{\"b\":[1,2]}"}},
+                                                     {"[1, \"x\", {}]", {"1", "\"x\"", "{}"}},
+                                                     {"[\n{},\n{}\n]", {"{}", "{}"}},
+                                                     {"{\"a\":1}\n{\"b\":2}", {"{\"a\":1}", "{\"b\":2}"}},
+                                                     {"{}\r\n\r\n  {}  \r\n", {"{}", "{}"}},
+                                                     {"{}\nnot json\n{}\n", {"{}", "not json", "{}"}},
+                                                     {"not json\n{}\n", {"not json", "{}"}},
+                                                     {"{\"a\":\n{}\n", {"{\"a\":", "{}"}}}) {
     CAPTURE(text);
     CHECK(split(text) == bodies);
   }
@@ -56,8 +55,8 @@ TEST_CASE("a content type that says lines is believed, but an array is still an 
 }
 
 TEST_CASE("what is none of the three is an error as a whole") {
-  for (const std::string text : {"", "  \r\n", "hello", "\"text\"", "17", "{", "[{}", "[{},]", "[{}] {}", "{} {}", "{\"a\":tru}",
-                                 "{\n  \"a\": 1,\n  \"b\": oops\n}", "[\n{},\n{oops}\n]", "bad\nworse"}) {
+  for (const std::string text : {"", "  \r\n", "hello", "\"text\"", "17", "{", "[{}", "[{},]", "[{}] {}", "{} {}",
+                                 "{\"a\":tru}", "{\n  \"a\": 1,\n  \"b\": oops\n}", "[\n{},\n{oops}\n]", "bad\nworse"}) {
     CAPTURE(text);
     CHECK(fails(text));
   }

@@ -70,7 +70,8 @@ void HttpSource::Config::check(config::StructReader& reader) const {
   if (!path.starts_with('/') || path.find_first_of("?#% \t") != std::string::npos) {
     reader.problem("path", "expected a path such as /events: it begins with '/' and has no '?', '#', '%' or spaces");
   }
-  if (in_flight_max < body_max) reader.problem("in_flight_max", "must be at least body_max, or the largest bodies never fit");
+  if (in_flight_max < body_max)
+    reader.problem("in_flight_max", "must be at least body_max, or the largest bodies never fit");
 }
 
 HttpSource::HttpSource(Config config, const ConnectorContext& context)

@@ -31,14 +31,16 @@ struct Rig {
   }
 
   // What a client would get for this request; `headers` are whole lines.
-  std::string ask(std::string_view method, std::string_view path, std::string_view body = "", std::string_view headers = "") {
+  std::string ask(std::string_view method, std::string_view path, std::string_view body = "",
+                  std::string_view headers = "") {
     auto wire = Wire::connect(source.port());
     send(wire, method, path, body, headers);
     return wire.read_message();
   }
   static void send(Wire& wire, std::string_view method, std::string_view path, std::string_view body,
                    std::string_view headers = "") {
-    wire.send(fmt::format("{} {} HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n{}\r\n{}", method, path, body.size(), headers, body));
+    wire.send(fmt::format("{} {} HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n{}\r\n{}", method, path, body.size(), headers,
+                          body));
   }
   std::string post(std::string_view body, std::string_view headers = "") { return ask("POST", "/events", body, headers); }
 
@@ -77,7 +79,8 @@ TEST_CASE("objects, arrays and lines are understood, compressed or not") {
   CHECK(status_of(rig.post(compress("[{\"a\":1}]", Encoding::gzip), "Content-Encoding: gzip\r\n")) == "200");
   CHECK(status_of(rig.post(compress("[{\"a\":1}]", Encoding::gzip))) == "200");
   CHECK(status_of(rig.post(compress("[{\"a\":1}]", Encoding::zstd), "Content-Encoding: zstd\r\n")) == "200");
-  CHECK(rig.intake.pushes() == std::vector<Bodies>{{"{\"a\":1}"}, {"{\"a\":1}", "{\"b\":2}"}, {"{\"a\":1}"}, {"{\"a\":1}"}, {"{\"a\":1}"}});
+  CHECK(rig.intake.pushes() ==
+        std::vector<Bodies>{{"{\"a\":1}"}, {"{\"a\":1}", "{\"b\":2}"}, {"{\"a\":1}"}, {"{\"a\":1}"}, {"{\"a\":1}"}});
 }
 
 TEST_CASE("a bad line is rejected with its index, the others are accepted") {
@@ -153,7 +156,8 @@ TEST_CASE("with a token set, requests without it are refused") {
   config.token = config::Secret("s3cret");
   config.path = "/in";
   Rig rig(config);
-  for (const std::string header : {"", "Authorization: Bearer wrong\r\n", "Authorization: Basic s3cret\r\n", "Authorization: Bearer\r\n"}) {
+  for (const std::string header :
+       {"", "Authorization: Bearer wrong\r\n", "Authorization: Basic s3cret\r\n", "Authorization: Bearer\r\n"}) {
     const auto answer = rig.ask("POST", "/in", "{}", header);
     CHECK(status_of(answer) == "401");
     CHECK(answer.contains("WWW-Authenticate: Bearer\r\n"));
