@@ -52,9 +52,12 @@ void write_cases(const std::vector<Case>& cases) {
 
 Lookup fake_lookup() {
   static const std::map<std::string, std::string> files{
-      {"token.txt", "hunter2\n"},      {"apps.yaml", "apps: [{use: one}]\nlog: {type: local}\n"},
-      {"again.yaml", "include: case.yaml\n"}, {"broken.yaml", "a: [1\n"},
-      {"bad.yaml", "datas: ./x\n"},    {"list.yaml", "- 1\n"},
+      {"token.txt", "hunter2\n"},
+      {"apps.yaml", "apps: [{use: one}]\nlog: {type: local}\n"},
+      {"again.yaml", "include: case.yaml\n"},
+      {"broken.yaml", "a: [1\n"},
+      {"bad.yaml", "datas: ./x\n"},
+      {"list.yaml", "- 1\n"},
   };
   Lookup lookup;
   lookup.env = [](const std::string& name) -> std::optional<std::string> {

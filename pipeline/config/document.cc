@@ -57,8 +57,9 @@ class Loader {
   bool is_map(const Node& root) {
     if (root.kind == Node::Kind::map) return true;
     if (root.broken) return false;
-    note(root.at, "", root.kind == Node::Kind::null ? "the file holds no settings"
-                                                    : fmt::format("expected settings such as 'data: ./data', got {}", describe(root)));
+    note(root.at, "",
+         root.kind == Node::Kind::null ? "the file holds no settings"
+                                       : fmt::format("expected settings such as 'data: ./data', got {}", describe(root)));
     return false;
   }
 
@@ -93,7 +94,8 @@ class Loader {
       return refuse(wanted, fmt::format("{} is already included", printable(path)));
     if (stack_.size() >= kIncludeDepthMax)
       return refuse(wanted, fmt::format("files include each other more than {} deep", kIncludeDepthMax));
-    if (loaded_.size() >= kFilesMax) return refuse(wanted, fmt::format("more than {} files in one configuration", kFilesMax));
+    if (loaded_.size() >= kFilesMax)
+      return refuse(wanted, fmt::format("more than {} files in one configuration", kFilesMax));
     const auto text = lookup_.read_file(path, kFileMax);
     if (!text) return refuse(wanted, fmt::format("cannot include {}: {}", printable(path), text.error().message));
     Node included;
@@ -110,7 +112,8 @@ class Loader {
         into.entries.push_back(std::move(entry));
         continue;
       }
-      merge_value(*known, std::move(entry), path.empty() ? entry.key : fmt::format("{}.{}", path, entry.key));
+      const std::string inner = path.empty() ? entry.key : fmt::format("{}.{}", path, entry.key);
+      merge_value(*known, std::move(entry), inner);
     }
   }
 
@@ -156,7 +159,8 @@ Document load_document(const std::string& path, const Lookup& lookup) {
   const auto text = lookup.read_file(path, kFileMax);
   if (text) return parse_document(*text, path, lookup);
   Document document;
-  document.problems.push_back({{std::make_shared<const std::string>(path), 0, 0}, "",
+  document.problems.push_back({{std::make_shared<const std::string>(path), 0, 0},
+                               "",
                                fmt::format("cannot read this file: {}", text.error().message)});
   return document;
 }

@@ -25,7 +25,8 @@ Lookup lookup_of(Texts files, Texts variables = {}) {
           [files](const std::string& path, Bytes bytes_max) -> Result<std::string> {
             const auto found = files.find(path);
             if (found == files.end()) return fail(ErrorKind::not_found, "No such file or directory");
-            if (found->second.size() > bytes_max.count) return fail(ErrorKind::limit, "it is larger than " + to_string(bytes_max));
+            if (found->second.size() > bytes_max.count)
+              return fail(ErrorKind::limit, "it is larger than " + to_string(bytes_max));
             return found->second;
           }};
 }
@@ -98,7 +99,10 @@ TEST_CASE("a text is what YAML says it is, in each of its five styles") {
 }
 
 TEST_CASE("a byte order mark and Windows line ends are no problem") {
-  const Document document = parse_document("\xef\xbb\xbf"  "a: 1\r\nb: x\r\n", "p.yaml", lookup_of({}));
+  const Document document = parse_document(
+      "\xef\xbb\xbf"
+      "a: 1\r\nb: x\r\n",
+      "p.yaml", lookup_of({}));
   CHECK(all(document.problems) == "");
   CHECK(document.root.find("a")->text == "1");
   CHECK(document.root.find("b")->text == "x");
@@ -125,8 +129,8 @@ TEST_CASE("everything has a limit") {
 }
 
 TEST_CASE("substitution takes variables, defaults and files") {
-  const Lookup lookup = lookup_of({{"dir/t.txt", "token\n"}, {"/etc/t", "abs\r\n"}, {"dir/two", "a\n\n"}},
-                                  {{"NAME", "value"}, {"EMPTY", ""}});
+  const Lookup lookup =
+      lookup_of({{"dir/t.txt", "token\n"}, {"/etc/t", "abs\r\n"}, {"dir/two", "a\n\n"}}, {{"NAME", "value"}, {"EMPTY", ""}});
   CHECK(value_of("${env:NAME}", lookup) == "value");
   CHECK(value_of("x-${env:NAME}-${env:NAME}", lookup) == "x-value-value");
   CHECK(value_of("${env:OTHER:-http://x}", lookup) == "http://x");
@@ -185,7 +189,11 @@ TEST_CASE("includes have a limit in depth") {
 
 TEST_CASE("problems are shown file by file, from top to bottom") {
   const auto file = std::make_shared<const std::string>("a"), other = std::make_shared<const std::string>("b");
-  Problems problems{{{file, 9, 1}, "", "4"}, {{other, 2, 1}, "", "5"}, {{file, 3, 5}, "", "2"}, {{file, 3, 1}, "", "1"}, {{file, 3, 5}, "", "3"}};
+  Problems problems{{{file, 9, 1}, "", "4"},
+                    {{other, 2, 1}, "", "5"},
+                    {{file, 3, 5}, "", "2"},
+                    {{file, 3, 1}, "", "1"},
+                    {{file, 3, 5}, "", "3"}};
   sort_problems(problems);
   std::string order;
   for (const Problem& problem : problems) order += problem.message;
@@ -196,7 +204,8 @@ TEST_CASE("the disk's own refusals name the file") {
   const TempFolder folder;
   const auto problem = [](const std::string& path) { return all(load_document(path, process_lookup()).problems); };
   CHECK(problem(folder.path()) == folder.path() + ": cannot read this file: it is a directory, not a file\n");
-  CHECK(problem(folder.path() + "/none.yaml") == folder.path() + "/none.yaml: cannot read this file: No such file or directory\n");
+  CHECK(problem(folder.path() + "/none.yaml") ==
+        folder.path() + "/none.yaml: cannot read this file: No such file or directory\n");
   const std::string large = folder.write("large.yaml", std::string((1 << 20) + 1, '#'));
   CHECK(problem(large) == large + ": cannot read this file: it is larger than 1MiB\n");
   CHECK(problem("/dev/zero") == "/dev/zero: cannot read this file: it is larger than 1MiB\n");

@@ -68,14 +68,14 @@ constexpr OneOf one_of(Texts... texts) {
 template <class Owner, class Member>
 struct Field {
   std::string_view name;
-  Member Owner::*member;
+  Member Owner::* member;
   std::string_view doc;
   FieldOptions options;
 };
 
 // Options, in any order: Need::required, range(min, max), one_of("a", "b").
 template <class Owner, class Member, class... Options>
-constexpr Field<Owner, Member> field(std::string_view name, Member Owner::*member, std::string_view doc,
+constexpr Field<Owner, Member> field(std::string_view name, Member Owner::* member, std::string_view doc,
                                      Options... options) {
   Field<Owner, Member> made{name, member, doc, {}};
   (made.options.set(options), ...);

@@ -132,17 +132,16 @@ TEST_CASE("a text keeps what was written") {
 }
 
 TEST_CASE("sizes have binary and decimal units") {
-  const std::pair<const char*, Bytes> cases[] = {{"17B", 17_B},       {"512KiB", 512_KiB},     {"64MiB", 64_MiB}, {"10GiB", 10_GiB},
-                                                 {"1TiB", 1024_GiB},  {"5KB", 5000_B},         {"2MB", 2'000'000_B},
-                                                 {"3GB", 3'000'000'000_B}, {"64 MiB", 64_MiB}, {"'1MiB'", 1_MiB}};
+  const std::pair<const char*, Bytes> cases[] = {
+      {"17B", 17_B},   {"512KiB", 512_KiB},  {"64MiB", 64_MiB},        {"10GiB", 10_GiB},  {"1TiB", 1024_GiB},
+      {"5KB", 5000_B}, {"2MB", 2'000'000_B}, {"3GB", 3'000'000'000_B}, {"64 MiB", 64_MiB}, {"'1MiB'", 1_MiB}};
   for (const auto& [text, expected] : cases) CHECK(good(std::string("size: ") + text).size == expected);
 }
 
 TEST_CASE("durations have units from milliseconds to days") {
   const std::pair<const char*, Duration> cases[] = {
-      {"250ms", Duration(250)},       {"5s", Duration(5000)},          {"2m", Duration(120'000)},
-      {"1h", Duration(3'600'000)},    {"7d", Duration(604'800'000)},   {"0", Duration(0)},
-      {"0s", Duration(0)}};
+      {"250ms", Duration(250)},      {"5s", Duration(5000)}, {"2m", Duration(120'000)}, {"1h", Duration(3'600'000)},
+      {"7d", Duration(604'800'000)}, {"0", Duration(0)},     {"0s", Duration(0)}};
   for (const auto& [text, expected] : cases) CHECK(good(std::string("wait: ") + text).wait == expected);
 }
 

@@ -19,8 +19,10 @@ std::vector<const Node::Entry*> sorted(const Node& map) {
 }
 
 bool is_plain_text(std::string_view text) {
-  return !text.empty() && text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:+%") ==
-                              std::string_view::npos && !text.ends_with(':');
+  return !text.empty() &&
+         text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:+%") ==
+             std::string_view::npos &&
+         !text.ends_with(':');
 }
 
 void append_text(std::string_view text, std::string& out) {

@@ -34,7 +34,7 @@ std::unexpected<Error> io_error() {
 Result<std::string> read_whole_file(const std::string& path, Bytes bytes_max) {
   const OpenFile file(path);
   if (file.fd() < 0) return io_error();
-  struct stat info {};
+  struct stat info{};
   if (::fstat(file.fd(), &info) != 0) return io_error();
   if (S_ISDIR(info.st_mode)) return fail(ErrorKind::io, "it is a directory, not a file");
   std::string text;

@@ -1,8 +1,8 @@
 #include "pipeline/config/read_value.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cctype>
+#include <charconv>
 #include <cmath>
 #include <optional>
 #include <ranges>
@@ -63,14 +63,14 @@ std::optional<Quantity> quantity(std::string_view text) {
 
 using Unit = std::pair<std::string_view, std::uint64_t>;
 
-constexpr Unit kByteUnits[] = {{"B", 1},
-                               {"KiB", 1ULL << 10}, {"MiB", 1ULL << 20}, {"GiB", 1ULL << 30}, {"TiB", 1ULL << 40},
-                               {"KB", 1000},        {"MB", 1'000'000},   {"GB", 1'000'000'000}, {"TB", 1'000'000'000'000}};
+constexpr Unit kByteUnits[] = {
+    {"B", 1},     {"KiB", 1ULL << 10}, {"MiB", 1ULL << 20},   {"GiB", 1ULL << 30},      {"TiB", 1ULL << 40},
+    {"KB", 1000}, {"MB", 1'000'000},   {"GB", 1'000'000'000}, {"TB", 1'000'000'000'000}};
 constexpr Unit kTimeUnits[] = {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
 
 // Reads count × unit into `out`, up to `max`.
-bool read_quantity(const Node& node, const Reading& reading, TypeKind kind, std::span<const Unit> units,
-                   std::uint64_t max, std::uint64_t& out) {
+bool read_quantity(const Node& node, const Reading& reading, TypeKind kind, std::span<const Unit> units, std::uint64_t max,
+                   std::uint64_t& out) {
   const std::string* text = scalar(node, reading, kind);
   if (text == nullptr) return false;
   const auto parsed = quantity(*text);
@@ -160,7 +160,8 @@ bool read_integer(const Node& node, const Reading& reading, IntegerLimits limits
   }
   if (!in_range(value, reading)) return refuse(node, reading, TypeKind::integer);
   if (fits) return true;
-  return reading.problem(node, fmt::format("expected an integer from {} to {}, got {}", limits.min, limits.max, describe(node)));
+  return reading.problem(node,
+                         fmt::format("expected an integer from {} to {}, got {}", limits.min, limits.max, describe(node)));
 }
 
 bool read_value(const Node& node, const Reading& reading, double& out) {
@@ -175,7 +176,8 @@ bool read_value(const Node& node, const Reading& reading, double& out) {
 bool read_value(const Node& node, const Reading& reading, std::string& out) {
   const OneOf& one_of = reading.options.one_of;
   if (one_of.count > 0) {
-    const std::vector<std::string> names(one_of.values.begin(), one_of.values.begin() + static_cast<std::ptrdiff_t>(one_of.count));
+    const std::vector<std::string> names(one_of.values.begin(),
+                                         one_of.values.begin() + static_cast<std::ptrdiff_t>(one_of.count));
     std::size_t index = 0;
     if (!read_choice(node, reading, names, index)) return false;
     out = names[index];
@@ -233,7 +235,8 @@ bool read_value(const Node& node, const Reading& reading, Url& out) {
   const bool scheme = text->starts_with("http://") || text->starts_with("https://");
   if (!scheme || !std::ranges::all_of(*text, printable_byte) || !is_host(Url(*text).host())) {
     if (!text->contains('@')) return refuse(node, reading, TypeKind::url);
-    return reading.problem(node, fmt::format("expected {}, got ***", describe(TypeKind::url, {})));  // a password may be in it
+    return reading.problem(node,
+                           fmt::format("expected {}, got ***", describe(TypeKind::url, {})));  // a password may be in it
   }
   out = Url(*text);
   return true;
@@ -277,7 +280,8 @@ bool read_value(const Node& node, const Reading&, Node& out) {
 }
 
 bool read_choice(const Node& node, const Reading& reading, const std::vector<std::string>& names, std::size_t& out) {
-  const std::string expected = names.size() == 1 ? fmt::format("'{}'", names[0]) : fmt::format("one of {}", fmt::join(names, ", "));
+  const std::string expected =
+      names.size() == 1 ? fmt::format("'{}'", names[0]) : fmt::format("one of {}", fmt::join(names, ", "));
   if (node.broken || node.kind != Node::Kind::scalar)
     return reading.problem(node, fmt::format("expected {}, got {}", expected, describe(node)));
   const auto found = std::ranges::find(names, node.text);
@@ -302,7 +306,7 @@ const std::vector<Node>* read_list(const Node& node, const Reading& reading) {
   if (node.kind == Node::Kind::list || node.kind == Node::Kind::null) return &node.items;
   const auto advice = node.kind != Node::Kind::scalar ? std::string()
                       : node.secret                   ? std::string("put it in brackets: [ ]")
-                                    : fmt::format("put it in brackets: [{}]", printable(node.text));
+                                                      : fmt::format("put it in brackets: [{}]", printable(node.text));
   refuse(node, reading, TypeKind::list, advice);
   return nullptr;
 }

@@ -30,7 +30,9 @@ std::string type_text(const TypeInfo& type, const FieldOptions& options) {
     case TypeKind::integer: return ranged("integer");
     case TypeKind::number: return ranged("number");
     case TypeKind::text:
-      return one_of.count == 0 ? "text" : fmt::format("one of {}", fmt::join(one_of.values.begin(), one_of.values.begin() + one_of.count, ", "));
+      return one_of.count == 0
+                 ? "text"
+                 : fmt::format("one of {}", fmt::join(one_of.values.begin(), one_of.values.begin() + one_of.count, ", "));
     case TypeKind::bytes: return ranged("size");
     case TypeKind::duration: return ranged("duration");
     case TypeKind::rate: return ranged("rate");
@@ -64,7 +66,8 @@ const StructInfo* structure_in(const TypeInfo& type, std::string& name) {
 }
 
 // `outer` are the structs that this one is within: a struct within itself is not told again.
-void collect(const StructInfo& info, const std::string& prefix, std::vector<const StructInfo*>& outer, std::vector<Row>& rows) {
+void collect(const StructInfo& info, const std::string& prefix, std::vector<const StructInfo*>& outer,
+             std::vector<Row>& rows) {
   outer.push_back(&info);
   for (const FieldInfo& field : info.fields) {
     std::string name = prefix + std::string(field.name);

@@ -23,8 +23,7 @@ struct Log {
 
   static constexpr auto fields() {
     return std::tuple{field("type", &Log::type, "Where events are kept."),
-                      field("brokers", &Log::brokers, "Kafka brokers as host:port."),
-                      field("keep", &Log::keep, "How long."),
+                      field("brokers", &Log::brokers, "Kafka brokers as host:port."), field("keep", &Log::keep, "How long."),
                       field("keep_bytes", &Log::keep_bytes, "How much.", range(64_MiB, 1024_GiB))};
   }
   void check(StructReader& reader) const {
@@ -48,12 +47,10 @@ struct App {
   std::optional<std::string> when;
   std::string on_error = "dead_letter";
   static constexpr auto fields() {
-    return std::tuple{field("use", &App::use, "The app's name.", Need::required),
-                      field("with", &App::with, "Its settings."),
-                      field("events", &App::events, "Names of events it sees."),
-                      field("when", &App::when, "A Lua expression."),
-                      field("on_error", &App::on_error, "What becomes of a failing event.",
-                            one_of("dead_letter", "drop", "pass"))};
+    return std::tuple{
+        field("use", &App::use, "The app's name.", Need::required), field("with", &App::with, "Its settings."),
+        field("events", &App::events, "Names of events it sees."), field("when", &App::when, "A Lua expression."),
+        field("on_error", &App::on_error, "What becomes of a failing event.", one_of("dead_letter", "drop", "pass"))};
   }
 };
 
@@ -62,10 +59,10 @@ struct Batch {
   Bytes bytes = 1_MiB;
   Duration within{250};
   static constexpr auto fields() {
-    return std::tuple{field("events", &Batch::events, "At most so many events.", range(1, 100'000)),
-                      field("bytes", &Batch::bytes, "At most so many bytes.", range(1_KiB, 64_MiB)),
-                      field("within", &Batch::within, "How long the first event may wait.",
-                            range(Duration(0), Duration(3'600'000)))};
+    return std::tuple{
+        field("events", &Batch::events, "At most so many events.", range(1, 100'000)),
+        field("bytes", &Batch::bytes, "At most so many bytes.", range(1_KiB, 64_MiB)),
+        field("within", &Batch::within, "How long the first event may wait.", range(Duration(0), Duration(3'600'000)))};
   }
 };
 
@@ -138,7 +135,8 @@ void read_type(StructReader& reader) {
 }
 
 inline void read_destination(const Node& node, std::size_t index, Problems& problems) {
-  static const std::map<std::string, void (*)(StructReader&)> types{{"webhook", read_type<Webhook>}, {"file", read_type<File>}};
+  static const std::map<std::string, void (*)(StructReader&)> types{{"webhook", read_type<Webhook>},
+                                                                    {"file", read_type<File>}};
   StructReader reader(node, element_path("destinations", index, node), problems);
   DestinationCommon common;
   reader.read(common);

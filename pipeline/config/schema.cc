@@ -124,10 +124,8 @@ class SchemaWriter {
     }
     const auto typed_list = std::ranges::find(*lists_, field.name, &TypedList::field);
     const bool top_level = pointer == fmt::format("#/properties/{}", field.name);
-    if (top_level && typed_list != lists_->end())
-      entries(*typed_list);
-    else
-      type_body(*field.type, field.options, field.nullable, pointer);
+    if (top_level && typed_list != lists_->end()) entries(*typed_list);
+    else type_body(*field.type, field.options, field.nullable, pointer);
     json_.end_object();
   }
 
@@ -142,6 +140,7 @@ class SchemaWriter {
     json_.key("type");
     json_.begin_object();
     std::vector<std::string_view> names;
+    names.reserve(list.variants.size());
     for (const SchemaVariant& variant : list.variants) names.push_back(variant.type);
     choices(names);
     json_.end_object();
@@ -249,9 +248,7 @@ class SchemaWriter {
         choices({options.one_of.values.begin(),
                  options.one_of.values.begin() + static_cast<std::ptrdiff_t>(options.one_of.count)});
         return;
-      default:
-        json_.member("type", "string");
-        json_.member("pattern", pattern_of(type.kind));
+      default: json_.member("type", "string"); json_.member("pattern", pattern_of(type.kind));
     }
   }
 

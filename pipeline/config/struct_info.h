@@ -46,7 +46,20 @@ struct FieldOptions {
 };
 
 enum class TypeKind : std::uint8_t {
-  boolean, integer, number, text, bytes, duration, rate, secret, url, listen_address, choice, list, string_map, structure,
+  boolean,
+  integer,
+  number,
+  text,
+  bytes,
+  duration,
+  rate,
+  secret,
+  url,
+  listen_address,
+  choice,
+  list,
+  string_map,
+  structure,
   any
 };
 

@@ -56,7 +56,7 @@ std::string_view closest(std::string_view wrong, const std::vector<std::string_v
 }
 
 std::string unknown_name(std::string_view what, std::string_view got, const std::vector<std::string_view>& known) {
-  const std::string said = fmt::format("unknown {} '{}'", what, printable(got));
+  std::string said = fmt::format("unknown {} '{}'", what, printable(got));
   if (const std::string_view meant = closest(got, known); !meant.empty())
     return said + fmt::format(", did you mean '{}'?", meant);
   constexpr std::size_t kListed = 12;
@@ -105,8 +105,8 @@ bool StructReader::read_fields(const StructInfo& info, void* object) {
 void StructReader::problem(std::string_view field, std::string message) {
   ok_ = false;
   const Node* value = field.empty() ? nullptr : node_.find(field);
-  problems_.push_back({value != nullptr ? value->at : node_.at, field.empty() ? path_ : join(path_, field),
-                       std::move(message)});
+  problems_.push_back(
+      {value != nullptr ? value->at : node_.at, field.empty() ? path_ : join(path_, field), std::move(message)});
 }
 
 void StructReader::allow(std::string_view key) {

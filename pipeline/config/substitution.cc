@@ -58,10 +58,10 @@ void Substitution::scalar(Node& node, const std::string& folder) {
     if (mark == std::string_view::npos) break;
     rest.remove_prefix(mark + 2);
     const auto end = rest.find('}');
-    auto text = end == std::string_view::npos
-                    ? refuse(node, "'${' is never closed by '}'; a literal ${ is written $${")
-                    : replacement(node, rest.substr(0, end), folder);
-    if (text && (substituted_ += text->size()) > kSubstitutedMax)
+    auto text = end == std::string_view::npos ? refuse(node, "'${' is never closed by '}'; a literal ${ is written $${")
+                                              : replacement(node, rest.substr(0, end), folder);
+    if (text) substituted_ += text->size();
+    if (text && substituted_ > kSubstitutedMax)
       text = refuse(node, fmt::format("more than {} substituted in one configuration", to_string(Bytes{kSubstitutedMax})));
     if (!text) {
       node.broken = true;
@@ -85,17 +85,18 @@ std::optional<std::string> Substitution::replacement(const Node& node, std::stri
 std::optional<std::string> Substitution::from_env(const Node& node, std::string_view inside) {
   const auto split = inside.find(":-");
   const std::string name(inside.substr(0, split));
-  if (!is_env_name(name))
-    return refuse(node, fmt::format("'{}' is no name of an environment variable", printable(name)));
-  const auto value = lookup_.env(name);
+  if (!is_env_name(name)) return refuse(node, fmt::format("'{}' is no name of an environment variable", printable(name)));
+  auto value = lookup_.env(name);
   // As in a shell, `:-` also replaces an empty value.
   if (split != std::string_view::npos && (!value || value->empty())) {
     const auto otherwise = inside.substr(split + 2);
-    if (otherwise.contains("${")) return refuse(node, fmt::format("the default of ${{env:{}}} may not hold another ${{", name));
+    if (otherwise.contains("${"))
+      return refuse(node, fmt::format("the default of ${{env:{}}} may not hold another ${{", name));
     return std::string(otherwise);
   }
   if (!value)
-    return refuse(node, fmt::format("the environment variable {} is not set; a default is written ${{env:{}:-default}}", name, name));
+    return refuse(
+        node, fmt::format("the environment variable {} is not set; a default is written ${{env:{}:-default}}", name, name));
   if (const auto bad = first_bad_byte(*value))
     return refuse(node, fmt::format("the environment variable {} holds {}", name, bad->reason));
   return value;
@@ -106,7 +107,8 @@ std::optional<std::string> Substitution::from_file(const Node& node, std::string
   const std::string full = path_from(folder, path);
   auto text = lookup_.read_file(full, kFileMax);
   if (!text) return refuse(node, fmt::format("cannot read {}: {}", printable(full), text.error().message));
-  if (const auto bad = first_bad_byte(*text)) return refuse(node, fmt::format("the file {} holds {}", printable(full), bad->reason));
+  if (const auto bad = first_bad_byte(*text))
+    return refuse(node, fmt::format("the file {} holds {}", printable(full), bad->reason));
   if (std::ranges::find(files_, full) == files_.end()) files_.push_back(full);
   trim_line_end(*text);
   return std::move(*text);

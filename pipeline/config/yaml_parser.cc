@@ -35,8 +35,9 @@ DiagPtr make_diag() {
 
 // What the library says, and what it means to someone who writes a configuration.
 constexpr std::pair<std::string_view, std::string_view> kMeanings[] = {
-    {"invalid multiline plain key", "this line and the next do not fit together: write a space after a colon, and indent "
-                                    "entries of one map equally"},
+    {"invalid multiline plain key",
+     "this line and the next do not fit together: write a space after a colon, and indent "
+     "entries of one map equally"},
     {"invalid nested block mapping on the same line", "two colons on one line: put a text that contains ': ' in quotes"},
     {"tab character may not be used as indentation", "a tab in the indentation: use spaces"},
     {"double-quoted scalar", "a text that starts with \" is not closed, or goes on in a line that is not indented"},
@@ -87,8 +88,9 @@ class TreeBuilder {
   TreeBuilder(std::string_view text, std::shared_ptr<const std::string> file, Problems& problems)
       : text_(text), file_(std::move(file)), problems_(problems), diag_(make_diag()), parser_(nullptr, &fy_parser_destroy) {
     fy_parse_cfg config{};
-    config.flags = static_cast<fy_parse_cfg_flags>(static_cast<unsigned>(FYPCF_QUIET) | static_cast<unsigned>(FYPCF_JSON_NONE) |
-                                                   static_cast<unsigned>(FYPCF_DEFAULT_VERSION_1_2));
+    config.flags =
+        static_cast<fy_parse_cfg_flags>(static_cast<unsigned>(FYPCF_QUIET) | static_cast<unsigned>(FYPCF_JSON_NONE) |
+                                        static_cast<unsigned>(FYPCF_DEFAULT_VERSION_1_2));
     config.diag = diag_.get();
     parser_.reset(fy_parser_create(&config));
   }
@@ -130,7 +132,8 @@ class TreeBuilder {
     int column = mark->column + 1;
     if (event_->type == FYET_SCALAR) {
       const auto style = fy_token_scalar_style(event_->scalar.value);
-      if ((style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED) && column > 1) --column;  // the mark is after the quote
+      if ((style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED) && column > 1)
+        --column;  // the mark is after the quote
     }
     return {file_, mark->line + 1, column};
   }
@@ -289,7 +292,8 @@ class TreeBuilder {
 bool parse_yaml(std::string_view text, const std::shared_ptr<const std::string>& file, Node& root, Problems& problems) {
   if (const auto bad = first_bad_byte(text)) {
     const Position at = position_of(text, bad->offset);
-    problems.push_back({{file, at.line, at.column}, "", fmt::format("the file holds {}: save it as UTF-8 text", bad->reason)});
+    problems.push_back(
+        {{file, at.line, at.column}, "", fmt::format("the file holds {}: save it as UTF-8 text", bad->reason)});
     return false;
   }
   constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";

@@ -57,9 +57,8 @@ std::uint32_t hex_value(std::string_view digits) {
 // `raw` stands after a backslash.
 void take_escape(std::string_view& raw, std::string& out) {
   static constexpr std::pair<char, std::uint32_t> kNamed[] = {
-      {'0', 0},    {'a', 7},    {'b', 8},    {'t', 9},     {'\t', 9},   {'n', 10},     {'v', 11},     {'f', 12},
-      {'r', 13},   {'e', 27},   {' ', ' '},  {'"', '"'},   {'/', '/'},  {'\\', '\\'}, {'N', 0x85},   {'_', 0xA0},
-      {'L', 0x2028}, {'P', 0x2029}};
+      {'0', 0},  {'a', 7},   {'b', 8},   {'t', 9},   {'\t', 9},    {'n', 10},   {'v', 11},   {'f', 12},     {'r', 13},
+      {'e', 27}, {' ', ' '}, {'"', '"'}, {'/', '/'}, {'\\', '\\'}, {'N', 0x85}, {'_', 0xA0}, {'L', 0x2028}, {'P', 0x2029}};
   if (raw.empty()) return;
   const char name = raw.front();
   raw.remove_prefix(1);
@@ -145,9 +144,9 @@ std::string double_quoted_text(std::string_view raw) {
 std::string block_text(char style, std::string_view header, std::string_view rest) {
   const std::size_t indent = block_indentation(rest);
   std::string out;
-  std::size_t breaks = 0;    // empty lines since the last line with text
-  bool any = false;          // a line with text came before
-  bool last_plain = false;   // that line can be folded: it did not begin with a blank
+  std::size_t breaks = 0;  // empty lines since the last line with text
+  bool any = false;  // a line with text came before
+  bool last_plain = false;  // that line can be folded: it did not begin with a blank
   bool ended = false;
   bool last_ended = false;
   while (!rest.empty()) {
