@@ -13,6 +13,7 @@ namespace {
 
 std::vector<const Node::Entry*> sorted(const Node& map) {
   std::vector<const Node::Entry*> entries;
+  entries.reserve(map.entries.size());
   for (const Node::Entry& entry : map.entries) entries.push_back(&entry);
   std::ranges::sort(entries, {}, &Node::Entry::key);
   return entries;
