@@ -85,7 +85,7 @@ int array(lua_State* state) {
     luaL_checktype(state, 1, LUA_TTABLE);
     luaL_argcheck(state, lua_getmetatable(state, 1) == 0, 1, "a table without metatable expected");
   }
-  Binding::of(state).json().mark_array(state);
+  LuaJson::mark_array(state);
   return 1;
 }
 

@@ -202,8 +202,8 @@ void Document::write_entries(const Node& node, std::string& out) const {
   };
   for (const Entry& entry : node.entries) {
     if (entry.removed) continue;
-    const char* start = node.array ? entry.raw.data() : entry.raw_key.data() - 1;
     const bool copied = untouched(entry) && (node.array || only_between(end_of(entry.raw_key) + 1, entry.raw.data(), ':'));
+    const char* start = !copied || node.array ? entry.raw.data() : entry.raw_key.data() - 1;
     if (copied && run != nullptr && only_between(run_end, start, ',')) {
       run_end = end_of(entry.raw);
       continue;

@@ -46,7 +46,7 @@ void LuaJson::install(lua_State* state) {
   lua_rawsetp(state, LUA_REGISTRYINDEX, &kMark);
 }
 
-void LuaJson::mark_array(lua_State* state) const {
+void LuaJson::mark_array(lua_State* state) {
   lua_rawgetp(state, LUA_REGISTRYINDEX, &kMark);
   lua_setmetatable(state, -2);
 }

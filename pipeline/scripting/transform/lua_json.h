@@ -43,7 +43,7 @@ class LuaJson {
   // Makes `app.array`'s mark, to be called once per state before anything else.
   void install(lua_State* state);
   // Puts the mark on the table at the top of the stack.
-  void mark_array(lua_State* state) const;
+  static void mark_array(lua_State* state);
 
   // The JSON of the value at `index`, which lies `depth` containers deep; valid until the next call. Raises.
   std::string_view write(lua_State* state, int index, int depth, const Place& place);

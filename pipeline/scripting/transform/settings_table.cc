@@ -4,6 +4,7 @@
 #include <lua.hpp>
 #include <string>
 
+#include "pipeline/scripting/transform/lua_json.h"
 #include "pipeline/scripting/vm/frozen.h"
 
 namespace penstock::scripting {
@@ -38,6 +39,7 @@ void push_list(lua_State* state, const Node& node) {
     push_value(state, item);
     lua_rawseti(state, -2, ++index);
   }
+  LuaJson::mark_array(state);  // so that an empty one is stored as []
   freeze_table(state);
 }
 
