@@ -234,6 +234,17 @@ TEST_CASE("after a power cut a log opens and holds what was acknowledged") {
   }
 }
 
+TEST_CASE("what is shown after kill -9 survives a power cut that follows") {
+  const SmallLog small = small_log(3);
+  MemoryDisk disk;
+  put(disk, small.bytes.substr(0, small.ends[0]));
+  // Written, but killed before the sync: the system still has it.
+  CHECK(disk.open_append(kSegment).value()->append(std::string_view(small.bytes).substr(small.ends[0])).has_value());
+  const auto log = must_open(disk);
+  CHECK(events_of(read_all(*log, kEvents)).size() == 3);
+  check_holds(*must_open(*disk.crash(1, MemoryDisk::Unsynced::lost)), 3);
+}
+
 TEST_CASE("a failed sync stays: nothing later is accepted, nothing of it is seen") {
   MemoryDisk disk;
   const auto log = must_open(disk);
