@@ -101,6 +101,7 @@ class Session {
   bool complete_ = false;    // the request was read to its end
   bool keep_alive_ = false;  // the peer wants it
   bool head_ = false;
+  unsigned version_ = 11;    // 10 keeps connections only when told so in words
 };
 
 }  // namespace penstock::http

@@ -84,6 +84,7 @@ void Session::read_next() {
   parser_.emplace();
   configure(*parser_, core_.options);
   complete_ = keep_alive_ = head_ = false;
+  version_ = 11;
   ++request_;
   if (buffer_.size() > 0) return read_header();  // the peer sends several requests without waiting
   if (buffer_.capacity() > kIdleBufferMax) buffer_.shrink_to_fit();
@@ -134,6 +135,7 @@ void Session::refuse(Error error) {
 void Session::dispatch() {
   complete_ = true;
   keep_alive_ = parser_->get().keep_alive();
+  version_ = parser_->get().version();
   head_ = parser_->get().method() == beast_http::verb::head;
   if (core_.draining) {
     auto reply = error_reply(503, "shutting down; try again");
@@ -153,7 +155,7 @@ void Session::answer(std::uint64_t request, ServerReply reply) {
 
 void Session::write(ServerReply reply, bool keep_alive) {
   state_ = State::writing;
-  auto& response = response_.emplace(static_cast<beast_http::status>(reply.status), 11);
+  auto& response = response_.emplace(static_cast<beast_http::status>(reply.status), version_);
   response.set(beast_http::field::date, http_date());
   for (const auto& [name, value] : reply.headers) response.insert(name, value);
   response.keep_alive(keep_alive);

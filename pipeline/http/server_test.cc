@@ -113,6 +113,15 @@ TEST_CASE("HTTP/1.0 and Connection: close end the connection after the answer") 
   }
 }
 
+TEST_CASE("an HTTP/1.0 client that asks to keep the connection is told that it is kept") {
+  const auto server = serve();
+  auto wire = Wire::connect(server->port());
+  for (int i = 0; i < 2; ++i) {
+    wire.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    CHECK(wire.read_message().contains("Connection: keep-alive\r\n"));
+  }
+}
+
 TEST_CASE("a client that has finished sending is still answered") {
   const auto server = serve();
   auto wire = Wire::connect(server->port());
