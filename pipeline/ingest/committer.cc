@@ -72,10 +72,20 @@ Result<void> Committer::commit(std::uint64_t chain_version) {
                 // Notified under the lock: the waiter may destroy this object as soon as it sees the answer.
                 const std::lock_guard lock(mutex_);
                 in_flight_ = false;
-                if (!appended) refused_ = std::move(appended).error();
+                if (appended) {
+                  for (const auto& moved : changes.positions) committed_[moved.source][moved.partition] = moved.position;
+                } else {
+                  refused_ = std::move(appended).error();
+                }
                 answered_.notify_all();
               });
   return {};
+}
+
+std::map<std::string, std::string> Committer::committed(const std::string& source) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = committed_.find(source);
+  return found == committed_.end() ? std::map<std::string, std::string>() : found->second;
 }
 
 void Committer::discard() {

@@ -19,6 +19,7 @@
 namespace penstock::ingest {
 
 // Told of each commit that became durable, in the order of the log, on the log's thread: derived state listens here.
+// `changes` is the record without its chunks.
 using CommitListener = std::function<void(std::uint64_t sequence, const LogRecord& changes)>;
 
 struct CommitLimits {
@@ -53,6 +54,8 @@ class Committer {
   Result<void> settle();
   // Forgets the batch being collected.
   void discard();
+  // How far commits of this process have brought a source, by input partition: newer than what was stored at its start.
+  std::map<std::string, std::string> committed(const std::string& source) const;
 
  private:
   Log& log_;
@@ -70,6 +73,7 @@ class Committer {
   std::condition_variable answered_;
   bool in_flight_ = false;        // guarded by mutex_
   std::optional<Error> refused_;  // guarded by mutex_
+  std::map<std::string, std::map<std::string, std::string>> committed_;  // guarded by mutex_
 };
 
 }  // namespace penstock::ingest

@@ -9,7 +9,7 @@ DeadLetter letter(const Facts& facts, int partitions, std::string_view code, std
                   std::string_view body, Timestamp now) {
   DeadLetter dead;
   dead.uuid = facts.uuid;
-  dead.stage = kStage;
+  dead.stage = kIngestStage;
   dead.code = code;
   dead.reason = reason;
   dead.source = facts.source;

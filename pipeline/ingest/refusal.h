@@ -9,7 +9,7 @@
 
 namespace penstock::ingest {
 
-inline constexpr std::string_view kStage = "ingest";
+inline constexpr std::string_view kIngestStage = "ingest";
 inline constexpr std::string_view kInvalidJson = "invalid_json";  // not one valid JSON object
 inline constexpr std::string_view kNoFacts = "no_facts";          // no event name, or a mapped field is missing
 inline constexpr std::string_view kTooLarge = "too_large";        // over the source's limit for one record

@@ -1,6 +1,7 @@
 #pragma once
 // One event's way through ingest: validated and mapped, then the chain, then into the commit being collected.
 
+#include <atomic>
 #include <string>
 #include <string_view>
 
@@ -12,12 +13,20 @@
 
 namespace penstock::ingest {
 
+// What came of events since the process started. Written by the worker, read by anyone.
+struct IngestCounts {
+  std::atomic<std::uint64_t> kept = 0;     // events committed or about to be; more than one when an app splits
+  std::atomic<std::uint64_t> dropped = 0;
+  std::atomic<std::uint64_t> dead = 0;
+};
+
 // Used by one worker thread.
 class Transformer {
  public:
   Transformer(Transform& chain, Committer& committer, int partitions);
 
   void set_chain(Transform& chain) { chain_ = &chain; }
+  const IngestCounts& counts() const { return counts_; }
 
   // A record as a polled source read it: nothing about it is known to be valid.
   void raw(const RawRecord& record, const std::string& partition, const std::string& label, FactReader& reader,
@@ -26,6 +35,9 @@ class Transformer {
   // An event from `captured`: its body was validated and its facts read when it was accepted. Error: damaged storage.
   Result<void> accepted(const Facts& facts, std::string_view body, bool canonical, Timestamp now,
                         const SourceMetrics& metrics);
+
+  // Refused when it was accepted into `captured`, and counted there for its source.
+  void dead_on_arrival(const DeadLetter& letter);
 
  private:
   void run(const Facts& facts, bool canonical, Timestamp now, const SourceMetrics& metrics);
@@ -36,6 +48,7 @@ class Transformer {
   json::Validator validator_;
   json::ObjectIndex index_;
   Transformed out_;
+  IngestCounts counts_;
 };
 
 }  // namespace penstock::ingest

@@ -56,7 +56,8 @@ Worker::~Worker() = default;
 
 Result<void> Worker::open() {
   std::ranges::fill(captured_next_, 0);
-  for (const auto& stored : positions_(kCapturedSource)) {
+  TRY_ASSIGN(const auto captured, position_of(kCapturedSource));
+  for (const auto& stored : captured) {
     const auto partition = static_cast<std::size_t>(std::strtoul(stored.partition.c_str(), nullptr, 10));
     TRY_ASSIGN(const std::uint64_t next, Reader(stored.position).varint());
     if (partition < captured_next_.size()) captured_next_[partition] = next;
@@ -65,12 +66,23 @@ Result<void> Worker::open() {
   captured_at_end_ = false;
   for (auto& polled : polled_) {
     const auto& name = polled->input.identity.name;
-    if (auto opened = polled->input.source->open(positions_(name)); !opened) {
+    TRY_ASSIGN(const auto stored, position_of(name));
+    if (auto opened = polled->input.source->open(stored); !opened) {
       return fail(std::move(opened).error().context("source " + name));
     }
     polled->finished = false;
   }
   return {};
+}
+
+// Derived state may be behind what this process has committed (a full disk), so that comes on top.
+Result<std::vector<SourcePosition>> Worker::position_of(const std::string& source) const {
+  TRY_ASSIGN(auto positions, positions_(source));
+  for (auto& [partition, position] : committer_.committed(source)) {
+    std::erase_if(positions, [&](const auto& p) { return p.partition == partition; });
+    positions.push_back({source, partition, position});
+  }
+  return positions;
 }
 
 Result<bool> Worker::step() {
@@ -84,8 +96,11 @@ Result<bool> Worker::step() {
     return false;
   }
   const bool moved = progressed || *committed;
-  idle_ = !moved && captured_at_end_ && committer_.empty() && !committer_.in_flight();
-  caught_up_ = idle_ && std::ranges::all_of(polled_, [](const auto& p) { return p->finished; });
+  const bool nothing_to_do = !moved && captured_at_end_ && committer_.empty() && !committer_.in_flight();
+  // In this order: whoever sees `idle_` also sees what it is about.
+  if (nothing_to_do) captured_read_ = *std::ranges::min_element(captured_next_);
+  finished_ = std::ranges::all_of(polled_, [](const auto& p) { return p->finished; });
+  idle_ = nothing_to_do;
   return moved;
 }
 
@@ -155,7 +170,7 @@ Result<void> Worker::take_record(const StoredRecord& record, Timestamp now) {
     }
   }
   for (const auto& letter : record.dead) {
-    if (captured_next_.at(static_cast<std::size_t>(letter.partition)) <= record.sequence) committer_.add(letter);
+    if (captured_next_.at(static_cast<std::size_t>(letter.partition)) <= record.sequence) transformer_.dead_on_arrival(letter);
   }
   for (std::size_t p = 0; p < captured_next_.size(); ++p) {
     captured_next_[p] = std::max(captured_next_[p], record.sequence + 1);

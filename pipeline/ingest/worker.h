@@ -22,8 +22,8 @@
 
 namespace penstock::ingest {
 
-// The positions the log holds for one source, by input partition. `captured` asks under kCapturedSource.
-using StoredPositions = std::function<std::vector<SourcePosition>(const std::string& source)>;
+// The positions of one source, by input partition, that were stored when the process started. `captured` asks under kCapturedSource.
+using StoredPositions = std::function<Result<std::vector<SourcePosition>>(const std::string& source)>;
 
 inline constexpr const char* kCapturedSource = "$captured";
 
@@ -63,13 +63,14 @@ class Worker {
   // The next batch takes this chain; the one being collected commits under the old one. Thread-safe.
   void set_chain(std::unique_ptr<Transform> chain);
   std::uint64_t chain_version() const { return chain_version_; }
+  const IngestCounts& counts() const { return transformer_.counts(); }
 
   // Polled sources are not read any more; `captured` is. Thread-safe.
   void drain() { draining_ = true; }
   // Every input is at its present end and all of it is committed. More may come. Thread-safe.
-  bool idle() const { return idle_; }
+  bool idle() const { return idle_ && captured_read_ >= log_.next_sequence(LogName::captured); }
   // Idle, and every polled source is finished: without a push nothing will come any more. Thread-safe.
-  bool caught_up() const { return caught_up_; }
+  bool caught_up() const { return finished_ && idle(); }
 
  private:
   struct Polled;
@@ -81,6 +82,7 @@ class Worker {
   Result<void> rewind();
   void swap_chain_between_batches();
   void wait_for_input(std::stop_token stop);
+  Result<std::vector<SourcePosition>> position_of(const std::string& source) const;
 
   Log& log_;
   const Clock& clock_;
@@ -99,7 +101,8 @@ class Worker {
 
   std::atomic<bool> draining_ = false;
   std::atomic<bool> idle_ = false;
-  std::atomic<bool> caught_up_ = false;
+  std::atomic<bool> finished_ = false;               // every polled source is
+  std::atomic<std::uint64_t> captured_read_ = 0;     // the sequence up to which `captured` was committed when last idle
   std::atomic<std::uint64_t> chain_version_ = 0;
 
   std::mutex mutex_;

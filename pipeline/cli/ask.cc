@@ -1,0 +1,139 @@
+// Commands that ask a running process: status, reload, dead list, dead show.
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+#include <cstdio>
+#include <iterator>
+
+#include "pipeline/cli/commands.h"
+#include "pipeline/cli/control_client.h"
+#include "pipeline/cli/exit_code.h"
+
+namespace penstock::cli {
+namespace {
+
+namespace json = boost::json;
+
+int complain(const Error& error) {
+  fmt::print(stderr, "penstock: {}\n", error.message);
+  return error.kind == ErrorKind::invalid ? kNotWell : kCannot;
+}
+
+std::string text(const json::value& object, std::string_view key) {
+  const auto* value = object.as_object().if_contains(key);
+  if (value == nullptr) return {};
+  return value->is_string() ? std::string(value->as_string()) : json::serialize(*value);
+}
+
+Result<json::value> ask_json(const Target& target, const topology::PlanContext& context, const std::string& path) {
+  TRY_ASSIGN(const auto client, ControlClient::find(target, context));
+  TRY_ASSIGN(const std::string body, client.get(path));
+  boost::system::error_code error;
+  auto parsed = json::parse(body, error);
+  if (error) return fail(ErrorKind::corrupt, "the control API's answer is not JSON: " + error.message());
+  return parsed;
+}
+
+void print_destinations(const json::array& destinations) {
+  fmt::print("\n{:<16} {:<12} {:<12} {:>11} {:>9} {:>7} {:>10} {:>8}  {}\n", "destination", "type", "health", "delivered",
+             "filtered", "dead", "lag", "lag s", "reason");
+  for (const auto& d : destinations) {
+    fmt::print("{:<16} {:<12} {:<12} {:>11} {:>9} {:>7} {:>10} {:>8.1f}  {}\n", text(d, "name"), text(d, "type"),
+               text(d, "health"), text(d, "delivered"), text(d, "filtered"), text(d, "dead"), text(d, "lag_events"),
+               d.at("lag_seconds").to_number<double>(), text(d, "reason"));
+  }
+}
+
+void print_status(const json::value& s) {
+  const auto& ingest = s.at("ingest");
+  const auto& logs = s.at("log");
+  fmt::print("{} ({}), version {}, up since {}\n", text(s, "file"), text(s, "state"), text(s, "version"),
+             text(s, "started_at"));
+  fmt::print("ingest since then: {} kept, {} dropped, {} dead; chain {}\n", text(ingest, "kept"), text(ingest, "dropped"),
+             text(ingest, "dead"), text(ingest, "chain_version"));
+  fmt::print("log: captured {} events in {} bytes, events {} in {} bytes\n", text(logs.at("captured"), "events"),
+             text(logs.at("captured"), "bytes"), text(logs.at("events"), "events"), text(logs.at("events"), "bytes"));
+  for (const auto& source : s.at("sources").as_array()) fmt::print("source {} ({})\n", text(source, "name"), text(source, "type"));
+  for (const auto& app : s.at("apps").as_array()) {
+    fmt::print("app {}: {} events, {} dropped, {} errors\n", text(app, "name"), text(app, "events"), text(app, "dropped"),
+               text(app, "errors"));
+  }
+  print_destinations(s.at("destinations").as_array());
+  fmt::print("\n{}\n", text(s, "verdict"));
+}
+
+std::string dead_path(const DeadListOptions& options) {
+  std::string path = fmt::format("/api/dead?limit={}", options.limit);
+  if (!options.stage.empty()) path += "&stage=" + percent_encode(options.stage);
+  if (!options.code.empty()) path += "&code=" + percent_encode(options.code);
+  if (!options.after.empty()) path += "&after=" + percent_encode(options.after);
+  return path;
+}
+
+void print_dead(const json::value& answer) {
+  const auto& letters = answer.at("dead_letters").as_array();
+  if (letters.empty()) {
+    fmt::print("no dead letters\n");
+    return;
+  }
+  for (const auto& letter : letters) {
+    const std::string app = text(letter, "app");
+    fmt::print("{}\n  {}  {}{}  {}  event {}  {} bytes\n  {}\n", text(letter, "id"), text(letter, "last_at"),
+               text(letter, "stage"), app.empty() ? "" : " (app " + app + ")", text(letter, "code"),
+               text(letter, "event").empty() ? "?" : text(letter, "event"), text(letter, "bytes"), text(letter, "reason"));
+  }
+  if (answer.at("next").is_string()) fmt::print("\nmore: penstock dead list --after {}\n", text(answer, "next"));
+  fmt::print("\none with its bytes: penstock dead show ID\n");
+}
+
+}  // namespace
+
+int status(const Target& target, bool as_json, const topology::PlanContext& context) {
+  const auto answer = ask_json(target, context, "/api/status");
+  if (!answer) return complain(answer.error());
+  if (as_json) {
+    fmt::print("{}\n", json::serialize(*answer));
+  } else {
+    print_status(*answer);
+  }
+  return answer->at("healthy").as_bool() ? kOk : kNotWell;
+}
+
+int reload(const Target& target, const topology::PlanContext& context) {
+  const auto client = ControlClient::find(target, context);
+  if (!client) return complain(client.error());
+  const auto body = client->post("/api/reload");
+  if (!body) return complain(body.error());
+  const auto report = json::parse(*body);
+  const auto& changes = report.at("changes").as_array();
+  for (const auto& change : changes) fmt::print("{}\n", std::string(change.as_string()));
+  if (changes.empty()) fmt::print("nothing differs\n");
+  return kOk;
+}
+
+int list_dead(const Target& target, const DeadListOptions& options, const topology::PlanContext& context) {
+  const auto answer = ask_json(target, context, dead_path(options));
+  if (!answer) return complain(answer.error());
+  if (options.json) {
+    fmt::print("{}\n", json::serialize(*answer));
+  } else {
+    print_dead(*answer);
+  }
+  return kOk;
+}
+
+int show_dead(const Target& target, const std::string& id, bool as_json, const topology::PlanContext& context) {
+  const auto answer = ask_json(target, context, "/api/dead/" + percent_encode(id));
+  if (!answer) return complain(answer.error());
+  if (as_json) {
+    fmt::print("{}\n", json::serialize(*answer));
+    return kOk;
+  }
+  for (const auto& [key, value] : answer->as_object()) {
+    if (key != "body") fmt::print("{:<12} {}\n", std::string(key) + ":", text(*answer, std::string_view(key)));
+  }
+  if (answer->as_object().contains("body")) fmt::print("\n{}\n", text(*answer, "body"));
+  return kOk;
+}
+
+}  // namespace penstock::cli

@@ -1,0 +1,157 @@
+#include "pipeline/cli/cli.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+
+#include "pipeline/cli/commands.h"
+#include "pipeline/cli/exit_code.h"
+#include "pipeline/config/lookup.h"
+
+namespace penstock::cli {
+namespace {
+
+// Apps that come along: PENSTOCK_PLUGINS, else beside the binary as installed, else the checkout it was built in.
+std::vector<std::string> plugin_folders() {
+  namespace fs = std::filesystem;
+  if (const char* set = std::getenv("PENSTOCK_PLUGINS")) return {set};
+  std::error_code error;
+  const auto binary = fs::read_symlink("/proc/self/exe", error).parent_path();
+  for (const auto* place : {"../share/penstock/plugins", "../../plugins", "plugins"}) {
+    const auto folder = (binary / place).lexically_normal();
+    if (fs::is_directory(folder, error)) return {folder.string()};
+  }
+  return {};
+}
+
+struct Arguments {
+  RunOptions run;
+  std::vector<std::string> files{"penstock.yaml"};
+  std::vector<std::string> names;
+  std::string name;
+  std::string folder = ".";
+  std::string data;
+  std::string log = "events";
+  Target target;
+  DeadListOptions dead;
+  bool json = false;
+};
+
+// The command that was given; set by the parser, run after it.
+using Command = std::function<int(const topology::PlanContext&)>;
+
+void add_target(CLI::App& command, Target& target) {
+  command.add_option("--file,-f", target.file, "Configuration whose data folder to ask")->capture_default_str();
+  command.add_option("--data", target.data, "Data folder of the running process");
+  command.add_option("--url", target.url, "Address of its control API, with --token");
+  command.add_option("--token", target.token, "Token of its control API")->needs("--url");
+}
+
+CLI::App* add(CLI::App& parent, const std::string& name, const std::string& text, const std::string& example,
+              Command& chosen, Command command) {
+  auto* added = parent.add_subcommand(name, text);
+  added->footer("Example:\n  " + example);
+  added->callback([&chosen, command = std::move(command)] { chosen = command; });
+  return added;
+}
+
+void add_run(CLI::App& app, Arguments& a, Command& chosen) {
+  auto* run_command = add(app, "run", "Run a pipeline until it is stopped or its sources are over", "penstock run penstock.yaml",
+                          chosen, [&](const auto& context) { return run(a.run, context); });
+  run_command->add_option("file", a.run.file, "The configuration")->capture_default_str();
+  run_command->add_flag("--keep-running", a.run.keep_running, "Do not end when all sources are over");
+  const std::map<std::string, LogLevel> levels{
+      {"debug", LogLevel::debug}, {"info", LogLevel::info}, {"warning", LogLevel::warning}, {"error", LogLevel::error}};
+  run_command->add_option("--log-level", a.run.log_level, "debug, info, warning or error")
+      ->transform(CLI::CheckedTransformer(levels));
+  const std::map<std::string, LogFormat> formats{
+      {"auto", LogFormat::automatic}, {"text", LogFormat::text}, {"json", LogFormat::json}};
+  run_command->add_option("--log-format", a.run.log_format, "auto (text on a terminal, else json), text or json")
+      ->transform(CLI::CheckedTransformer(formats));
+}
+
+void add_checks(CLI::App& app, Arguments& a, Command& chosen, const Registry& registry) {
+  add(app, "validate", "Check configurations and start nothing", "penstock validate penstock.yaml other.yaml", chosen,
+      [&](const auto& context) { return validate(a.files, context); })
+      ->add_option("files", a.files, "Each is one pipeline")
+      ->capture_default_str();
+  add(app, "schema", "Print the JSON Schema of penstock.yaml", "penstock schema > pipeline.schema.json", chosen,
+      [&](const auto&) { return print_schema(registry); });
+  auto* connectors = app.add_subcommand("connectors", "The sources and destinations there are");
+  connectors->require_subcommand(1);
+  add(*connectors, "list", "Their names", "penstock connectors list", chosen,
+      [&](const auto&) { return list_connectors(registry); });
+  add(*connectors, "show", "Settings of one, with an example", "penstock connectors show webhook", chosen,
+      [&](const auto&) { return show_connector(a.name, registry); })
+      ->add_option("name", a.name, "Its type")
+      ->required();
+  add(app, "init", "Write a commented penstock.yaml that runs", "penstock init my_pipeline", chosen,
+      [&](const auto& context) { return init(a.folder, context); })
+      ->add_option("folder", a.folder, "Where")
+      ->capture_default_str();
+  auto* apps = app.add_subcommand("app", "Lua apps");
+  apps->require_subcommand(1);
+  add(*apps, "test", "Run the cases of apps", "penstock app test hash_fields ./apps/mine", chosen,
+      [&](const auto& context) { return test_apps(a.names, context); })
+      ->add_option("names", a.names, "Names or folders; none: every app in plugins/ and ./apps/");
+}
+
+void add_questions(CLI::App& app, Arguments& a, Command& chosen) {
+  auto* status_command = add(app, "status", "How a running pipeline is doing", "penstock status --data ./data", chosen,
+                             [&](const auto& context) { return status(a.target, a.json, context); });
+  add_target(*status_command, a.target);
+  status_command->add_flag("--json", a.json, "As JSON");
+  auto* reload_command = add(app, "reload", "Apply a changed configuration to the running pipeline", "penstock reload", chosen,
+                             [&](const auto& context) { return reload(a.target, context); });
+  add_target(*reload_command, a.target);
+
+  auto* dead = app.add_subcommand("dead", "Events that could not go on");
+  dead->require_subcommand(1);
+  auto* list = add(*dead, "list", "Which, where and why; newest first", "penstock dead list --stage crm", chosen,
+                   [&](const auto& context) { return list_dead(a.target, a.dead, context); });
+  add_target(*list, a.target);
+  list->add_option("--stage", a.dead.stage, "ingest, or a destination's name");
+  list->add_option("--code", a.dead.code, "Only with this code, e.g. http_400");
+  list->add_option("--limit", a.dead.limit, "How many")->check(CLI::Range(1, 1000))->capture_default_str();
+  list->add_option("--after", a.dead.after, "Continue after this id");
+  list->add_flag("--json", a.dead.json, "As JSON");
+  auto* show = add(*dead, "show", "One, with its original bytes", "penstock dead show 1760000000000-…", chosen,
+                   [&](const auto& context) { return show_dead(a.target, a.name, a.json, context); });
+  add_target(*show, a.target);
+  show->add_option("id", a.name, "As `dead list` prints it")->required();
+  show->add_flag("--json", a.json, "As JSON");
+
+  auto* log = app.add_subcommand("log", "What a stopped pipeline's data folder holds");
+  log->require_subcommand(1);
+  auto* cat = add(*log, "cat", "Print its events as NDJSON envelopes", "penstock log cat ./data | wc -l", chosen,
+                  [&](const auto&) { return cat_log(a.data, a.log); });
+  cat->add_option("data", a.data, "The data folder")->required();
+  cat->add_option("--log", a.log, "events or captured")->check(CLI::IsMember({"events", "captured"}))->capture_default_str();
+}
+
+}  // namespace
+
+int main(int argc, char** argv, const Registry& registry) {
+  CLI::App app{"Penstock: a self-hosted pipeline for product events", "penstock"};
+  app.set_version_flag("--version", "penstock " PENSTOCK_VERSION);
+  app.require_subcommand(1);
+  app.footer("Exit codes: 0 well; 1 not well (invalid file, failing case, unhealthy); 2 wrong command line; 3 could not be done.");
+  Arguments arguments;
+  Command chosen;
+  add_run(app, arguments, chosen);
+  add_checks(app, arguments, chosen, registry);
+  add_questions(app, arguments, chosen);
+  add(app, "version", "Print the version", "penstock version", chosen, [](const auto&) {
+    std::puts("penstock " PENSTOCK_VERSION);
+    return static_cast<int>(kOk);
+  });
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kOk : kUsage;
+  }
+  return chosen({registry, config::process_lookup(), plugin_folders()});
+}
+
+}  // namespace penstock::cli

@@ -1,0 +1,31 @@
+#pragma once
+// Asks the control API of a running process and waits for the answer.
+
+#include <memory>
+#include <string>
+
+#include "pipeline/base/result.h"
+#include "pipeline/cli/commands.h"
+#include "pipeline/control/control_file.h"
+
+namespace penstock::cli {
+
+class ControlClient {
+ public:
+  // not_found or unavailable: nothing answers there, and the message says what to do.
+  static Result<ControlClient> find(const Target& target, const topology::PlanContext& context);
+  explicit ControlClient(control::ControlAddress address) : address_(std::move(address)) {}
+
+  // The body of a 2xx answer. Otherwise the error the API gave; `problems` of an invalid configuration are in its message.
+  Result<std::string> get(const std::string& path) const { return ask("GET", path); }
+  Result<std::string> post(const std::string& path) const { return ask("POST", path); }
+
+ private:
+  Result<std::string> ask(const std::string& method, const std::string& path) const;
+  control::ControlAddress address_;
+};
+
+// Query-string form of a text.
+std::string percent_encode(std::string_view text);
+
+}  // namespace penstock::cli

@@ -1,0 +1,51 @@
+// penstock log cat: the events of a stopped pipeline's data folder.
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "connectors/logs/local/local_log.h"
+#include "pipeline/cli/commands.h"
+#include "pipeline/cli/exit_code.h"
+#include "pipeline/event/envelope.h"
+#include "pipeline/ports/posix_disk.h"
+
+namespace penstock::cli {
+namespace {
+
+Result<void> print_all(Log& log, LogName name) {
+  TRY_ASSIGN(const auto reader, log.read_from_sequence(name, 0));
+  std::string line;
+  for (;;) {
+    TRY_ASSIGN(const auto record, reader->next());
+    if (!record) return {};
+    for (const auto& chunk : record->chunks) {
+      for (std::uint32_t i = 0; i < chunk->size(); ++i) {
+        TRY_ASSIGN(const std::string_view body, chunk->body(i));
+        line.clear();
+        append_envelope(line, {chunk->facts(i), body});
+        line.push_back('\n');
+        if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size()) return fail_errno("write to standard output", errno);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+int cat_log(const std::string& data, const std::string& log_name) {
+  Disk& disk = posix_disk();
+  if (!disk.exists(data + "/FORMAT")) {
+    fmt::print(stderr, "penstock: {} is not a data folder: it has no file FORMAT\n", data);
+    return kCannot;
+  }
+  logs::local::LocalLogOptions options;
+  options.folder = data;
+  auto log = logs::local::LocalLog::open(std::move(options), disk, system_clock());
+  auto printed = log ? print_all(**log, log_name == "captured" ? LogName::captured : LogName::events)
+                     : Result<void>(fail(std::move(log).error()));
+  if (printed) return kOk;
+  fmt::print(stderr, "penstock: {}\n", printed.error().message);
+  return kCannot;
+}
+
+}  // namespace penstock::cli

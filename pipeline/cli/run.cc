@@ -1,0 +1,115 @@
+// penstock run: starts a pipeline, waits for signals or its end, stops it in order.
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+
+#include "pipeline/base/log.h"
+#include "pipeline/cli/commands.h"
+#include "pipeline/cli/exit_code.h"
+#include "pipeline/control/control_file.h"
+#include "pipeline/control/control_server.h"
+#include "pipeline/topology/pipeline.h"
+
+namespace penstock::cli {
+namespace {
+
+// How often the end of a finite run is looked for.
+constexpr timespec kLook{.tv_sec = 0, .tv_nsec = 20'000'000};
+
+sigset_t awaited_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
+  return set;
+}
+
+// From now on a signal ends the process at once. The log makes that safe.
+void let_signals_exit() {
+  struct sigaction action {};
+  action.sa_handler = [](int signal) { _exit(128 + signal); };
+  for (const int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
+  const sigset_t set = awaited_signals();
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+}
+
+enum class Ending { stopped, finished, failed };
+
+Ending wait_for_end(const topology::Pipeline& pipeline, control::ControlServer& control, bool keep_running) {
+  const sigset_t set = awaited_signals();
+  for (;;) {
+    const int signal = sigtimedwait(&set, nullptr, &kLook);
+    if (signal == SIGHUP) {
+      // What went wrong is in the log; the running configuration stays.
+      [[maybe_unused]] const auto report = control.reload();
+      continue;
+    }
+    if (signal == SIGINT || signal == SIGTERM) {
+      log_info("penstock", "{}: stopping; a second signal exits at once, and loses nothing accepted",
+               signal == SIGINT ? "interrupted" : "asked to end");
+      return Ending::stopped;
+    }
+    if (pipeline.failure()) return Ending::failed;
+    if (!keep_running && pipeline.finished()) return Ending::finished;
+  }
+}
+
+void print_summary(const topology::PipelineStatus& status) {
+  fmt::print("ingest: {} kept, {} dropped, {} dead\n", status.ingest_kept, status.ingest_dropped, status.ingest_dead);
+  for (const auto& d : status.destinations) {
+    fmt::print("{}: {} delivered, {} filtered, {} dead{}\n", d.name, d.delivered, d.filtered, d.dead,
+               d.lag_events == 0 ? "" : fmt::format(", {} still to go", d.lag_events));
+  }
+}
+
+int complain(const Error& error) {
+  log_error("penstock", "{}", error.message);
+  return kCannot;
+}
+
+int run_planned(topology::PipelinePlan plan, const RunOptions& options, const topology::PlanContext& context) {
+  const std::string data = plan.data;
+  const auto control_settings = plan.settings.control;
+  auto pipeline = topology::Pipeline::start(std::move(plan), context.registry);
+  if (!pipeline) return complain(pipeline.error());
+  const std::string token =
+      control_settings.token.empty() ? control::random_token() : control_settings.token.reveal();
+  auto control = control::ControlServer::start({control_settings.listen, token}, **pipeline,
+                                               [&] { return topology::plan_pipeline(options.file, context); });
+  if (!control) return complain(control.error());
+  if (auto written = control::write_control_file(data, {(*control)->url(), token}); !written) return complain(written.error());
+  log_info("penstock", "runs {}; control API at {} (token in {}); `penstock status --data {}` shows how it is doing",
+           options.file, (*control)->url(), control::control_file_path(data), data);
+
+  const Ending ending = wait_for_end(**pipeline, **control, options.keep_running);
+  let_signals_exit();
+  const auto status = (*pipeline)->status();
+  auto stopped = (*pipeline)->stop();
+  control->reset();
+  control::remove_control_file(data);
+  if (ending == Ending::finished) print_summary(status);
+  if (!stopped) return complain(std::move(stopped).error().context("restart it once the cause is mended; accepted events are safe"));
+  return kOk;
+}
+
+}  // namespace
+
+int run(const RunOptions& options, const topology::PlanContext& context) {
+  configure_log(options.log_level, options.log_format);
+  // Before the first thread: all of them inherit it, and only this one waits for signals.
+  const sigset_t set = awaited_signals();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+
+  auto planned = topology::plan_pipeline(options.file, context);
+  if (!planned.plan) {
+    for (const auto& problem : planned.problems) fmt::print(stderr, "{}\n", problem.to_string());
+    return kNotWell;
+  }
+  return run_planned(*std::move(planned.plan), options, context);
+}
+
+}  // namespace penstock::cli

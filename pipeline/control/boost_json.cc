@@ -1,0 +1,2 @@
+// Boost.JSON, compiled once into this room.
+#include <boost/json/src.hpp>

@@ -1,0 +1,185 @@
+#include "pipeline/control/control_server.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <mutex>
+
+#include "pipeline/base/log.h"
+#include "pipeline/base/thread_pool.h"
+#include "pipeline/control/json_views.h"
+#include "pipeline/http/server.h"
+
+namespace penstock::control {
+namespace {
+
+using http::error_reply;
+using http::ServerReply;
+using http::ServerRequest;
+
+constexpr std::size_t kDeadLimit = 100;
+constexpr std::size_t kDeadLimitMax = 1000;
+constexpr std::string_view kDeadPrefix = "/api/dead/";
+
+ServerReply json_reply(std::string body) { return {.status = 200, .body = std::move(body)}; }
+
+int status_of(const Error& error) {
+  switch (error.kind) {
+    case ErrorKind::invalid: return 422;
+    case ErrorKind::not_found: return 404;
+    case ErrorKind::conflict: return 409;
+    case ErrorKind::unavailable:
+    case ErrorKind::stopped: return 503;
+    default: return 500;
+  }
+}
+
+ServerReply error_reply(const Error& error) { return error_reply(status_of(error), error.message); }
+
+std::string parameter(const ServerRequest& request, std::string_view name) {
+  const auto* value = request.parameter(name);
+  return value == nullptr ? std::string() : *value;
+}
+
+Result<std::size_t> read_limit(const ServerRequest& request) {
+  const std::string text = parameter(request, "limit");
+  if (text.empty()) return kDeadLimit;
+  std::size_t limit = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
+  if (error != std::errc() || end != text.data() + text.size() || limit == 0 || limit > kDeadLimitMax) {
+    return fail(ErrorKind::invalid, fmt::format("limit: expected a number from 1 to {}", kDeadLimitMax));
+  }
+  return limit;
+}
+
+}  // namespace
+
+struct ControlServer::Impl {
+  Impl(ControlOptions given, topology::Pipeline& running, Replan plan_again)
+      : options(std::move(given)), pipeline(running), replan(std::move(plan_again)) {}
+
+  void handle(ServerRequest request, http::Responder respond);
+  void handle_api(ServerRequest request, http::Responder respond);
+  ServerReply ready() const;
+  ServerReply list_dead(const ServerRequest& request) const;
+  ServerReply show_dead(const std::string& id) const;
+  ServerReply reload_reply();
+  Result<topology::ReloadReport> apply(config::Problems& problems);
+
+  const ControlOptions options;
+  topology::Pipeline& pipeline;
+  const Replan replan;
+  std::mutex reloading;
+  ThreadPool thread{"control", 1};  // what may block is not done on the server's thread
+  std::unique_ptr<Strand> strand = thread.make_strand();
+  std::unique_ptr<http::HttpServer> server;
+};
+
+Result<std::unique_ptr<ControlServer>> ControlServer::start(ControlOptions options, topology::Pipeline& pipeline,
+                                                            Replan replan) {
+  auto impl = std::make_unique<Impl>(std::move(options), pipeline, std::move(replan));
+  http::HttpServerOptions http_options;
+  http_options.listen = impl->options.listen;
+  http_options.name = "control-http";
+  http_options.body_max = 1_MiB;
+  http_options.connections_max = 64;
+  auto server = http::HttpServer::start(http_options, [impl = impl.get()](ServerRequest request, http::Responder respond) {
+    impl->handle(std::move(request), std::move(respond));
+  });
+  if (!server) return fail(std::move(server).error().context("control API"));
+  impl->server = *std::move(server);
+  return std::unique_ptr<ControlServer>(new ControlServer(std::move(impl)));
+}
+
+ControlServer::ControlServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+ControlServer::~ControlServer() {
+  impl_->server->stop(Duration(200));
+  impl_->thread.stop();
+}
+
+std::string ControlServer::url() const { return "http://" + impl_->server->address(); }
+
+void ControlServer::Impl::handle(ServerRequest request, http::Responder respond) {
+  const bool get = request.method == "GET" || request.method == "HEAD";
+  if (request.path == "/health" && get) return respond(json_reply(R"({"status":"alive"})"));
+  if (request.path == "/ready" && get) return respond(ready());
+  if (request.path == "/metrics" && get) {
+    return respond({.status = 200, .body = pipeline.render_metrics(), .content_type = "text/plain; version=0.0.4"});
+  }
+  if (!request.path.starts_with("/api/")) {
+    return respond(error_reply(404, "there is /health, /ready, /metrics and /api/…: see the documentation of the control API"));
+  }
+  const auto token = http::bearer_token(request);
+  if (!token || !http::equal_secrets(*token, options.token)) {
+    auto reply = error_reply(401, "send the token of data/control.json as Authorization: Bearer …");
+    reply.headers.emplace_back("WWW-Authenticate", "Bearer");
+    return respond(std::move(reply));
+  }
+  strand->post([this, request = std::move(request), respond = std::move(respond)]() mutable {
+    handle_api(std::move(request), std::move(respond));
+  });
+}
+
+void ControlServer::Impl::handle_api(ServerRequest request, http::Responder respond) {
+  const bool reading = request.method == "GET";
+  if (request.path == "/api/status" && reading) return respond(json_reply(to_json(pipeline.status())));
+  if (request.path == "/api/dead" && reading) return respond(list_dead(request));
+  if (request.path.starts_with(kDeadPrefix) && reading) return respond(show_dead(request.path.substr(kDeadPrefix.size())));
+  if (request.path == "/api/reload" && request.method == "POST") return respond(reload_reply());
+  respond(error_reply(404, fmt::format("there is no {} {}", request.method, request.path)));
+}
+
+ServerReply ControlServer::Impl::ready() const {
+  if (const auto failure = pipeline.failure()) return error_reply(503, failure->message);
+  return json_reply(R"({"status":"ready"})");
+}
+
+ServerReply ControlServer::Impl::list_dead(const ServerRequest& request) const {
+  const auto limit = read_limit(request);
+  if (!limit) return error_reply(limit.error());
+  const dead::Filter filter{.stage = parameter(request, "stage"), .code = parameter(request, "code"), .since = {}};
+  const auto letters = pipeline.list_dead(filter, {.limit = *limit, .after = parameter(request, "after")});
+  if (!letters) return error_reply(letters.error());
+  return json_reply(to_json(*letters, *limit));
+}
+
+ServerReply ControlServer::Impl::show_dead(const std::string& id) const {
+  const auto letter = pipeline.find_dead(id);
+  if (!letter) return error_reply(letter.error());
+  return json_reply(to_json(id, *letter));
+}
+
+ServerReply ControlServer::Impl::reload_reply() {
+  config::Problems problems;
+  const auto report = apply(problems);
+  if (!problems.empty()) return {.status = 422, .body = to_json(problems)};
+  if (!report) return error_reply(report.error());
+  return json_reply(to_json(*report));
+}
+
+Result<topology::ReloadReport> ControlServer::Impl::apply(config::Problems& problems) {
+  const std::lock_guard lock(reloading);
+  auto planned = replan();
+  if (!planned.plan) {
+    problems = std::move(planned.problems);
+    return fail(ErrorKind::invalid, fmt::format("the configuration is invalid ({} problems); nothing was changed",
+                                                problems.size()));
+  }
+  auto report = pipeline.reload(*std::move(planned.plan));
+  if (report) {
+    for (const auto& change : report->changes) log_info("reload", "{}", change);
+    if (report->changes.empty()) log_info("reload", "nothing differs");
+  }
+  return report;
+}
+
+Result<topology::ReloadReport> ControlServer::reload() {
+  config::Problems problems;
+  auto report = impl_->apply(problems);
+  for (const auto& problem : problems) log_error("reload", "{}", problem.to_string());
+  if (!report) log_error("reload", "{}", report.error().message);
+  return report;
+}
+
+}  // namespace penstock::control

@@ -1,0 +1,130 @@
+#include "pipeline/control/json_views.h"
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+
+#include <boost/json.hpp>
+
+#include "pipeline/event/timestamps.h"
+
+namespace penstock::control {
+namespace {
+
+namespace json = boost::json;
+
+json::object log_view(const topology::LogStatus& log) { return {{"bytes", log.bytes}, {"events", log.events}}; }
+
+json::array source_views(const std::vector<topology::SourceStatus>& sources) {
+  json::array out;
+  for (const auto& s : sources) out.push_back(json::object{{"name", s.name}, {"type", s.type}, {"finite", s.finite}});
+  return out;
+}
+
+json::array app_views(const std::vector<topology::AppStatus>& apps) {
+  json::array out;
+  for (const auto& a : apps) {
+    out.push_back(json::object{{"name", a.name}, {"events", a.events}, {"dropped", a.dropped}, {"errors", a.errors}});
+  }
+  return out;
+}
+
+json::array destination_views(const std::vector<topology::DestinationStatus>& destinations) {
+  json::array out;
+  for (const auto& d : destinations) {
+    out.push_back(json::object{{"name", d.name},
+                               {"type", d.type},
+                               {"health", d.health},
+                               {"reason", d.reason},
+                               {"delivered", d.delivered},
+                               {"filtered", d.filtered},
+                               {"dead", d.dead},
+                               {"lag_events", d.lag_events},
+                               {"lag_seconds", d.lag_seconds}});
+  }
+  return out;
+}
+
+json::object letter_view(const std::string& id, const DeadLetter& letter) {
+  return {{"id", id},
+          {"uuid", letter.uuid.to_string()},
+          {"stage", letter.stage},
+          {"app", letter.app},
+          {"code", letter.code},
+          {"reason", letter.reason},
+          {"source", letter.source},
+          {"place", letter.place},
+          {"event", letter.event},
+          {"distinct_id", letter.distinct_id},
+          {"attempts", letter.attempts},
+          {"received_at", format_timestamp(letter.received_at)},
+          {"first_at", format_timestamp(letter.first_at)},
+          {"last_at", format_timestamp(letter.last_at)},
+          {"bytes", letter.body.size()}};
+}
+
+bool valid_utf8(const std::string& text) {
+  boost::system::error_code error;
+  json::parse(json::serialize(json::string(text)), error);
+  return !error;
+}
+
+std::string base64(const std::string& bytes) {
+  std::string out(4 * ((bytes.size() + 2) / 3) + 1, '\0');
+  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                                   reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
+  out.resize(static_cast<std::size_t>(size));
+  return out;
+}
+
+}  // namespace
+
+std::string to_json(const topology::PipelineStatus& s) {
+  return json::serialize(json::object{
+      {"version", s.version},
+      {"file", s.file},
+      {"state", s.state},
+      {"healthy", s.healthy},
+      {"verdict", s.verdict},
+      {"started_at", format_timestamp(s.started_at)},
+      {"ingest", json::object{{"idle", s.ingest_idle},
+                              {"chain_version", fmt::format("{:016x}", s.chain_version)},
+                              {"kept", s.ingest_kept},
+                              {"dropped", s.ingest_dropped},
+                              {"dead", s.ingest_dead}}},
+      {"log", json::object{{"captured", log_view(s.captured)}, {"events", log_view(s.events)}}},
+      {"sources", source_views(s.sources)},
+      {"apps", app_views(s.apps)},
+      {"destinations", destination_views(s.destinations)}});
+}
+
+std::string to_json(const topology::ReloadReport& report) {
+  json::array changes;
+  for (const auto& change : report.changes) changes.push_back(json::string(change));
+  return json::serialize(json::object{{"changes", changes}});
+}
+
+std::string to_json(const config::Problems& problems) {
+  json::array out;
+  for (const auto& problem : problems) out.push_back(json::string(problem.to_string()));
+  return json::serialize(json::object{{"error", "the configuration is invalid; nothing was changed"}, {"problems", out}});
+}
+
+std::string to_json(const std::vector<dead::Listed>& letters, std::size_t limit) {
+  json::array out;
+  for (const auto& [id, letter] : letters) out.push_back(letter_view(id, letter));
+  json::value next = nullptr;
+  if (letters.size() == limit && !letters.empty()) next = json::string(letters.back().id);
+  return json::serialize(json::object{{"dead_letters", out}, {"next", next}});
+}
+
+std::string to_json(const std::string& id, const DeadLetter& letter) {
+  auto view = letter_view(id, letter);
+  if (valid_utf8(letter.body)) {
+    view["body"] = letter.body;
+  } else {
+    view["body_base64"] = base64(letter.body);
+  }
+  return json::serialize(view);
+}
+
+}  // namespace penstock::control

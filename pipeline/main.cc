@@ -1,0 +1,9 @@
+// The composition starts here: the registry is a value, filled by ordinary calls, and handed down.
+#include "pipeline/cli/cli.h"
+#include "pipeline/registry/registered_connectors.h"
+
+int main(int argc, char** argv) {
+  penstock::Registry registry;
+  penstock::register_connectors(registry);
+  return penstock::cli::main(argc, argv, registry);
+}

@@ -1,0 +1,212 @@
+#include "pipeline/topology/builder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <random>
+
+#include "pipeline/base/log.h"
+#include "pipeline/scripting/transform/condition.h"
+
+namespace penstock::topology {
+namespace {
+
+// connect, close and the delivery store: as many destinations as this may block at a time before others wait.
+constexpr int kBlockingThreads = 4;
+
+FactPaths paths_of(const SourceSettings& settings) {
+  if (!settings.map) return {};
+  return {settings.map->event, settings.map->distinct_id, settings.map->timestamp, settings.map->uuid};
+}
+
+// Binds a destination's `when:` to Lua. The body is indexed only for events that `events:` let through.
+Result<delivery::When> bind_condition(const std::string& expression) {
+  if (expression.empty()) return delivery::When();
+  TRY_ASSIGN(auto condition, scripting::Condition::compile(expression));
+  return delivery::When([condition = std::move(condition), index = json::ObjectIndex()](
+                            const EventView& event) mutable -> Result<bool> {
+    TRY(json::index_object(event.body, index));
+    return condition.eval(index, event.facts);
+  });
+}
+
+std::uint64_t events_in(const Log& log, LogName name) { return delivery::events_between(log.begin(name), log.end(name)); }
+
+}  // namespace
+
+Parts::Parts(PipelinePlan given, const Registry& known) : plan(std::move(given)), registry(known) {}
+
+Result<void> Parts::open() {
+  logs::local::LocalLogOptions options;
+  options.folder = plan.data;
+  options.partitions = plan.settings.log.partitions;
+  options.segment_bytes = plan.settings.log.segment;
+  TRY_ASSIGN(log, logs::local::LocalLog::open(std::move(options), disk, clock));
+  TRY_ASSIGN(state_, DerivedState::open(plan.data + "/state", *log));
+  TRY_ASSIGN(store_, delivery::DeliveryStore::open(plan.data + "/delivery", clock));
+  TRY_ASSIGN(http_, http::CurlClient::start());
+  delivery_threads_ = std::make_unique<ThreadPool>("delivery", plan.settings.delivery.threads);
+  blocking_threads_ = std::make_unique<ThreadPool>("blocking", kBlockingThreads);
+  return {};
+}
+
+Result<PreparedDestination> Parts::prepare(const PlannedDestination& planned) {
+  const std::string& name = planned.settings.name;
+  auto built = planned.plan.build(context(name));
+  if (!built) return fail(std::move(built).error().context("destination " + name));
+  auto when = bind_condition(planned.delivery.when);
+  if (!when) return fail(std::move(when).error().context("destination " + name + ": when"));
+  return PreparedDestination{
+      .name = name,
+      .type = planned.settings.type,
+      .fingerprint = planned.fingerprint,
+      .parts = {.name = name,
+                .settings = planned.delivery,
+                .destination = *std::move(built),
+                .when = *std::move(when),
+                .metrics = delivery::DeliveryMetrics(metrics, name),
+                .seed = std::random_device()()}};
+}
+
+Result<std::unique_ptr<RunningDestination>> Parts::start(PreparedDestination prepared) {
+  auto running = std::make_unique<RunningDestination>();
+  running->type = std::move(prepared.type);
+  running->fingerprint = prepared.fingerprint;
+  running->drain = prepared.parts.settings.drain;
+  auto runner = delivery::DestinationRunner::start(std::move(prepared.parts),
+                                                   {*log, *store_, clock, *delivery_threads_, *blocking_threads_});
+  if (!runner) return fail(std::move(runner).error().context("destination " + prepared.name));
+  running->runner = *std::move(runner);
+  return running;
+}
+
+Result<BuiltIngest> Parts::build_ingest() {
+  BuiltIngest built;
+  TRY_ASSIGN(auto chain, build_chain(plan.chain));
+  std::vector<ingest::PolledInput> polled;
+  std::vector<ingest::PushedInput> pushed;
+  for (const auto& planned : plan.sources) {
+    if (auto done = build_source(planned, polled, pushed, built.pushed); !done) {
+      return fail(std::move(done).error().context("source " + planned.settings.name));
+    }
+  }
+  const auto& settings = plan.settings.ingest;
+  ingest::WorkerOptions options;
+  options.commit = {static_cast<std::size_t>(settings.commit_events), settings.commit_bytes.count, settings.commit_within};
+  built.worker = std::make_unique<ingest::Worker>(
+      *log, clock, [this](const std::string& source) { return state_->positions_of(source); },
+      [this](std::uint64_t sequence, const LogRecord& changes) {
+        // Derived state can always be rebuilt from the log, so it may lag behind; the next start catches up.
+        if (auto applied = state_->apply(sequence, changes); !applied) {
+          log_error("state", "commit {} is not in derived state until the next start: {}", sequence, applied.error().message);
+        }
+      },
+      std::move(chain), std::move(polled), std::move(pushed), options, ingest::WorkerMetrics(metrics));
+  return built;
+}
+
+Result<std::unique_ptr<Transform>> Parts::build_chain(std::shared_ptr<const scripting::ChainPlan> chain) {
+  auto made = MeasuredChain::make(std::move(chain), app_board, metrics);
+  if (!made) return fail(std::move(made).error().context("apps"));
+  return std::unique_ptr<Transform>(*std::move(made));
+}
+
+Result<void> Parts::build_source(const PlannedSource& planned, std::vector<ingest::PolledInput>& polled,
+                                 std::vector<ingest::PushedInput>& pushed, std::vector<RunningSource>& running) {
+  const std::string& name = planned.settings.name;
+  const ingest::SourceIdentity identity{name, planned.project, paths_of(planned.settings)};
+  const ingest::SourceMetrics source_metrics(metrics, name);
+  TRY_ASSIGN(auto made, planned.plan.build(context(name)));
+  if (auto* source = std::get_if<std::unique_ptr<PolledSource>>(&made)) {
+    polled.push_back({identity, std::move(*source), source_metrics});
+    return {};
+  }
+  pushed.push_back({identity, source_metrics});
+  running.push_back({name,
+                     std::make_unique<ingest::CapturedIntake>(identity, *log, clock, source_metrics,
+                                                              plan.settings.log.pending_max.count),
+                     std::get<std::unique_ptr<PushedSource>>(std::move(made))});
+  return {};
+}
+
+void Parts::close() {
+  if (delivery_threads_) delivery_threads_->stop();
+  if (blocking_threads_) blocking_threads_->stop();
+  if (http_) http_->stop();
+  if (log) log->close();
+}
+
+std::string Parts::render_metrics() {
+  for (const LogName name : {LogName::captured, LogName::events}) {
+    const telemetry::Labels labels{{"log", std::string(to_string(name))}};
+    metrics.gauge("penstock_log_bytes", "Bytes of a log on disk.", labels).set(static_cast<double>(log->bytes(name)));
+    metrics.gauge("penstock_log_events", "Events a log keeps.", labels).set(static_cast<double>(events_in(*log, name)));
+  }
+  return metrics.render();
+}
+
+Result<std::vector<dead::Listed>> Parts::list_dead(const dead::Filter& filter, const dead::Page& page) const {
+  std::vector<dead::Listed> all;
+  if (filter.stage.empty() || filter.stage == ingest::kIngestStage) {
+    TRY_ASSIGN(all, state_->dead_letters().list(filter, page));
+  }
+  if (filter.stage != ingest::kIngestStage) {
+    TRY_ASSIGN(auto others, store_->dead_letters().list(filter, page));
+    std::ranges::move(others, std::back_inserter(all));
+  }
+  const bool newest_first = page.order == dead::Order::newest_first;
+  std::ranges::sort(all, [&](const auto& a, const auto& b) { return newest_first ? a.id > b.id : a.id < b.id; });
+  if (all.size() > page.limit) all.resize(page.limit);
+  return all;
+}
+
+Result<DeadLetter> Parts::find_dead(const std::string& id) const {
+  auto found = store_->dead_letters().get(id);
+  if (found || found.error().kind != ErrorKind::not_found) return found;
+  return state_->dead_letters().get(id);
+}
+
+PipelineStatus Parts::status() const {
+  PipelineStatus status;
+  status.version = PENSTOCK_VERSION;
+  status.file = plan.file;
+  status.started_at = started_at;
+  status.captured = {log->bytes(LogName::captured), events_in(*log, LogName::captured)};
+  status.events = {log->bytes(LogName::events), events_in(*log, LogName::events)};
+  for (const auto& source : plan.sources) {
+    status.sources.push_back({source.settings.name, source.settings.type, source.plan.finite});
+  }
+  status.apps = app_board.apps();
+  return status;
+}
+
+DestinationStatus to_status(const RunningDestination& running) {
+  const auto now = running.runner->status();
+  return {.name = now.name,
+          .type = running.type,
+          .health = std::string(delivery::to_string(now.condition.health)),
+          .reason = now.condition.reason,
+          .delivered = now.delivered,
+          .filtered = now.filtered,
+          .dead = now.dead,
+          .lag_events = now.lag_events,
+          .lag_seconds = std::chrono::duration<double>(now.lag).count()};
+}
+
+void judge(PipelineStatus& status, const std::optional<Error>& failure) {
+  status.healthy = !failure;
+  if (failure) {
+    status.verdict = fmt::format("failed: {}; restart it once the cause is mended", failure->message);
+    return;
+  }
+  std::string ailing;
+  for (const auto& d : status.destinations) {
+    if (d.health == "healthy" || d.health == "starting") continue;
+    ailing += fmt::format("{}{} is {} ({}), {} events behind", ailing.empty() ? "" : "; ", d.name, d.health, d.reason,
+                          d.lag_events);
+  }
+  status.healthy = ailing.empty();
+  status.verdict = ailing.empty() ? "healthy" : ailing + ". Others go on; it catches up from the log once it is back.";
+}
+
+}  // namespace penstock::topology

@@ -1,0 +1,99 @@
+#pragma once
+// The one file that knows the real implementations: which disk, which log, which HTTP client, and what each part is given.
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "connectors/logs/local/local_log.h"
+#include "pipeline/base/thread_pool.h"
+#include "pipeline/dead/dead_letter_table.h"
+#include "pipeline/delivery/delivery_store.h"
+#include "pipeline/delivery/destination_runner.h"
+#include "pipeline/delivery/tail_watcher.h"
+#include "pipeline/http/curl_client.h"
+#include "pipeline/ingest/intake.h"
+#include "pipeline/ingest/refusal.h"
+#include "pipeline/ingest/worker.h"
+#include "pipeline/ports/posix_disk.h"
+#include "pipeline/state/derived_state.h"
+#include "pipeline/telemetry/metrics.h"
+#include "pipeline/topology/measured_chain.h"
+#include "pipeline/topology/plan.h"
+#include "pipeline/topology/status.h"
+
+namespace penstock::topology {
+
+struct RunningSource {
+  std::string name;
+  std::unique_ptr<ingest::CapturedIntake> intake;
+  std::unique_ptr<PushedSource> source;
+};
+
+// Built and checked, not yet started.
+struct PreparedDestination {
+  std::string name;
+  std::string type;
+  std::uint64_t fingerprint = 0;
+  delivery::DestinationParts parts;
+};
+
+struct RunningDestination {
+  std::string type;
+  std::uint64_t fingerprint = 0;
+  Duration drain{0};
+  std::unique_ptr<delivery::DestinationRunner> runner;
+};
+
+struct BuiltIngest {
+  std::unique_ptr<ingest::Worker> worker;
+  std::vector<RunningSource> pushed;
+};
+
+// What a pipeline consists of besides its threads; in the order in which it is opened, and so destroyed last to first.
+class Parts {
+ public:
+  Parts(PipelinePlan given, const Registry& known);
+
+  // The data folder and what lives in it.
+  Result<void> open();
+  Result<PreparedDestination> prepare(const PlannedDestination& planned);
+  Result<std::unique_ptr<RunningDestination>> start(PreparedDestination prepared);
+  Result<BuiltIngest> build_ingest();
+  Result<std::unique_ptr<Transform>> build_chain(std::shared_ptr<const scripting::ChainPlan> chain);
+  // Stops the threads that destinations share; then the log and the stores.
+  void close();
+
+  std::string render_metrics();
+  Result<std::vector<dead::Listed>> list_dead(const dead::Filter& filter, const dead::Page& page) const;
+  Result<DeadLetter> find_dead(const std::string& id) const;
+  // Without what only the pipeline knows: its threads.
+  PipelineStatus status() const;
+
+  const PipelinePlan plan;
+  const Registry& registry;
+  const Clock& clock = system_clock();
+  const Timestamp started_at = clock.now();
+  telemetry::Metrics metrics;
+  AppBoard app_board;
+  Disk& disk = posix_disk();
+  std::unique_ptr<Log> log;
+
+ private:
+  ConnectorContext context(const std::string& name) const { return {name, plan.folder, clock, *http_}; }
+  Result<void> build_source(const PlannedSource& planned, std::vector<ingest::PolledInput>& polled,
+                            std::vector<ingest::PushedInput>& pushed, std::vector<RunningSource>& running);
+
+  std::unique_ptr<DerivedState> state_;
+  std::unique_ptr<delivery::DeliveryStore> store_;
+  std::unique_ptr<http::CurlClient> http_;
+  std::unique_ptr<ThreadPool> delivery_threads_;
+  std::unique_ptr<ThreadPool> blocking_threads_;
+};
+
+DestinationStatus to_status(const RunningDestination& running);
+// Says in one line whether all is well, or what is wrong and what to do.
+void judge(PipelineStatus& status, const std::optional<Error>& failure);
+
+}  // namespace penstock::topology

@@ -1,0 +1,55 @@
+#pragma once
+// The chain of Lua apps, with its counters made visible to others: a chain counts for its own thread only, so between two
+// batches what has been counted is published to a board and to the metrics.
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "pipeline/scripting/transform/chain.h"
+#include "pipeline/telemetry/metrics.h"
+#include "pipeline/topology/status.h"
+
+namespace penstock::topology {
+
+// Where a chain publishes; read from any thread.
+class AppBoard {
+ public:
+  void show(std::vector<AppStatus> apps);
+  std::vector<AppStatus> apps() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<AppStatus> apps_;  // guarded by mutex_
+};
+
+class MeasuredChain final : public Transform {
+ public:
+  // The board and the metrics outlive it.
+  static Result<std::unique_ptr<MeasuredChain>> make(std::shared_ptr<const scripting::ChainPlan> plan, AppBoard& board,
+                                                     telemetry::Metrics& metrics);
+
+  void begin_batch(Timestamp now) override;
+  void run(const json::ObjectIndex& body, const Facts& facts, bool canonical, Transformed& out) override {
+    chain_->run(body, facts, canonical, out);
+  }
+  std::uint64_t version() const override { return chain_->version(); }
+
+ private:
+  struct AppMetrics {
+    AppMetrics(telemetry::Metrics& metrics, const std::string& app);
+    void add(const scripting::AppCounters& now);
+
+    telemetry::Counter events, dropped, errors, memory_stops, instruction_stops, time_stops, nanoseconds;
+    scripting::AppCounters published;
+  };
+
+  MeasuredChain(std::unique_ptr<scripting::Chain> chain, AppBoard& board, telemetry::Metrics& metrics);
+
+  std::unique_ptr<scripting::Chain> chain_;
+  AppBoard& board_;
+  std::vector<AppMetrics> metrics_;
+};
+
+}  // namespace penstock::topology

@@ -1,0 +1,263 @@
+#include "pipeline/topology/pipeline.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <random>
+#include <thread>
+
+#include "pipeline/base/log.h"
+#include "pipeline/topology/builder.h"
+
+namespace penstock::topology {
+namespace {
+
+// How long shutdown waits for ingest to finish what was accepted; the rest is read again after the next start.
+constexpr Duration kIngestDrain{10'000};
+
+std::string join(const std::vector<std::string>& words) { return fmt::format("{}", fmt::join(words, ", ")); }
+
+// What a reload would have to change but cannot.
+std::vector<std::string> changed_fixed_parts(const PipelinePlan& now, const PipelinePlan& next) {
+  std::vector<std::string> changed;
+  for (std::size_t i = 0; i < now.fixed_parts.size(); ++i) {
+    if (now.fixed_parts[i] != next.fixed_parts[i]) changed.push_back(now.fixed_parts[i].first);
+  }
+  return changed;
+}
+
+}  // namespace
+
+struct Pipeline::Impl {
+  Impl(PipelinePlan given, const Registry& known) : parts(std::move(given), known) {}
+  ~Impl() { stop_everything(Duration(0)); }
+
+  Result<void> start();
+  Result<void> start_ingest();
+  Result<void> start_sources();
+  void wake_destinations();
+  void stop_everything(Duration ingest_drain);
+  void stop_destinations(std::vector<std::unique_ptr<RunningDestination>> leaving);
+  bool all_settled() const;
+
+  Parts parts;
+  std::unique_ptr<ingest::Worker> worker;
+  std::vector<RunningSource> sources;
+  std::jthread worker_thread;
+  std::unique_ptr<delivery::TailWatcher> watcher;
+
+  mutable std::mutex mutex;
+  std::map<std::string, std::unique_ptr<RunningDestination>> destinations;  // guarded by mutex
+  std::optional<Error> worker_failure;                                      // guarded by mutex
+  std::atomic<bool> draining = false;
+  bool stopped = false;
+};
+
+Result<std::unique_ptr<Pipeline>> Pipeline::start(PipelinePlan plan, const Registry& registry) {
+  auto impl = std::make_unique<Impl>(std::move(plan), registry);
+  TRY(impl->start());
+  return std::unique_ptr<Pipeline>(new Pipeline(std::move(impl)));
+}
+
+Pipeline::Pipeline(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Pipeline::~Pipeline() = default;
+
+Result<void> Pipeline::Impl::start() {
+  TRY(parts.open());
+  for (const auto& planned : parts.plan.destinations) {
+    TRY_ASSIGN(auto prepared, parts.prepare(planned));
+    TRY_ASSIGN(auto running, parts.start(std::move(prepared)));
+    destinations.emplace(planned.settings.name, std::move(running));
+  }
+  watcher = std::make_unique<delivery::TailWatcher>(*parts.log, LogName::events, [this] { wake_destinations(); });
+  TRY(start_ingest());
+  return start_sources();
+}
+
+Result<void> Pipeline::Impl::start_ingest() {
+  TRY_ASSIGN(auto built, parts.build_ingest());
+  worker = std::move(built.worker);
+  sources = std::move(built.pushed);
+  TRY(worker->open());
+  worker_thread = std::jthread([this](std::stop_token stop) {
+    name_this_thread("worker-0");
+    auto ended = worker->run(stop);
+    if (ended) return;
+    log_error("ingest", "stopped: {}", ended.error().message);
+    const std::lock_guard lock(mutex);
+    worker_failure = std::move(ended).error();
+  });
+  return {};
+}
+
+Result<void> Pipeline::Impl::start_sources() {
+  for (auto& source : sources) {
+    if (auto started = source.source->start(*source.intake); !started) {
+      return fail(std::move(started).error().context("source " + source.name));
+    }
+  }
+  return {};
+}
+
+void Pipeline::Impl::wake_destinations() {
+  const std::lock_guard lock(mutex);
+  for (auto& [name, running] : destinations) running->runner->wake();
+}
+
+void Pipeline::Impl::stop_everything(Duration ingest_drain) {
+  if (std::exchange(stopped, true)) return;
+  draining = true;
+  for (auto& source : sources) source.source->stop();
+  if (worker) {
+    worker->drain();
+    const auto deadline = parts.clock.steady() + ingest_drain;
+    while (worker_thread.joinable() && !worker->idle() && parts.clock.steady() < deadline && !parts.log->failure()) {
+      std::this_thread::sleep_for(Duration(5));
+    }
+  }
+  if (worker_thread.joinable()) {
+    worker_thread.request_stop();
+    worker_thread.join();
+  }
+  watcher.reset();
+  std::vector<std::unique_ptr<RunningDestination>> leaving;
+  {
+    const std::lock_guard lock(mutex);
+    for (auto& [name, running] : destinations) leaving.push_back(std::move(running));
+    destinations.clear();
+  }
+  stop_destinations(std::move(leaving));
+  parts.close();
+}
+
+// All of them at once; each has its own `drain`.
+void Pipeline::Impl::stop_destinations(std::vector<std::unique_ptr<RunningDestination>> leaving) {
+  struct Waiting {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::size_t left = 0;
+  };
+  auto waiting = std::make_shared<Waiting>();
+  waiting->left = leaving.size();
+  for (auto& running : leaving) {
+    running->runner->stop(running->drain, [waiting] {
+      const std::lock_guard lock(waiting->mutex);
+      --waiting->left;
+      waiting->changed.notify_all();
+    });
+  }
+  std::unique_lock lock(waiting->mutex);
+  waiting->changed.wait(lock, [&] { return waiting->left == 0; });
+}
+
+bool Pipeline::Impl::all_settled() const {
+  const Offsets end = parts.log->end(LogName::events);
+  const std::lock_guard lock(mutex);
+  return std::ranges::all_of(destinations, [&](const auto& entry) {
+    entry.second->runner->hurry();
+    return entry.second->runner->settled(end);
+  });
+}
+
+bool Pipeline::finished() const {
+  const auto& planned = impl_->parts.plan.sources;
+  if (!std::ranges::all_of(planned, [](const auto& s) { return s.plan.finite; })) return false;
+  if (!std::ranges::all_of(impl_->sources, [](const auto& s) { return s.source->finished(); })) return false;
+  return impl_->worker->caught_up() && impl_->all_settled();
+}
+
+std::optional<Error> Pipeline::failure() const {
+  if (auto broken = impl_->parts.log->failure()) return broken;
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->worker_failure;
+}
+
+Result<void> Pipeline::stop() {
+  impl_->stop_everything(kIngestDrain);
+  if (auto broken = failure()) return fail(*std::move(broken));
+  return {};
+}
+
+const PipelinePlan& Pipeline::plan() const { return impl_->parts.plan; }
+
+std::string Pipeline::render_metrics() const { return impl_->parts.render_metrics(); }
+
+Result<std::vector<dead::Listed>> Pipeline::list_dead(const dead::Filter& filter, const dead::Page& page) const {
+  return impl_->parts.list_dead(filter, page);
+}
+
+Result<DeadLetter> Pipeline::find_dead(const std::string& id) const { return impl_->parts.find_dead(id); }
+
+PipelineStatus Pipeline::status() const {
+  PipelineStatus status = impl_->parts.status();
+  status.state = impl_->draining ? "draining" : "running";
+  status.chain_version = impl_->worker->chain_version();
+  status.ingest_idle = impl_->worker->idle();
+  const auto& counts = impl_->worker->counts();
+  status.ingest_kept = counts.kept;
+  status.ingest_dropped = counts.dropped;
+  status.ingest_dead = counts.dead;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    for (const auto& [name, running] : impl_->destinations) status.destinations.push_back(to_status(*running));
+  }
+  judge(status, failure());
+  return status;
+}
+
+Result<ReloadReport> Pipeline::reload(PipelinePlan next) {
+  Impl& impl = *impl_;
+  if (const auto fixed = changed_fixed_parts(impl.parts.plan, next); !fixed.empty()) {
+    return fail(ErrorKind::conflict, fmt::format("{} cannot be changed by a reload: restart penstock to apply it. Nothing was "
+                                                 "changed.", join(fixed)));
+  }
+  // First everything that may fail.
+  TRY_ASSIGN(auto chain, impl.parts.build_chain(next.chain));
+  std::vector<PreparedDestination> prepared;
+  std::vector<std::string> leaving_names;
+  ReloadReport report;
+  for (const auto& planned : next.destinations) {
+    const std::lock_guard lock(impl.mutex);
+    const auto found = impl.destinations.find(planned.settings.name);
+    const bool is_new = found == impl.destinations.end();
+    if (!is_new && found->second->fingerprint == planned.fingerprint) continue;
+    TRY_ASSIGN(auto made, impl.parts.prepare(planned));
+    prepared.push_back(std::move(made));
+    if (!is_new) leaving_names.push_back(planned.settings.name);
+    report.changes.push_back(fmt::format("destination {}: {}", planned.settings.name,
+                                         is_new ? "added" : "restarted, its settings changed"));
+  }
+  // Then what cannot.
+  std::vector<std::unique_ptr<RunningDestination>> leaving;
+  {
+    const std::lock_guard lock(impl.mutex);
+    for (auto it = impl.destinations.begin(); it != impl.destinations.end();) {
+      const bool gone = std::ranges::none_of(next.destinations, [&](const auto& d) { return d.settings.name == it->first; });
+      const bool restarts = std::ranges::find(leaving_names, it->first) != leaving_names.end();
+      if (gone) report.changes.push_back(fmt::format("destination {}: removed, its cursor is kept", it->first));
+      if (!gone && !restarts) {
+        ++it;
+        continue;
+      }
+      leaving.push_back(std::move(it->second));
+      it = impl.destinations.erase(it);
+    }
+  }
+  impl.stop_destinations(std::move(leaving));
+  for (auto& made : prepared) {
+    const std::string name = made.name;
+    TRY_ASSIGN(auto running, impl.parts.start(std::move(made)));
+    running->runner->wake();
+    const std::lock_guard lock(impl.mutex);
+    impl.destinations.emplace(name, std::move(running));
+  }
+  if (chain->version() != impl.worker->chain_version()) {
+    report.changes.push_back(fmt::format("apps: the chain is now {:016x}", chain->version()));
+    impl.worker->set_chain(std::move(chain));
+  }
+  return report;
+}
+
+}  // namespace penstock::topology

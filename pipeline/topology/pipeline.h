@@ -1,0 +1,56 @@
+#pragma once
+// A running pipeline: the one place that knows every part and how they are joined.
+//
+// Shutdown follows the event: sources stop, ingest commits what it has, destinations get a deadline, cursors are written.
+// Anything not done by then is done after the next start.
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pipeline/dead/dead_letter_table.h"
+#include "pipeline/topology/plan.h"
+#include "pipeline/topology/status.h"
+
+namespace penstock::topology {
+
+// What a reload did, one line a component.
+struct ReloadReport {
+  std::vector<std::string> changes;  // "destination crm: restarted (settings changed)"; empty: nothing differed
+};
+
+class Pipeline {
+ public:
+  // Opens the data folder, brings derived state up to date, starts destinations, ingest and sources, in this order.
+  // An error names the part; nothing is left running then. `base_folder`s and secrets come from the plan.
+  static Result<std::unique_ptr<Pipeline>> start(PipelinePlan plan, const Registry& registry);
+  // As stop, without waiting for destinations.
+  ~Pipeline();
+
+  // Any thread, at any time.
+  PipelineStatus status() const;
+  std::string render_metrics() const;
+  const PipelinePlan& plan() const;
+  Result<std::vector<dead::Listed>> list_dead(const dead::Filter& filter, const dead::Page& page) const;
+  Result<DeadLetter> find_dead(const std::string& id) const;
+
+  // Applies what differs: apps and destinations. Everything new is built before anything old is touched, so an error
+  // changes nothing. A difference that needs a restart (sources, data, log, …) is an error that names it. One at a time.
+  Result<ReloadReport> reload(PipelinePlan next);
+
+  // Every source is finite and over, and every destination has settled everything. Any thread.
+  bool finished() const;
+  // Something after which events cannot be promised any more; the process must stop. Any thread.
+  std::optional<Error> failure() const;
+
+  // No new input from now on; up to each destination's `drain` for what is under way. Once.
+  Result<void> stop();
+
+ private:
+  struct Impl;
+  explicit Pipeline(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace penstock::topology

@@ -1,0 +1,62 @@
+#pragma once
+// A configuration file, checked whole: the first half of start-up, and all of `penstock validate`. Pure: it reads files and
+// compiles Lua, and changes nothing.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pipeline/config/document.h"
+#include "pipeline/delivery/settings.h"
+#include "pipeline/registry/registry.h"
+#include "pipeline/scripting/transform/chain_plan.h"
+#include "pipeline/topology/settings.h"
+
+namespace penstock::topology {
+
+struct PlannedSource {
+  SourceSettings settings;
+  std::string project;
+  Plan<AnySource> plan;
+};
+
+struct PlannedDestination {
+  DestinationSettings settings;
+  delivery::DestinationSettings delivery;
+  Plan<std::unique_ptr<Destination>> plan;
+  std::uint64_t fingerprint = 0;  // differs when anything about it was changed: then a reload restarts it
+};
+
+// Everything needed to start, as often as wanted.
+struct PipelinePlan {
+  std::string file;                // as given
+  std::string folder;              // its folder: where relative paths start
+  std::vector<std::string> files;  // it and what it includes
+  std::string data;                // the data folder, resolved
+  PipelineSettings settings;
+  std::vector<PlannedSource> sources;
+  std::shared_ptr<const scripting::ChainPlan> chain;
+  std::vector<PlannedDestination> destinations;
+  // Of what a reload cannot change: sources, data, log, control, ingest, delivery; by name.
+  std::vector<std::pair<std::string, std::uint64_t>> fixed_parts;
+};
+
+struct Planned {
+  std::optional<PipelinePlan> plan;  // when there is no problem
+  config::Problems problems;         // sorted
+};
+
+// What a check needs besides the file.
+struct PlanContext {
+  const Registry& registry;
+  config::Lookup lookup;
+  std::vector<std::string> plugin_folders;  // where `use: NAME` is looked for, after `apps/` beside the file
+};
+
+Planned plan_pipeline(const std::string& file, const PlanContext& context);
+
+// The JSON Schema 2020-12 of the whole file, for editors and for tests.
+std::string pipeline_schema(const Registry& registry);
+
+}  // namespace penstock::topology

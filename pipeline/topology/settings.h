@@ -1,0 +1,162 @@
+#pragma once
+// The keys of penstock.yaml that belong to no connector. What a `type:` adds is declared by that connector.
+
+#include <array>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "pipeline/config/fields.h"
+
+namespace penstock::topology {
+
+enum class LogType : std::uint8_t { local };
+
+}  // namespace penstock::topology
+
+template <>
+struct penstock::config::enum_names<penstock::topology::LogType> {
+  static constexpr std::array names{std::pair{std::string_view("local"), penstock::topology::LogType::local}};
+};
+
+namespace penstock::topology {
+
+using config::field;
+using config::Need;
+using config::range;
+
+struct LogSettings {
+  LogType type = LogType::local;
+  std::optional<int> partitions;
+  Bytes segment = 64_MiB;
+  Bytes pending_max = 64_MiB;
+
+  static constexpr auto fields() {
+    return std::tuple{
+        field("type", &LogSettings::type, "Where the logs live: `local` is the data folder."),
+        field("partitions", &LogSettings::partitions,
+              "Partitions of both logs, 16 unless said. Fixed when the data folder is made; another number later is refused.",
+              range(1, 1024)),
+        field("segment", &LogSettings::segment, "Size at which a new segment file is begun.", range(1_MiB, 1_GiB)),
+        field("pending_max", &LogSettings::pending_max,
+              "Bytes that may wait for the disk before pushed sources are told to come again.", range(1_MiB, 4_GiB))};
+  }
+};
+
+struct ProjectSettings {
+  std::string name;
+  config::Secret token;
+
+  static constexpr auto fields() {
+    return std::tuple{field("name", &ProjectSettings::name, "Stands in the fact `project` of every event.", Need::required),
+                      field("token", &ProjectSettings::token, "What SDKs send to name the project.")};
+  }
+};
+
+struct MapSettings {
+  std::string event;
+  std::string distinct_id;
+  std::string timestamp;
+  std::string uuid;
+
+  static constexpr auto fields() {
+    return std::tuple{
+        field("event", &MapSettings::event, "Dotted path of the event's name, e.g. `type`.", Need::required),
+        field("distinct_id", &MapSettings::distinct_id, "Dotted path of who did it, e.g. `customer.id`."),
+        field("timestamp", &MapSettings::timestamp, "Dotted path of when it happened."),
+        field("uuid", &MapSettings::uuid, "Dotted path of the event's own id, when it has one.")};
+  }
+};
+
+struct SourceSettings {
+  std::string name;
+  std::string type;
+  std::string project;
+  std::optional<MapSettings> map;
+
+  static constexpr auto fields() {
+    return std::tuple{
+        field("name", &SourceSettings::name, "Unique; stands in the fact `source`, in metrics and positions.",
+              Need::required),
+        field("type", &SourceSettings::type, "Which kind of source: see `penstock connectors list`.", Need::required),
+        field("project", &SourceSettings::project, "A name from `projects`. Default: the first project."),
+        field("map", &SourceSettings::map,
+              "Where the facts are in a body of another shape than the SDKs'. Without it the body is canonical.")};
+  }
+};
+
+struct DestinationSettings {
+  std::string name;
+  std::string type;
+
+  static constexpr auto fields() {
+    return std::tuple{
+        field("name", &DestinationSettings::name, "Unique; its cursor, dead letters and metrics go by it.", Need::required),
+        field("type", &DestinationSettings::type, "Which kind of destination: see `penstock connectors list`.",
+              Need::required)};
+  }
+};
+
+struct ControlSettings {
+  config::ListenAddress listen;
+  config::Secret token;
+
+  static constexpr auto fields() {
+    return std::tuple{
+        field("listen", &ControlSettings::listen,
+              "Address of the control API and /metrics. Port 0 takes a free one; `data/control.json` says which."),
+        field("token", &ControlSettings::token,
+              "Bearer token of the control API. Default: a new random one at each start, in `data/control.json`.")};
+  }
+};
+
+struct IngestSettings {
+  int commit_events = 10'000;
+  Bytes commit_bytes = 8_MiB;
+  Duration commit_within{100};
+
+  static constexpr auto fields() {
+    return std::tuple{
+        field("commit_events", &IngestSettings::commit_events, "Events after which ingest commits.", range(1, 1'000'000)),
+        field("commit_bytes", &IngestSettings::commit_bytes, "Bytes after which ingest commits.", range(1_KiB, 128_MiB)),
+        field("commit_within", &IngestSettings::commit_within, "Time after which ingest commits.",
+              range(Duration(1), Duration(10'000)))};
+  }
+};
+
+struct DeliverySettings {
+  int threads = 2;
+
+  static constexpr auto fields() {
+    return std::tuple{field("threads", &DeliverySettings::threads, "Threads that all destinations share.", range(1, 64))};
+  }
+};
+
+// The whole file. Lists whose entries are more than one struct can say are kept as nodes and read entry by entry.
+struct PipelineSettings {
+  std::string data = "./data";
+  LogSettings log;
+  std::vector<ProjectSettings> projects;
+  config::Node sources;
+  config::Node apps;
+  config::Node destinations;
+  ControlSettings control;
+  IngestSettings ingest;
+  DeliverySettings delivery;
+
+  static constexpr auto fields() {
+    return std::tuple{
+        field("data", &PipelineSettings::data, "The data folder, relative to this file. One process at a time."),
+        field("log", &PipelineSettings::log, "The logs between sources and destinations."),
+        field("projects", &PipelineSettings::projects, "Projects that events belong to. Default: one named `default`."),
+        field("sources", &PipelineSettings::sources, "Where events come from.", Need::required),
+        field("apps", &PipelineSettings::apps, "Lua apps every event passes, in this order."),
+        field("destinations", &PipelineSettings::destinations, "Where events go.", Need::required),
+        field("control", &PipelineSettings::control, "The control API."),
+        field("ingest", &PipelineSettings::ingest, "How ingest commits."),
+        field("delivery", &PipelineSettings::delivery, "What destinations share.")};
+  }
+};
+
+}  // namespace penstock::topology

@@ -1,0 +1,63 @@
+#pragma once
+// What a running pipeline knows of itself at one moment: the control API, the summary at the end of a run and, through the
+// API, the CLI all show this.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "pipeline/base/clock.h"
+
+namespace penstock::topology {
+
+struct LogStatus {
+  std::uint64_t bytes = 0;   // on disk
+  std::uint64_t events = 0;  // kept
+};
+
+struct SourceStatus {
+  std::string name;
+  std::string type;
+  bool finite = false;
+};
+
+struct AppStatus {
+  std::string name;
+  std::uint64_t events = 0;
+  std::uint64_t dropped = 0;
+  std::uint64_t errors = 0;
+};
+
+struct DestinationStatus {
+  std::string name;
+  std::string type;
+  std::string health;  // "healthy", "unavailable", …
+  std::string reason;  // empty when healthy
+  std::uint64_t delivered = 0;
+  std::uint64_t filtered = 0;
+  std::uint64_t dead = 0;
+  std::uint64_t lag_events = 0;
+  double lag_seconds = 0;
+};
+
+struct PipelineStatus {
+  std::string version;
+  std::string file;
+  std::string state;  // "running", "draining"
+  Timestamp started_at;
+  std::uint64_t chain_version = 0;
+  bool ingest_idle = false;
+  std::uint64_t ingest_kept = 0;     // since the start
+  std::uint64_t ingest_dropped = 0;
+  std::uint64_t ingest_dead = 0;
+  LogStatus captured;
+  LogStatus events;
+  std::vector<SourceStatus> sources;
+  std::vector<AppStatus> apps;
+  std::vector<DestinationStatus> destinations;
+  // One line: "healthy", or what is wrong and what to do.
+  std::string verdict;
+  bool healthy = true;
+};
+
+}  // namespace penstock::topology
