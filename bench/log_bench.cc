@@ -2,7 +2,7 @@
 // What the local log costs: CPU of the whole process per durable event of about 950 bytes (records of 1000 events, up to
 // eight in flight, every one answered after its sync), and how long it takes to open a large log after kill -9.
 //
-//   log_bench [--events N] [--open-mib N] [--folder F]
+//   log_bench [--events N] [--open-mib N] [--segment-mib N] [--folder F]
 //
 // Each append figure is one of five runs on a new folder, with what is read back checked against what was appended. The
 // large log is written by a child that kills itself in the middle of appending; its pages are dropped before it is opened.
@@ -140,8 +140,8 @@ class Window {
   std::size_t in_flight_ = 0;
 };
 
-std::unique_ptr<LocalLog> open_log(const std::string& folder) {
-  return must(LocalLog::open({.folder = folder}, posix_disk(), system_clock()));
+std::unique_ptr<LocalLog> open_log(const std::string& folder, Bytes segment_bytes = 64_MiB) {
+  return must(LocalLog::open({.folder = folder, .segment_bytes = segment_bytes}, posix_disk(), system_clock()));
 }
 
 void check_readback(Log& log, const std::vector<Sample>& events, int records) {
@@ -194,11 +194,11 @@ void append_run(const std::string& folder, int events, int partitions, bool preb
 }
 
 // Never returns: appends until the log has that many bytes, and dies with records queued.
-[[noreturn]] void fill_and_die(const std::string& folder, std::uint64_t bytes) {
+[[noreturn]] void fill_and_die(const std::string& folder, std::uint64_t bytes, Bytes segment_bytes) {
   std::vector<ChunkBuilder> builders;
   for (int p = 0; p < 16; ++p) builders.emplace_back(p);
   const LogRecord ready = build_record(samples(kEventsPerRecord), 16, builders);
-  const auto log = open_log(folder);
+  const auto log = open_log(folder, segment_bytes);
   Window window;
   while (log->bytes(LogName::events) < bytes) {
     LogRecord record;
@@ -218,10 +218,10 @@ void drop_pages(const std::string& folder) {
   }
 }
 
-void open_run(const std::string& folder, std::uint64_t mib) {
+void open_run(const std::string& folder, std::uint64_t mib, Bytes segment_bytes) {
   fs::remove_all(folder);
   const pid_t child = ::fork();
-  if (child == 0) fill_and_die(folder, mib << 20);
+  if (child == 0) fill_and_die(folder, mib << 20, segment_bytes);
   int status = 0;
   ::waitpid(child, &status, 0);
   require(WIFSIGNALED(status), "the child did not die as it should");
@@ -241,16 +241,17 @@ void open_run(const std::string& folder, std::uint64_t mib) {
 
 int run(int argc, char** argv) {
   int events = 300'000;
-  std::uint64_t open_mib = 1024;
+  std::uint64_t open_mib = 1024, segment_mib = 64;
   std::string folder = (fs::temp_directory_path() / fmt::format("penstock-log-bench-{}", ::getpid())).string();
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string_view name = argv[i];
     if (name == "--events") events = std::atoi(argv[i + 1]);
     if (name == "--open-mib") open_mib = std::strtoull(argv[i + 1], nullptr, 10);
+    if (name == "--segment-mib") segment_mib = std::strtoull(argv[i + 1], nullptr, 10);
     if (name == "--folder") folder = argv[i + 1];
   }
   // The child is made before this process has threads.
-  open_run(folder, open_mib);
+  open_run(folder, open_mib, Bytes{segment_mib << 20});
   for (int round = 0; round < 5; ++round) {
     for (const int partitions : {1, 16}) {
       for (const bool prebuilt : {false, true}) append_run(folder, events, partitions, prebuilt);
