@@ -11,7 +11,9 @@ constexpr auto kEventsHelp = "Events settled at a destination, by what became of
 DeliveryMetrics::DeliveryMetrics(telemetry::Metrics& metrics, const std::string& destination)
     : metrics_(&metrics), destination_(destination) {
   const telemetry::Labels labels{{"destination", destination}};
-  const auto outcome = [&](const char* word) -> telemetry::Labels { return {{"destination", destination}, {"outcome", word}}; };
+  const auto outcome = [&](const char* word) -> telemetry::Labels {
+    return {{"destination", destination}, {"outcome", word}};
+  };
   delivered = metrics.counter(kEvents, kEventsHelp, outcome("delivered"));
   filtered = metrics.counter(kEvents, kEventsHelp, outcome("filtered"));
   dead = metrics.counter(kEvents, kEventsHelp, outcome("dead"));
@@ -24,9 +26,9 @@ DeliveryMetrics::DeliveryMetrics(telemetry::Metrics& metrics, const std::string&
   lag_seconds = metrics.gauge("penstock_delivery_lag_seconds", "Age of the oldest event that is not settled.", labels);
   write_seconds = metrics.histogram("penstock_delivery_write_seconds", "From handing over a batch to its answer.", labels,
                                     telemetry::latency_buckets());
-  age_seconds = metrics.histogram("penstock_delivery_age_seconds",
-                                  "From receiving an event to its delivery at the destination.", labels,
-                                  telemetry::latency_buckets());
+  age_seconds =
+      metrics.histogram("penstock_delivery_age_seconds", "From receiving an event to its delivery at the destination.",
+                        labels, telemetry::latency_buckets());
   for (std::size_t i = 0; i < kHealths.size(); ++i) {
     health_[i] = metrics.gauge("penstock_delivery_health", "1 for the state that the destination is in.",
                                {{"destination", destination}, {"state", std::string(to_string(kHealths[i]))}});

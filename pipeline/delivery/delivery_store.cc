@@ -42,7 +42,8 @@ Result<Cursor> decode_cursor(std::string_view destination, std::string_view stor
   Cursor cursor{std::string(destination), {}, {}};
   TRY_ASSIGN(const auto version, in.fixed<std::uint8_t>());
   if (version != kCursorVersion) {
-    return fail(ErrorKind::corrupt, fmt::format("version {}, but this program knows only version {}", version, kCursorVersion));
+    return fail(ErrorKind::corrupt,
+                fmt::format("version {}, but this program knows only version {}", version, kCursorVersion));
   }
   TRY_ASSIGN(cursor.seen_at.ms, in.fixed<std::int64_t>());
   TRY_ASSIGN(const std::uint64_t count, in.varint());
@@ -126,10 +127,11 @@ Result<void> DeliveryStore::Impl::check_schema() {
   const auto version = Reader(stored).fixed<std::uint32_t>();
   if (!version) return fail(version.error().context(folder + ": schema version"));
   if (*version <= kSchemaVersion) return {};
-  return fail(ErrorKind::conflict,
-              fmt::format("{} has schema version {}, but this program knows only up to version {}: it was written by a newer "
-                          "one; run that, or give this one another data folder",
-                          folder, *version, kSchemaVersion));
+  return fail(
+      ErrorKind::conflict,
+      fmt::format("{} has schema version {}, but this program knows only up to version {}: it was written by a newer "
+                  "one; run that, or give this one another data folder",
+                  folder, *version, kSchemaVersion));
 }
 
 Result<std::unique_ptr<DeliveryStore>> DeliveryStore::open(const std::string& folder, const Clock& clock) {

@@ -50,7 +50,8 @@ TEST_CASE("a folder of a newer program is refused, and both versions are named")
   {
     std::vector<rocksdb::ColumnFamilyHandle*> families;
     std::vector<rocksdb::ColumnFamilyDescriptor> wanted;
-    for (const auto* name : {"default", "cursors", "dead", "lanes"}) wanted.emplace_back(name, rocksdb::ColumnFamilyOptions());
+    for (const auto* name : {"default", "cursors", "dead", "lanes"})
+      wanted.emplace_back(name, rocksdb::ColumnFamilyOptions());
     rocksdb::Options options;
     options.create_missing_column_families = true;
     rocksdb::DB* opened = nullptr;
@@ -62,7 +63,8 @@ TEST_CASE("a folder of a newer program is refused, and both versions are named")
   const auto again = DeliveryStore::open(folder.path(), clock);
   REQUIRE_FALSE(again.has_value());
   CHECK(again.error().kind == ErrorKind::conflict);
-  CHECK(again.error().message.find("has schema version 9, but this program knows only up to version 1") != std::string::npos);
+  CHECK(again.error().message.find("has schema version 9, but this program knows only up to version 1") !=
+        std::string::npos);
 }
 
 TEST_CASE("a folder that cannot be made is an error that names it") {

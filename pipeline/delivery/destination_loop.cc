@@ -26,31 +26,18 @@ std::size_t unsettled_marks_max(const DestinationSettings& settings) {
 }  // namespace
 
 DestinationLoop::DestinationLoop(DestinationParts parts, const Surroundings& around, Offsets start)
-    : name_(std::move(parts.name)),
-      settings_(std::move(parts.settings)),
-      around_(around),
-      filter_(settings_.events),
-      destination_(std::move(parts.destination)),
-      when_(std::move(parts.when)),
-      metrics_(parts.metrics),
-      board_(start),
-      home_(around.executor.make_strand()),
-      blocking_(around.blocking.make_strand()),
-      feed_(around.log, filter_, start),
-      low_water_(start),
-      breaker_(Backoff(settings_.retry.wait_min, settings_.retry.wait_max, parts.seed)),
+    : name_(std::move(parts.name)), settings_(std::move(parts.settings)), around_(around), filter_(settings_.events),
+      destination_(std::move(parts.destination)), when_(std::move(parts.when)), metrics_(parts.metrics), board_(start),
+      home_(around.executor.make_strand()), blocking_(around.blocking.make_strand()), feed_(around.log, filter_, start),
+      low_water_(start), breaker_(Backoff(settings_.retry.wait_min, settings_.retry.wait_max, parts.seed)),
       retry_backoff_(settings_.retry.wait_min, settings_.retry.wait_max, parts.seed + 1),
       read_backoff_(kReadPauseMin, kReadPauseMax, parts.seed + 2),
       recorder_(home_, around.blocking.make_strand(), around.clock,
                 {.bury = [&store = around.store](auto letters) { return store.bury(letters); },
-                 .save_cursor =
-                     [&store = around.store, name = name_](const Offsets& cursor) {
-                       return store.save_cursor(name, cursor, Sync::no);
-                     }},
+                 .save_cursor = [&store = around.store,
+                                 name = name_](const Offsets& cursor) { return store.save_cursor(name, cursor, Sync::no); }},
                 [this](const std::vector<Recorder::Burial>& burials) { buried(burials); }),
-      saved_cursor_(start),
-      cursor_saved_at_(around.clock.steady()),
-      shown_since_(around.clock.steady()) {}
+      saved_cursor_(start), cursor_saved_at_(around.clock.steady()), shown_since_(around.clock.steady()) {}
 
 void DestinationLoop::start() {
   home_.belong_to(weak_from_this());
@@ -90,8 +77,7 @@ void DestinationLoop::pump() {
 
 bool DestinationLoop::may_read() const {
   return window_.ready() < static_cast<std::size_t>(settings_.in_flight_max) &&
-         low_water_.unsettled_marks() < unsettled_marks_max(settings_) &&
-         recorder_.letters_waiting() < kLettersWaitingMax;
+         low_water_.unsettled_marks() < unsettled_marks_max(settings_) && recorder_.letters_waiting() < kLettersWaitingMax;
 }
 
 void DestinationLoop::read() {
@@ -178,10 +164,11 @@ void DestinationLoop::collect_counts() {
   if (const auto skipped = feed_.collect_skipped(); skipped > 0) {
     metrics_.skipped.add(skipped);
     board_.skipped += skipped;
-    log_error("delivery",
-              "destination {} was overtaken by retention: {} events were removed before it had read them; it goes on with the "
-              "oldest that is kept. A longer retention of the log gives it more time",
-              name_, skipped);
+    log_error(
+        "delivery",
+        "destination {} was overtaken by retention: {} events were removed before it had read them; it goes on with the "
+        "oldest that is kept. A longer retention of the log gives it more time",
+        name_, skipped);
   }
 }
 
@@ -273,8 +260,8 @@ void DestinationLoop::save_cursor_if_moved() {
   }
   const bool failing = recorder_.cursor_failure().has_value();
   if (failing && !cursor_failure_told_) {
-    log_warning("delivery", "the cursor of destination {} cannot be saved, so a restart would deliver events again: {}", name_,
-                recorder_.cursor_failure()->message);
+    log_warning("delivery", "the cursor of destination {} cannot be saved, so a restart would deliver events again: {}",
+                name_, recorder_.cursor_failure()->message);
   }
   cursor_failure_told_ = failing;
 }

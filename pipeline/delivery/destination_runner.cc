@@ -11,14 +11,18 @@
 namespace penstock::delivery {
 namespace {
 
-bool empty(const Log& log) { return std::ranges::all_of(log.end(LogName::events), [](auto end) { return end == 0; }); }
+bool empty(const Log& log) {
+  return std::ranges::all_of(log.end(LogName::events), [](auto end) { return end == 0; });
+}
 
 // A log that is shorter than it was is another log. Waiting for it to grow back would skip its events without a word.
 Offsets within_log(const std::string& name, Offsets cursor, const Log& log) {
   const Offsets end = log.end(LogName::events);
   if (const auto missing = events_between(end, cursor); missing > 0) {
-    log_warning("delivery", "destination {} stands {} events past the end of the log, which has become shorter; it goes on at "
-                "the end", name, missing);
+    log_warning("delivery",
+                "destination {} stands {} events past the end of the log, which has become shorter; it goes on at "
+                "the end",
+                name, missing);
     for (std::size_t p = 0; p < cursor.size(); ++p) cursor[p] = std::min(cursor[p], end[p]);
   }
   return cursor;
@@ -28,8 +32,8 @@ Result<Offsets> start_of(const DestinationParts& parts, const Surroundings& arou
   const auto partitions = static_cast<std::size_t>(around.log.partitions());
   TRY_ASSIGN(const auto stored, around.store.cursor(parts.name));
   if (stored && stored->next.size() != partitions) {
-    return fail(ErrorKind::conflict, fmt::format("its cursor is over {} partitions, but the log has {}", stored->next.size(),
-                                                 partitions));
+    return fail(ErrorKind::conflict,
+                fmt::format("its cursor is over {} partitions, but the log has {}", stored->next.size(), partitions));
   }
   Offsets start;
   if (stored) {

@@ -68,8 +68,7 @@ void DestinationLoop::answered(Window::Ticket ticket, Outcomes outcomes) {
   auto flight = window_.land(ticket);
   if (!flight) return;  // Reply answers once
   metrics_.batches.add();
-  metrics_.write_seconds.observe(
-      std::chrono::duration<double>(around_.clock.steady() - flight->submitted_at).count());
+  metrics_.write_seconds.observe(std::chrono::duration<double>(around_.clock.steady() - flight->submitted_at).count());
   const auto mark = flight->shipment.mark;
   follow(judge(std::move(flight->shipment), std::move(outcomes), settings_.retry, around_.clock), mark);
   pump();

@@ -10,8 +10,7 @@ constexpr std::uint32_t kPassedOverMax = 1024;
 
 }  // namespace
 
-Feed::Feed(Log& log, const NameFilter& filter, Offsets start)
-    : log_(log), filter_(filter), position_(std::move(start)) {}
+Feed::Feed(Log& log, const NameFilter& filter, Offsets start) : log_(log), filter_(filter), position_(std::move(start)) {}
 
 Result<void> Feed::open() {
   auto reader = log_.read(LogName::events, position_);

@@ -41,9 +41,7 @@ void LowWater::settle(Mark mark, std::size_t events) {
   }
 }
 
-void LowWater::pass(const Offsets& position) {
-  (entries_.empty() ? position_ : entries_.rbegin()->second.after) = position;
-}
+void LowWater::pass(const Offsets& position) { (entries_.empty() ? position_ : entries_.rbegin()->second.after) = position; }
 
 std::optional<Timestamp> LowWater::oldest_unsettled() const {
   if (entries_.empty()) return std::nullopt;

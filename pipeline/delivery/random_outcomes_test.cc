@@ -19,13 +19,14 @@ Outcomes moody(Random& random, const Batch& batch) {
   const bool any_guilty = std::ranges::any_of(batch.events, guilty);
   switch (random() % 12) {
     case 0: return Outcomes::all(unavailable());
-    case 1: return Outcomes::all(outcome(Outcome::Kind::unavailable, "http_429", Duration{static_cast<int>(random() % 5000)}));
+    case 1:
+      return Outcomes::all(outcome(Outcome::Kind::unavailable, "http_429", Duration{static_cast<int>(random() % 5000)}));
     case 2: return Outcomes::all(retry());
     case 3: return Outcomes{std::vector<Outcome>(batch.events.size() + 1)};
     case 4: {
       Outcomes each;
       for (const auto& event : batch.events) {
-        each.each.push_back(guilty(event)          ? rejected()
+        each.each.push_back(guilty(event)        ? rejected()
                             : random() % 10 == 0 ? retry()
                             : random() % 30 == 0 ? unavailable()
                                                  : Outcome::delivered());

@@ -12,10 +12,7 @@ constexpr Duration kPauseAfterFailure{1000};
 }  // namespace
 
 Recorder::Recorder(Home& home, std::unique_ptr<Strand> disk, const Clock& clock, Store store, Buried buried)
-    : home_(home),
-      disk_(std::move(disk)),
-      clock_(clock),
-      store_(std::make_shared<const Store>(std::move(store))),
+    : home_(home), disk_(std::move(disk)), clock_(clock), store_(std::make_shared<const Store>(std::move(store))),
       buried_(std::move(buried)) {}
 
 void Recorder::write() {

@@ -10,10 +10,11 @@ namespace {
 struct Desk {
   Desk() {
     home.belong_to(life);
-    recorder.emplace(home, executor.make_strand(), clock,
-                     Recorder::Store{.bury = [this](auto letters) { return bury(letters); },
-                                     .save_cursor = [this](const Offsets& next) { return saved.push_back(next), Result<void>(); }},
-                     [this](const auto& burials) { settled += burials.size(); });
+    recorder.emplace(
+        home, executor.make_strand(), clock,
+        Recorder::Store{.bury = [this](auto letters) { return bury(letters); },
+                        .save_cursor = [this](const Offsets& next) { return saved.push_back(next), Result<void>(); }},
+        [this](const auto& burials) { settled += burials.size(); });
   }
   Result<void> bury(std::span<const DeadLetter> letters) {
     if (failures > 0) {

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <stdexcept>
 #include <string>
@@ -48,6 +49,17 @@ inline Outcome outcome(Outcome::Kind kind, std::string code, std::optional<Durat
 inline Outcome unavailable() { return outcome(Outcome::Kind::unavailable, "http_503"); }
 inline Outcome rejected() { return outcome(Outcome::Kind::rejected, "http_400"); }
 inline Outcome retry() { return outcome(Outcome::Kind::retry, "busy"); }
+
+inline bool contains(const Batch& batch, const std::string& body) {
+  return std::ranges::any_of(batch.events, [&](const EventView& event) { return event.body == body; });
+}
+
+// Refuses whatever has the guilty event in it.
+inline fakes::FakeDestination::Answer refuse(std::string guilty) {
+  return [guilty = std::move(guilty)](const Batch& batch) {
+    return Outcomes::all(contains(batch, guilty) ? rejected() : Outcome::delivered());
+  };
+}
 
 struct Rig {
   Rig() { open_store(); }

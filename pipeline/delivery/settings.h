@@ -22,12 +22,11 @@ struct BatchSettings {
   static constexpr auto fields() {
     using config::field;
     using config::range;
-    return std::tuple{
-        field("events", &BatchSettings::events, "Most events in one write.", range(1, 100'000)),
-        field("bytes", &BatchSettings::bytes, "Most bytes of bodies in one write; a larger event travels alone.",
-              range(1_KiB, 64_MiB)),
-        field("within", &BatchSettings::within, "How long the first event of a batch waits for others.",
-              range(Duration{0}, Duration{60'000}))};
+    return std::tuple{field("events", &BatchSettings::events, "Most events in one write.", range(1, 100'000)),
+                      field("bytes", &BatchSettings::bytes,
+                            "Most bytes of bodies in one write; a larger event travels alone.", range(1_KiB, 64_MiB)),
+                      field("within", &BatchSettings::within, "How long the first event of a batch waits for others.",
+                            range(Duration{0}, Duration{60'000}))};
   }
 };
 
@@ -74,7 +73,8 @@ struct DestinationSettings {
     return std::tuple{
         field("events", &DestinationSettings::events,
               "Names of the events it gets, `*` standing for any text. None: all events."),
-        field("when", &DestinationSettings::when, "A Lua expression over `event` and `facts`: only events for which it is true."),
+        field("when", &DestinationSettings::when,
+              "A Lua expression over `event` and `facts`: only events for which it is true."),
         field("batch", &DestinationSettings::batch, "How events are put together for one write."),
         field("in_flight_max", &DestinationSettings::in_flight_max, "Most writes under way at a time.", range(1, 1000)),
         field("from", &DestinationSettings::from, "Where a new destination starts when there are events already."),

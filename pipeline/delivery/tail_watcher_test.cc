@@ -10,8 +10,20 @@
 #include "pipeline/delivery/runner_rig.h"
 
 namespace penstock::delivery {
+namespace {
 
 using namespace std::chrono_literals;
+
+bool comes_true(const std::function<bool()>& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + 10s;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(1ms);  // polls the condition
+  }
+  return true;
+}
+
+}  // namespace
 
 TEST_CASE("with real threads events go from the log to the destination, and all comes to an end") {
   const TemporaryFolder folder;
@@ -22,8 +34,9 @@ TEST_CASE("with real threads events go from the log to the destination, and all 
   ThreadPool blocking("blocking", 1);
   DestinationSettings settings;
   settings.batch.within = Duration{5};
-  const auto runner = DestinationRunner::start({"crm", settings, crm.make(), {}, {}, 1},
-                                               {log, *store, system_clock(), pool, blocking}).value();
+  const auto runner =
+      DestinationRunner::start({"crm", settings, crm.make(), {}, {}, 1}, {log, *store, system_clock(), pool, blocking})
+          .value();
   std::optional<TailWatcher> watcher(std::in_place, log, LogName::events, [&] { runner->wake(); });
 
   std::vector<std::string> expected;
@@ -31,12 +44,9 @@ TEST_CASE("with real threads events go from the log to the destination, and all 
     std::vector<fakes::SampleEvent> events;
     for (int i = 0; i < 100; ++i) events.push_back({expected.emplace_back(body_of(record * 100 + i)), "signup", "u1", {}});
     log.add(LogName::events, events);
-    std::this_thread::sleep_for(2ms);  // so that they come in several looks
+    if (record % 5 == 0) CHECK(comes_true([&] { return runner->settled(log.end(LogName::events)); }));  // several looks
   }
-  const auto deadline = std::chrono::steady_clock::now() + 10s;
-  while (!runner->settled(log.end(LogName::events)) && std::chrono::steady_clock::now() < deadline) {
-    std::this_thread::sleep_for(1ms);
-  }
+  CHECK(comes_true([&] { return runner->settled(log.end(LogName::events)); }));
   CHECK(crm.delivered() == expected);
 
   std::mutex mutex;

@@ -45,9 +45,7 @@ std::vector<Shipment> halves_of(const Shipment& shipment) {
 
 void judge_whole(Shipment shipment, Outcome outcome, bool exhausted, Verdict& verdict) {
   switch (outcome.kind) {
-    case Outcome::Kind::delivered:
-      verdict.delivered = std::move(shipment.parcels);
-      return;
+    case Outcome::Kind::delivered: verdict.delivered = std::move(shipment.parcels); return;
     case Outcome::Kind::unavailable:
       verdict.unavailable = std::move(outcome);
       verdict.held = std::move(shipment);

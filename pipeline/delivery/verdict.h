@@ -20,13 +20,13 @@ struct Verdict {
 
   std::vector<Parcel> delivered;
   std::vector<Dead> dead;                 // attempts and first failure are those of `judged`
-  std::vector<Shipment> at_once;          // halves of one that was refused or gave up: nobody knows yet whose fault it was
-  std::optional<Shipment> later;          // to be tried again after a pause
-  std::optional<Duration> retry_after;    // the pause that the peer asked for
+  std::vector<Shipment> at_once;  // halves of one that was refused or gave up: nobody knows yet whose fault it was
+  std::optional<Shipment> later;  // to be tried again after a pause
+  std::optional<Duration> retry_after;  // the pause that the peer asked for
   std::string retry_code;
-  std::optional<Shipment> held;           // the destination was not available; nothing counts against these
-  std::optional<Outcome> unavailable;     // why
-  int attempts = 0;                       // of the shipment, this answer included
+  std::optional<Shipment> held;  // the destination was not available; nothing counts against these
+  std::optional<Outcome> unavailable;  // why
+  int attempts = 0;  // of the shipment, this answer included
   Timestamp first_failed_at;
 };
 

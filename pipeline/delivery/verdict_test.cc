@@ -65,10 +65,10 @@ TEST_CASE("what one answer for a whole batch means") {
 
 TEST_CASE("with an answer for each, each goes its own way and an outage leaves no trace") {
   const fakes::ManualClock clock;
-  const auto verdict = judge(
-      shipment_of(4),
-      Outcomes{{of_kind(Kind::retry), of_kind(Kind::unavailable), of_kind(Kind::rejected), of_kind(Kind::delivered)}}, {},
-      clock);
+  const auto verdict =
+      judge(shipment_of(4),
+            Outcomes{{of_kind(Kind::retry), of_kind(Kind::unavailable), of_kind(Kind::rejected), of_kind(Kind::delivered)}},
+            {}, clock);
   REQUIRE(verdict.later);
   CHECK(verdict.later->order() == std::pair<LowWater::Mark, std::uint32_t>{7, 0});
   CHECK(verdict.later->attempts == 1);

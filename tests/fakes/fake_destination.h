@@ -43,12 +43,12 @@ class FakeDestination {
   void uncork();
   void answer_one();
 
-  std::vector<std::string> delivered() const;                // bodies answered as delivered, in that order
-  std::vector<std::vector<std::string>> submitted() const;   // bodies of each batch, whatever was answered
+  std::vector<std::string> delivered() const;  // bodies answered as delivered, in that order
+  std::vector<std::vector<std::string>> submitted() const;  // bodies of each batch, whatever was answered
   std::vector<std::string> violations() const;
   int connects() const;
   int closes() const;
-  std::size_t in_flight() const;       // of the newest connection
+  std::size_t in_flight() const;  // of the newest connection
   std::size_t in_flight_high() const;  // the most there ever were
 
  private:

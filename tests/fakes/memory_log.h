@@ -29,10 +29,10 @@ class MemoryLog final : public Log {
   // One record with these events, partitioned as the real thing does.
   void add(LogName log, const std::vector<SampleEvent>& events);
 
-  void cork();    // what is appended waits: neither durable nor visible nor answered
+  void cork();  // what is appended waits: neither durable nor visible nor answered
   void uncork();
-  void break_sync(std::string reason);                // what waits and all that follows fails with this
-  void fail_next_read(Error error, int times = 1);    // of any reader, from next()
+  void break_sync(std::string reason);  // what waits and all that follows fails with this
+  void fail_next_read(Error error, int times = 1);  // of any reader, from next()
   void drop_records_before(LogName log, std::uint64_t sequence);
   std::vector<std::shared_ptr<const StoredRecord>> records(LogName log) const;
 
