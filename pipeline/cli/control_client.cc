@@ -20,7 +20,7 @@ Result<std::string> data_folder_of(const std::string& file, const topology::Plan
   }
   const auto* data = document.root.find("data");
   const std::string folder = data == nullptr ? "./data" : data->text;
-  return (std::filesystem::path(file).parent_path() / folder).string();
+  return (std::filesystem::path(file).parent_path() / folder).lexically_normal().string();
 }
 
 Error error_of(int status, const std::string& body) {

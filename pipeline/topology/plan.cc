@@ -124,7 +124,8 @@ void plan_destinations(PipelinePlan& plan, const Registry& registry, Problems& p
 
 // Only when the file is otherwise well: compiling what cannot be found would add noise.
 void plan_chain(PipelinePlan& plan, const std::vector<std::string>& plugin_folders, Problems& problems) {
-  const scripting::AppFolders folders{plan.folder, plugin_folders};
+  scripting::AppFolders folders{plan.folder, {(std::filesystem::path(plan.folder) / "apps").string()}};
+  std::ranges::copy(plugin_folders, std::back_inserter(folders.plugins));
   std::vector<scripting::AppEntry> entries;
   if (plan.settings.apps.kind != Node::Kind::null) {
     const auto before = problems.size();
@@ -157,7 +158,7 @@ Planned plan_pipeline(const std::string& file, const PlanContext& context) {
   reader.allow("include");
   reader.read(plan.settings);
   reader.finish();
-  plan.data = (std::filesystem::path(plan.folder) / plan.settings.data).string();
+  plan.data = (std::filesystem::path(plan.folder) / plan.settings.data).lexically_normal().string();
   plan_sources(plan, context.registry, planned.problems);
   plan_destinations(plan, context.registry, planned.problems);
   plan_chain(plan, context.plugin_folders, planned.problems);

@@ -46,11 +46,11 @@ struct LogSettings {
 
 struct ProjectSettings {
   std::string name;
-  config::Secret token;
+  std::string token;
 
   static constexpr auto fields() {
     return std::tuple{field("name", &ProjectSettings::name, "Stands in the fact `project` of every event.", Need::required),
-                      field("token", &ProjectSettings::token, "What SDKs send to name the project.")};
+                      field("token", &ProjectSettings::token, "What SDKs send to name the project; public, as it stands in web pages.")};
   }
 };
 

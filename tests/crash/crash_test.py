@@ -49,6 +49,11 @@ class Receiver(http.server.ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], OSError):  # the killed process resets its connections
+            super().handle_error(request, client_address)
+
+
 class ReceiverRequest(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
