@@ -1,22 +1,37 @@
 // links: scripting_transform event
 // Validate + three sandboxed apps + write out, on one core, over events of the web workload's shape and size (950 B): drop by
 // name and bots, set and rename, SHA-256 of the e-mail address. The output is checked before anything is timed; the figure is
-// the median of several passes over all events. Budget: 280,000 events a second.
+// CPU time, the median of several passes over all events. Budget: 280,000 events a second.
 
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <new>
 #include <random>
 #include <string>
+#include <time.h>
 #include <unistd.h>
 #include <vector>
 
 #include "pipeline/event/fact_map.h"
 #include "pipeline/event/json.h"
 #include "pipeline/scripting/transform/chain.h"
+
+namespace {
+std::size_t allocations = 0;  // of C++; a Lua state has its own allocator, which asks the heap for pages of small blocks
+}
+
+void* operator new(std::size_t size) {
+  ++allocations;
+  if (void* block = std::malloc(size)) return block;
+  throw std::bad_alloc();
+}
+void operator delete(void* block) noexcept { std::free(block); }
+void operator delete(void* block, std::size_t) noexcept { std::free(block); }
 
 namespace {
 
@@ -145,12 +160,19 @@ bool output_is_right(Work& work, Chain& chain) {
   return true;
 }
 
+// Of this thread: other work on the machine does not count, only that it shares caches.
+std::chrono::nanoseconds cpu_time() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
 double median_rate(Work& work, Chain* chain, std::string_view what) {
   std::vector<double> rates;
   for (int pass = 0; pass < kPasses; ++pass) {
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = cpu_time();
     if (!work.pass(chain)) return 0;
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    const std::chrono::duration<double> took = cpu_time() - start;
     rates.push_back(kEvents / took.count());
   }
   std::ranges::sort(rates);
@@ -181,6 +203,9 @@ int run(const std::string& folder) {
     median_rate(work, one.get(), kNamesOfApps[i]);
   }
   const double rate = median_rate(work, chain.get(), "validate, facts, three apps");
+  const std::size_t before = allocations;
+  if (!work.pass(chain.get())) return 1;
+  fmt::print("{:.3f} allocations an event\n", static_cast<double>(allocations - before) / kEvents);
   fmt::print("{} kept; budget 280000: {}\n", work.kept, rate >= 280'000 ? "met" : "not met");
   return rate > 0 ? 0 : 1;
 }
