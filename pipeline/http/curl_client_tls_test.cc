@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <future>
@@ -65,6 +66,10 @@ class TlsPeer {
 
  private:
   void serve(const fakes::Wire& wire) const {
+    sigset_t broken_pipe;  // OpenSSL writes to clients that hung up, and would end the test with it
+    sigemptyset(&broken_pipe);
+    sigaddset(&broken_pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &broken_pipe, nullptr);
     const std::unique_ptr<SSL, Freed<SSL_free>> tls(SSL_new(context_.get()));
     SSL_set_fd(tls.get(), wire.descriptor());
     if (SSL_accept(tls.get()) != 1) return;
