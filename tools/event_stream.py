@@ -34,7 +34,7 @@ def make_event(rng):
                   "$raw_user_agent": BOT_AGENT if rng.random() < 0.05 else PERSON_AGENT}
     if name == "signup":
         properties["email"] = f"person{person}@example.com"
-        if rng.random() < 0.9:
+        if rng.random() < 0.8:
             properties["plan"] = rng.choice(PLANS)
     elif name == "order_completed":
         properties.update(email=f"person{person}@example.com", revenue=round(rng.uniform(5, 200), 2), currency="EUR")
