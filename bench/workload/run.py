@@ -3,7 +3,7 @@
 
   run.py [--binary PATH] [--count N] [--runs N]
 
-The output of a first run is checked event by event; only then is anything measured. The variants run in turn, so that a
+The apps' own cases come first, then the output of a first run is checked event by event; only then is anything measured. The variants run in turn, so that a
 noisy minute hits all of them; CPU is user + system of the whole process, start and end included, divided by the events read.
 """
 import argparse
@@ -24,6 +24,11 @@ VARIANTS = {"file → 3 apps → file": "shop.yaml", "file → 3 apps → null":
 def generate(count, path):
     with open(path, "wb") as out:
         subprocess.run([sys.executable, HERE / "generate.py", "shop", str(count)], stdout=out, check=True)
+
+
+def test_apps(binary):
+    apps = sorted(HERE.glob("apps/*/app.yaml"))
+    subprocess.run([binary, "app", "test", *(app.parent for app in apps)], check=True)
 
 
 def run_once(binary, pipeline, source, folder):
@@ -68,6 +73,7 @@ def main():
     arguments = options.parse_args()
 
     with tempfile.TemporaryDirectory(prefix="penstock-workload-") as temporary:
+        test_apps(arguments.binary)
         source, folder = pathlib.Path(temporary) / "in.ndjson", pathlib.Path(temporary) / "run"
         generate(arguments.count, source)
         run_once(arguments.binary, "shop.yaml", source, folder)
