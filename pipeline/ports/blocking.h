@@ -137,15 +137,15 @@ class Blocking final : public Destination {
 
   Sink sink_;
   std::mutex mutex_;
-  std::condition_variable wake_;               // with mutex_
-  std::condition_variable answered_;           // with mutex_
-  std::optional<std::stop_token> opening_;     // guarded by mutex_; of the connect that waits
-  std::optional<Result<void>> opened_;         // guarded by mutex_; its answer
-  std::vector<Batch> batches_;                 // guarded by mutex_
-  std::vector<Completion> completions_;        // guarded by mutex_; of batches_
-  bool connected_ = false;                     // guarded by mutex_; connect was called, close was not
-  bool closing_ = false;                       // guarded by mutex_
-  std::thread thread_;                         // started by connect, ended by close
+  std::condition_variable wake_;  // with mutex_
+  std::condition_variable answered_;  // with mutex_
+  std::optional<std::stop_token> opening_;  // guarded by mutex_; of the connect that waits
+  std::optional<Result<void>> opened_;  // guarded by mutex_; its answer
+  std::vector<Batch> batches_;  // guarded by mutex_
+  std::vector<Completion> completions_;  // guarded by mutex_; of batches_
+  bool connected_ = false;  // guarded by mutex_; connect was called, close was not
+  bool closing_ = false;  // guarded by mutex_
+  std::thread thread_;  // started by connect, ended by close
 };
 
 }  // namespace penstock

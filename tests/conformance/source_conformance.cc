@@ -19,7 +19,8 @@ constexpr int kPollsMax = 10'000;
 Bodies numbered(int from, int count) {
   Bodies bodies;
   for (int i = from; i < from + count; ++i) {
-    bodies.push_back(R"({"event":"e","n":)" + std::to_string(i) + R"(,"pad":")" + std::string(static_cast<std::size_t>(i % 50), 'p') + "\"}");
+    bodies.push_back(R"({"event":"e","n":)" + std::to_string(i) + R"(,"pad":")" +
+                     std::string(static_cast<std::size_t>(i % 50), 'p') + "\"}");
   }
   return bodies;
 }

@@ -53,11 +53,8 @@ Outcome unavailable(const Error& error) {
 }  // namespace
 
 FileSink::FileSink(Config config, const ConnectorContext& context)
-    : config_(std::move(config)),
-      clock_(context.clock),
-      path_(resolved(context.base_folder, config_.path)),
-      writing_path_(config_.atomic ? path_ + ".part" : path_),
-      packer_(config_.compression) {}
+    : config_(std::move(config)), clock_(context.clock), path_(resolved(context.base_folder, config_.path)),
+      writing_path_(config_.atomic ? path_ + ".part" : path_), packer_(config_.compression) {}
 
 Result<void> FileSink::open(std::stop_token) {
   if (file_ && file_->in_place()) return {};
@@ -69,7 +66,8 @@ Result<void> FileSink::open_file() {
   TRY_ASSIGN(auto file, OutputFile::open(writing_path_));
   TRY_ASSIGN(const auto whole, whole_size(file->fd(), writing_path_, file->size(), config_.compression));
   if (whole < file->size()) {
-    log_warning("file", "{} ended in the middle of a write: its last {} bytes are cut off", writing_path_, file->size() - whole);
+    log_warning("file", "{} ended in the middle of a write: its last {} bytes are cut off", writing_path_,
+                file->size() - whole);
     TRY(file->cut(whole));
     TRY(file->sync());
   }

@@ -55,7 +55,8 @@ class FileSink {
       using config::field;
       using config::range;
       return std::tuple{
-          field("bytes", &Rotate::bytes, "Start a new file when this one has reached the size.", range(4_KiB, Bytes{1ULL << 50})),
+          field("bytes", &Rotate::bytes, "Start a new file when this one has reached the size.",
+                range(4_KiB, Bytes{1ULL << 50})),
           field("every", &Rotate::every, "Start a new file when this one is so old.",
                 range(Duration{1000}, Duration{366LL * 86'400'000})),
       };
@@ -72,15 +73,18 @@ class FileSink {
       using config::field;
       using config::Need;
       return std::tuple{
-          field("path", &Config::path, "The file, relative to the folder of this configuration; folders are made.", Need::required),
-          field("format", &Config::format, "The event's body as it is, or the envelope {\"uuid\": …, facts, \"data\": body}."),
+          field("path", &Config::path, "The file, relative to the folder of this configuration; folders are made.",
+                Need::required),
+          field("format", &Config::format,
+                "The event's body as it is, or the envelope {\"uuid\": …, facts, \"data\": body}."),
           field("compression", &Config::compression, "One gzip member or zstd frame per batch."),
           field("rotate", &Config::rotate, "When to go on with a new file; this one becomes <path>.<time>."),
           field("atomic", &Config::atomic, "Write to <path>.part, and give the file its name when it is complete."),
       };
     }
   };
-  static constexpr std::string_view kSummary = "Appends events to a file, one JSON object per line, synced before it counts as delivered.";
+  static constexpr std::string_view kSummary =
+      "Appends events to a file, one JSON object per line, synced before it counts as delivered.";
   static constexpr std::string_view kExample = "path: ./out/events.ndjson\nrotate: { bytes: 1GiB, every: 1d }\n";
 
   FileSink(Config config, const ConnectorContext& context);

@@ -6,9 +6,12 @@
 
 #include "connectors/destinations/file/file_destination.h"
 #include "connectors/sources/file/file_rig.h"
+#include "pipeline/config/document.h"
 #include "tests/conformance/destination_conformance.h"
 
 namespace penstock::destinations::file {
+
+void register_in(Registry& registry);
 namespace {
 
 using sources::file::Lines;
@@ -94,7 +97,8 @@ void keeps_the_contract(Compression compression, bool atomic) {
   config.compression = compression;
   config.atomic = atomic;
   conformance::destination_conformance({
-      .make = [&] { return std::make_unique<FileDestination>(config, ConnectorContext{"archive", folder.path(), clock, http}); },
+      .make =
+          [&] { return std::make_unique<FileDestination>(config, ConnectorContext{"archive", folder.path(), clock, http}); },
       .received = [&] { return read_back(folder, "sub/out*"); },
       .break_connect = [&] { folder.write("sub", "a file where the folder should be"); },
       .mend_connect = [&] { folder.remove("sub"); },
@@ -193,7 +197,8 @@ TEST_CASE("a path that cannot be written is an error that names it") {
     const char* path;
     const char* says;
   };
-  const Case cases[] = {{"folder", "Is a directory"}, {"/dev/full", "is not a regular file"}, {"/proc/none/out", "/proc/none"}};
+  const Case cases[] = {
+      {"folder", "Is a directory"}, {"/dev/full", "is not a regular file"}, {"/proc/none/out", "/proc/none"}};
   for (const auto& c : cases) {
     Sink sink(folder);
     sink.config.path = c.path;
@@ -280,7 +285,8 @@ TEST_CASE("rotation falls between the batches of one group") {
   Sink sink(folder);
   sink.config.rotate.bytes = Bytes{5};
   REQUIRE(sink.open().has_value());
-  for (const auto& outcome : sink.write({{"12345"}, {"1234", "5678"}, {"3"}})) CHECK(outcome.kind == Outcome::Kind::delivered);
+  for (const auto& outcome : sink.write({{"12345"}, {"1234", "5678"}, {"3"}}))
+    CHECK(outcome.kind == Outcome::Kind::delivered);
   CHECK(bytes_of(folder / "out") == "3\n");
   CHECK(names_in(folder).size() == 3);
 }
@@ -324,6 +330,18 @@ TEST_CASE("an atomic file has its name only when it is complete") {
   sink.sink().close();
   CHECK(names_in(folder) == Lines{"out", "out.20251009T085320Z"});
   CHECK(bytes_of(folder / "out.20251009T085320Z") == "{\"n\":3}\n");
+}
+
+TEST_CASE("the example in the reference is a configuration") {
+  Registry registry;
+  register_in(registry);
+  const auto* type = registry.destinations.find("file");
+  REQUIRE(type != nullptr);
+  auto document = config::parse_document("type: file\n" + type->example, "example.yaml", {});
+  config::StructReader reader(document.root, "example", document.problems);
+  reader.allow("type");
+  type->read(reader);
+  CHECK_MESSAGE(reader.finish(), (document.problems.empty() ? "" : document.problems.front().to_string()));
 }
 
 }  // namespace penstock::destinations::file

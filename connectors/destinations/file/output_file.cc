@@ -41,12 +41,14 @@ Result<std::unique_ptr<OutputFile>> OutputFile::open(const std::string& path) {
   struct stat now;
   if (::fstat(fd, &now) != 0) return refused("look at", path, errno);
   if (!S_ISREG(now.st_mode)) {
-    return fail(ErrorKind::invalid, fmt::format("{} is not a regular file; type stdout writes to pipes and terminals", path));
+    return fail(ErrorKind::invalid,
+                fmt::format("{} is not a regular file; type stdout writes to pipes and terminals", path));
   }
   if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return refused("lock", path, errno);
     return fail(ErrorKind::conflict, fmt::format("{} is being written by another destination or process; "
-                                                 "give each destination a path of its own", path));
+                                                 "give each destination a path of its own",
+                                                 path));
   }
   file->size_ = static_cast<std::uint64_t>(now.st_size);
   if (file->size_ == 0) TRY(sync_folder_of(path));
@@ -112,8 +114,8 @@ Result<void> rename_to_free(const std::string& from, const std::string& to) {
 }
 
 Result<void> sync_folder_of(const std::string& path) {
-  auto folder = std::filesystem::path(path).parent_path().string();
-  if (folder.empty()) folder = ".";
+  const auto parent = std::filesystem::path(path).parent_path();
+  const std::string folder = parent.empty() ? std::string(".") : parent.string();
   const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return refused("open the folder", folder, errno);
   const int code = ::fsync(fd);

@@ -72,7 +72,8 @@ Result<std::uint64_t> whole_lines(FileBytes& bytes, const std::string& path, std
   TRY_ASSIGN(const auto first, bytes.at(end, 1));
   if (size - end < kTornBytesMax && (first == "{" || first == std::string_view("\0", 1))) return end;
   return fail(ErrorKind::invalid, fmt::format("{} does not end with a line of JSON: it seems to be another kind of file; "
-                                              "move it away or choose another path", path));
+                                              "move it away or choose another path",
+                                              path));
 }
 
 // The length of the frame at `offset`; 0 when it is torn or not a frame (the layout is RFC 8878's).
@@ -130,7 +131,8 @@ Result<std::uint64_t> whole_frames(FileBytes& bytes, const std::string& path, st
   TRY_ASSIGN(const auto rest, bytes.at(end, kGzipHeaderBytes));
   if (size - end >= kTornBytesMax || !may_be_torn(rest, compression)) {
     return fail(ErrorKind::corrupt, fmt::format("{} was damaged at byte {}, or written by another program from there on; "
-                                                "move it away or choose another path", path, end));
+                                                "move it away or choose another path",
+                                                path, end));
   }
   // Zeros may have made a torn one as long as it should be.
   if (end - last >= kTornBytesMax || end == last) return end;
@@ -151,8 +153,8 @@ Result<std::uint64_t> whole_size(int fd, const std::string& path, std::uint64_t 
   if (found != compression && !head.empty()) {
     constexpr std::array<std::string_view, 3> kNames{"not compressed", "gzip", "zstd"};
     return fail(ErrorKind::invalid,
-                fmt::format("{} holds data that is {}, but is to be written as {}; move it away or choose another path", path,
-                            kNames[static_cast<std::size_t>(found)], kNames[static_cast<std::size_t>(compression)]));
+                fmt::format("{} holds data that is {}, but is to be written as {}; move it away or choose another path",
+                            path, kNames[static_cast<std::size_t>(found)], kNames[static_cast<std::size_t>(compression)]));
   }
   if (compression == Compression::none) return whole_lines(bytes, path, size);
   return whole_frames(bytes, path, size, compression);

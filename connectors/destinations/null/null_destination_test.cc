@@ -1,9 +1,12 @@
 #include <doctest/doctest.h>
 
 #include "connectors/destinations/null/null_destination.h"
+#include "pipeline/config/document.h"
 #include "tests/fakes/manual_clock.h"
 
 namespace penstock::destinations::null {
+
+void register_in(Registry& registry);
 
 TEST_CASE("every batch is delivered at once, and counted") {
   struct NoHttp final : HttpClient {
@@ -26,6 +29,18 @@ TEST_CASE("every batch is delivered at once, and counted") {
   destination.close();
   CHECK(destination.events() == 12);
   CHECK(destination.bytes() == 300);
+}
+
+TEST_CASE("the example in the reference is a configuration") {
+  Registry registry;
+  register_in(registry);
+  const auto* type = registry.destinations.find("null");
+  REQUIRE(type != nullptr);
+  auto document = config::parse_document("type: null\n" + type->example, "example.yaml", {});
+  config::StructReader reader(document.root, "example", document.problems);
+  reader.allow("type");
+  type->read(reader);
+  CHECK_MESSAGE(reader.finish(), (document.problems.empty() ? "" : document.problems.front().to_string()));
 }
 
 }  // namespace penstock::destinations::null

@@ -42,7 +42,8 @@ Outcome unavailable(std::string code, std::string reason) {
 Outcome refused(int error_number) {
   if (error_number == EPIPE) return unavailable("broken_pipe", "whoever read standard output has gone away");
   const bool full = error_number == ENOSPC || error_number == EDQUOT || error_number == EFBIG;
-  return unavailable(full ? "enospc" : "io", "cannot write to standard output: " + std::generic_category().message(error_number));
+  return unavailable(full ? "enospc" : "io",
+                     "cannot write to standard output: " + std::generic_category().message(error_number));
 }
 
 }  // namespace
@@ -64,8 +65,7 @@ Result<void> StdoutSink::open(std::stop_token) {
     return fail(ErrorKind::unavailable, refused(EPIPE).reason);
   }
   std::uint64_t woken = 0;
-  while (::read(wake_fd_, &woken, sizeof woken) > 0) {
-  }
+  while (::read(wake_fd_, &woken, sizeof woken) > 0) {}
   interrupted_ = false;
   return {};
 }
@@ -89,7 +89,8 @@ Outcome StdoutSink::write_all(std::string_view text) {
     if (!takes_any_size_ && !wait_for_room()) {
       return unavailable("closed", "standard output took nothing more before the end");
     }
-    const ssize_t n = ::write(fd_, text.data(), takes_any_size_ ? text.size() : std::min<std::size_t>(text.size(), PIPE_BUF));
+    const ssize_t n =
+        ::write(fd_, text.data(), takes_any_size_ ? text.size() : std::min<std::size_t>(text.size(), PIPE_BUF));
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (n < 0) return refused(errno);
     text.remove_prefix(static_cast<std::size_t>(n));

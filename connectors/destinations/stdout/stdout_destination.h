@@ -43,8 +43,8 @@ class StdoutSink {
 
     static constexpr auto fields() {
       using config::field;
-      return std::tuple{
-          field("format", &Config::format, "The event's body as it is, or the envelope {\"uuid\": …, facts, \"data\": body}.")};
+      return std::tuple{field("format", &Config::format,
+                              "The event's body as it is, or the envelope {\"uuid\": …, facts, \"data\": body}.")};
     }
   };
   static constexpr std::string_view kSummary = "Writes events to standard output, one JSON object per line.";
@@ -70,8 +70,8 @@ class StdoutSink {
   const int wake_fd_;  // readable once interrupted
   std::atomic<bool> interrupted_ = false;
   bool takes_any_size_ = false;  // a regular file: a write there does not wait for a reader
-  bool mid_line_ = false;        // a failed write left the beginning of a line behind
-  std::string lines_;            // reused
+  bool mid_line_ = false;  // a failed write left the beginning of a line behind
+  std::string lines_;  // reused
 };
 
 using StdoutDestination = Blocking<StdoutSink>;

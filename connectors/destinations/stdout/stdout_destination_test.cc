@@ -10,10 +10,13 @@
 #include <thread>
 
 #include "connectors/destinations/stdout/stdout_destination.h"
+#include "pipeline/config/document.h"
 #include "tests/conformance/destination_conformance.h"
 #include "tests/fakes/manual_clock.h"
 
 namespace penstock::destinations::stdout {
+
+void register_in(Registry& registry);
 namespace {
 
 using Lines = std::vector<std::string>;
@@ -50,7 +53,8 @@ struct Pipe {
   std::string read_to_end() const {
     std::string text;
     std::array<char, 4096> chunk;
-    for (ssize_t n = 0; (n = ::read(ends[0], chunk.data(), chunk.size())) > 0;) text.append(chunk.data(), static_cast<std::size_t>(n));
+    for (ssize_t n = 0; (n = ::read(ends[0], chunk.data(), chunk.size())) > 0;)
+      text.append(chunk.data(), static_cast<std::size_t>(n));
     return text;
   }
 
@@ -191,6 +195,18 @@ TEST_CASE("what cannot be written says why") {
   ::close(full);
   constexpr int kNeverOpened = 987;
   CHECK_FALSE(destination_on(kNeverOpened)->connect({}).has_value());
+}
+
+TEST_CASE("the example in the reference is a configuration") {
+  Registry registry;
+  register_in(registry);
+  const auto* type = registry.destinations.find("stdout");
+  REQUIRE(type != nullptr);
+  auto document = config::parse_document("type: stdout\n" + type->example, "example.yaml", {});
+  config::StructReader reader(document.root, "example", document.problems);
+  reader.allow("type");
+  type->read(reader);
+  CHECK_MESSAGE(reader.finish(), (document.problems.empty() ? "" : document.problems.front().to_string()));
 }
 
 }  // namespace penstock::destinations::stdout

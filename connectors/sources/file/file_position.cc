@@ -35,8 +35,7 @@ std::string partition_name(const FilePosition& position) {
 void encode(const FilePosition& position, std::string& out) {
   Writer to(out);
   to.fixed(kVersion);
-  to.fixed(static_cast<std::uint8_t>((position.complete ? kComplete : 0) |
-                                     (position.inside_refused ? kInsideRefused : 0)));
+  to.fixed(static_cast<std::uint8_t>((position.complete ? kComplete : 0) | (position.inside_refused ? kInsideRefused : 0)));
   to.varint(position.id.device);
   to.varint(position.id.inode);
   to.varint(position.fingerprint.length);

@@ -16,7 +16,8 @@ class Writer {
   void append() {
     std::string text;
     for (int i = below(8); i >= 0; --i) {
-      const auto line = std::exchange(partial_, "") + std::to_string(written_.size()) + " " + std::string(static_cast<std::size_t>(below(400)), 'x');
+      const auto line = std::exchange(partial_, "") + std::to_string(written_.size()) + " " +
+                        std::string(static_cast<std::size_t>(below(400)), 'x');
       text += line + (below(4) == 0 ? "\r\n" : "\n");
       written_.push_back(line);
       if (below(5) == 0) text += "\n";
@@ -121,7 +122,8 @@ Lines fill(const TemporaryFolder& folder, std::mt19937& random, std::size_t line
       if (!line.empty() && line.size() <= line_max) expected.push_back(line);
       text += line;
       if (i > 0 || below(2) == 0) text += below(3) == 0 ? "\r\n" : "\n";
-      if (packing != 0 && below(5) == 0) packed += packing == 1 ? gzipped(std::exchange(text, "")) : zstd_packed(std::exchange(text, ""));
+      if (packing != 0 && below(5) == 0)
+        packed += packing == 1 ? gzipped(std::exchange(text, "")) : zstd_packed(std::exchange(text, ""));
     }
     if (packing == 0) packed = text;
     if (packing == 1) packed += gzipped(text);

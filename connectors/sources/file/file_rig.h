@@ -102,8 +102,7 @@ class Run {
   // Polls until there is nothing more for now, and gives what came since the last time.
   Lines drain(std::size_t bytes_max = 1 << 20) {
     const auto before = static_cast<std::ptrdiff_t>(lines_.size());
-    while (poll(bytes_max) == PollState::more) {
-    }
+    while (poll(bytes_max) == PollState::more) {}
     return {lines_.begin() + before, lines_.end()};
   }
   bool warned_of(std::string_view text) const {

@@ -52,7 +52,8 @@ Result<void> FileSource::check_path() const {
     if (config_.follow && file.error().kind == ErrorKind::not_found) return {};
     return fail(file.error());
   }
-  if (config_.follow && (*file)->packing() != Packing::none) return fail(ErrorKind::invalid, follow_refused(setting_.path()));
+  if (config_.follow && (*file)->packing() != Packing::none)
+    return fail(ErrorKind::invalid, follow_refused(setting_.path()));
   return {};
 }
 

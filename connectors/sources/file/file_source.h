@@ -54,12 +54,14 @@ class FileSource final : public PolledSource {
       using config::range;
       return std::tuple{
           field("path", &Config::path,
-                "The file, or a pattern such as ./in/*.ndjson (* ? [ ]), read in name order. Relative to the folder of this file.",
+                "The file, or a pattern such as ./in/*.ndjson (* ? [ ]), read in name order. Relative to the folder of this "
+                "file.",
                 Need::required),
           field("follow", &Config::follow,
-                "Wait for more lines and new files, through rotation, instead of ending with the last file. Not for compressed files."),
-          field("line_max", &Config::line_max,
-                "A longer line becomes a dead letter with its first 64 KiB.", range(1_KiB, 64_MiB)),
+                "Wait for more lines and new files, through rotation, instead of ending with the last file. Not for "
+                "compressed files."),
+          field("line_max", &Config::line_max, "A longer line becomes a dead letter with its first 64 KiB.",
+                range(1_KiB, 64_MiB)),
           field("format", &Config::format, "One JSON object per line; gzip and zstd are recognised."),
       };
     }

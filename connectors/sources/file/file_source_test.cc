@@ -4,9 +4,12 @@
 #include <span>
 
 #include "connectors/sources/file/file_rig.h"
+#include "pipeline/config/document.h"
 #include "tests/conformance/source_conformance.h"
 
 namespace penstock::sources::file {
+
+void register_in(Registry& registry);
 
 namespace {
 
@@ -106,7 +109,8 @@ TEST_CASE("a line over the limit is refused with its beginning, and the rest goe
   for (const auto pack : {&plain, &gzipped, &zstd_packed}) {
     for (const std::size_t bytes_max : {std::size_t{7}, std::size_t{100'000}, std::size_t{1} << 20}) {
       TemporaryFolder folder;
-      folder.write("in", pack("1\n" + over + "\n" + std::string(1000, 'y') + "\r\n" + std::string(1001, 'z') + "\n2\n" + over));
+      folder.write("in",
+                   pack("1\n" + over + "\n" + std::string(1000, 'y') + "\r\n" + std::string(1001, 'z') + "\n2\n" + over));
       Run run(folder, "in");
       run.config().line_max = Bytes{1000};
       CHECK(run.drain(bytes_max) == Lines{"1", std::string(1000, 'y'), "2"});
@@ -238,6 +242,19 @@ TEST_CASE("the folder's own name is never a pattern") {
   RawBatch batch;
   REQUIRE(source.poll(batch, 100).has_value());
   CHECK(batch.records.size() == 1);
+}
+
+TEST_CASE("the example in the reference is a configuration") {
+  Registry registry;
+  register_in(registry);
+  const auto* type = registry.sources.find("file");
+  REQUIRE(type != nullptr);
+  auto document = config::parse_document("type: file\n" + type->example, "example.yaml", {});
+  config::StructReader reader(document.root, "example", document.problems);
+  reader.allow("type");
+  const auto plan = type->read(reader);
+  CHECK_MESSAGE(reader.finish(), (document.problems.empty() ? "" : document.problems.front().to_string()));
+  CHECK(plan.finite);
 }
 
 }  // namespace penstock::sources::file

@@ -14,8 +14,9 @@ bool same_file(const FilePosition& known, const FileId& id, const std::string& p
 
 void report_loss(const FilePosition& position, std::string_view how, Warnings& warnings) {
   if (position.complete) return;
-  warnings.push_back(fmt::format("{} {} before it was read to its end: what came after byte {} is lost (its size was {} bytes)",
-                                 position.path, how, position.offset, position.size_seen));
+  warnings.push_back(
+      fmt::format("{} {} before it was read to its end: what came after byte {} is lost (its size was {} bytes)",
+                  position.path, how, position.offset, position.size_seen));
 }
 
 }  // namespace
@@ -75,8 +76,7 @@ bool KnownFiles::settled(const PathState& now, const std::string& path) const {
   return known != nullptr && known->position.complete && known->position.size_seen == now.size;
 }
 
-std::vector<std::string> KnownFiles::search(const std::vector<std::pair<PathState, std::string>>& seen,
-                                            Warnings& warnings) {
+std::vector<std::string> KnownFiles::search(const std::vector<std::pair<PathState, std::string>>& seen, Warnings& warnings) {
   std::vector<std::string> renamed;
   for (auto& known : files_) {
     if (!known.expected) continue;

@@ -47,7 +47,8 @@ Result<void> OpenFile::look() {
     return fail(ErrorKind::invalid, fmt::format("{0} is a directory; name its files, e.g. {0}/*.ndjson", path_));
   }
   if (!S_ISREG(now.st_mode)) {
-    return fail(ErrorKind::invalid, fmt::format("{} is not a regular file; pipes and devices are read by type stdin", path_));
+    return fail(ErrorKind::invalid,
+                fmt::format("{} is not a regular file; pipes and devices are read by type stdin", path_));
   }
   position_.id = FileId{now.st_dev, now.st_ino};
   size_ = static_cast<std::uint64_t>(now.st_size);
@@ -159,8 +160,9 @@ Result<ReadState> OpenFile::read_packed(RawBatch& out, const ReadRules& rules) {
   }
   carry_.assign(out.buffer, cut.consumed);
   if (!more) {
-    out.warnings.push_back(fmt::format("{} is {}; its records up to byte {} of the decompressed content were read, the rest is lost",
-                                       path_, more.error().message, position_.offset + cut.consumed));
+    out.warnings.push_back(
+        fmt::format("{} is {}; its records up to byte {} of the decompressed content were read, the rest is lost", path_,
+                    more.error().message, position_.offset + cut.consumed));
   }
   if (more && cut.consumed == 0) return ReadState::end;
   TRY(confirm_content());
@@ -194,8 +196,8 @@ Result<bool> OpenFile::confirm_content() {
 
 void OpenFile::restart(RawBatch& out) {
   const std::uint64_t unread = position_.size_seen > position_.offset ? position_.size_seen - position_.offset : 0;
-  std::string warning = fmt::format("{} was truncated after byte {} of it had been read; reading it from 0", path_,
-                                    position_.offset);
+  std::string warning =
+      fmt::format("{} was truncated after byte {} of it had been read; reading it from 0", path_, position_.offset);
   if (unread > 0) warning += fmt::format("; at least {} bytes were gone before they could be read", unread);
   out.warnings.push_back(std::move(warning));
   out.records.clear();

@@ -30,10 +30,10 @@ class LineBuffer {
   void cut_long_line();
 
   const std::uint64_t line_bytes_max_;
-  std::string text_;           // what was dropped, whole lines, the beginning of one
-  std::size_t start_ = 0;      // of the whole lines
+  std::string text_;  // what was dropped, whole lines, the beginning of one
+  std::size_t start_ = 0;  // of the whole lines
   std::size_t lines_end_ = 0;  // after them
-  bool inside_long_ = false;   // bytes up to the next line end belong to a line that was cut
+  bool inside_long_ = false;  // bytes up to the next line end belong to a line that was cut
 };
 
 // A copy of `lines` as records, without line ends and empty lines; of a line over the limit its first 64 KiB.

@@ -36,11 +36,8 @@ constexpr std::chrono::milliseconds kBackOffMax{5000};
 class StdinSource::Pump {
  public:
   Pump(StdinSource& source, Intake& intake)
-      : source_(source),
-        intake_(intake),
-        wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-        buffer_(source.config_.line_max.count),
-        chunk_(std::make_unique<std::array<char, kReadBytes>>()) {
+      : source_(source), intake_(intake), wake_fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+        buffer_(source.config_.line_max.count), chunk_(std::make_unique<std::array<char, kReadBytes>>()) {
     CHECK(wake_fd_ >= 0);
     thread_ = std::thread([this] { run(); });
   }
@@ -71,8 +68,8 @@ class StdinSource::Pump {
       wait();
     }
     if (gave_up) {
-      log_error("stdin", "source {}: {} bytes that were read are lost: the log did not take them before the end", source_.name_,
-                buffer_.bytes());
+      log_error("stdin", "source {}: {} bytes that were read are lost: the log did not take them before the end",
+                source_.name_, buffer_.bytes());
     }
     source_.finished_ = !stopping_;
   }
@@ -124,8 +121,7 @@ class StdinSource::Pump {
     if (::poll(states, reading ? 2 : 1, timeout) < 0) return;  // EINTR: around again
     if (states[0].revents != 0) {
       std::uint64_t count = 0;
-      while (::read(wake_fd_, &count, sizeof count) > 0) {
-      }
+      while (::read(wake_fd_, &count, sizeof count) > 0) {}
     }
     if (reading && states[1].revents != 0) read_some();
   }

@@ -11,10 +11,13 @@
 
 #include "connectors/sources/stdin/line_buffer.h"
 #include "connectors/sources/stdin/stdin_source.h"
+#include "pipeline/config/document.h"
 #include "tests/fakes/fake_intake.h"
 #include "tests/fakes/manual_clock.h"
 
 namespace penstock::sources::stdin {
+
+void register_in(Registry& registry);
 namespace {
 
 using Lines = std::vector<std::string>;
@@ -50,7 +53,9 @@ class Rig {
     if (ends_[1] >= 0) ::close(ends_[1]);
     ends_[1] = -1;
   }
-  bool wait_until_finished() { return wait([&] { return source_->finished(); }); }
+  bool wait_until_finished() {
+    return wait([&] { return source_->finished(); });
+  }
   Lines received() const {
     Lines all;
     for (const auto& push : intake.pushes()) all.insert(all.end(), push.begin(), push.end());
@@ -221,6 +226,19 @@ TEST_CASE("records survive being moved, even the shortest") {
   const auto moved = std::move(records);
   CHECK(texts(moved) == Lines{"1"});
   CHECK(moved.bodies.front().data() == moved.text.data());
+}
+
+TEST_CASE("the example in the reference is a configuration") {
+  Registry registry;
+  register_in(registry);
+  const auto* type = registry.sources.find("stdin");
+  REQUIRE(type != nullptr);
+  auto document = config::parse_document("type: stdin\n" + type->example, "example.yaml", {});
+  config::StructReader reader(document.root, "example", document.problems);
+  reader.allow("type");
+  const auto plan = type->read(reader);
+  CHECK_MESSAGE(reader.finish(), (document.problems.empty() ? "" : document.problems.front().to_string()));
+  CHECK(plan.finite);
 }
 
 }  // namespace penstock::sources::stdin
