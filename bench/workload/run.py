@@ -3,8 +3,9 @@
 
   run.py [--binary PATH] [--count N] [--runs N]
 
-The apps' own cases come first, then the output of a first run is checked event by event; only then is anything measured. The variants run in turn, so that a
-noisy minute hits all of them; CPU is user + system of the whole process, start and end included, divided by the events read.
+The apps' own cases come first, then the output of a first run is checked event by event; only then is anything measured.
+The variants run in turn, so that a noisy minute hits all of them; CPU is user + system of the whole process, start and end
+included, divided by the events read.
 """
 import argparse
 import os
