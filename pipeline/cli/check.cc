@@ -48,12 +48,15 @@ void print_types(std::string_view title, const ConnectorTypes<Made>& types) {
   for (const auto& [name, type] : types.all()) fmt::print("  {:<10} {}\n", name, type.summary);
 }
 
+// `common`: what every entry of this kind takes besides what its type adds.
 template <class Made>
-bool print_type(std::string_view kind, const std::string& name, const ConnectorTypes<Made>& types) {
+bool print_type(std::string_view kind, const std::string& name, const ConnectorTypes<Made>& types,
+                const std::string& common) {
   const auto* type = types.find(name);
   if (type == nullptr) return false;
-  fmt::print("# {} `{}`\n\n{}\n\n{}\n## Example\n\n```yaml\n- name: my_{}\n  type: {}\n", kind, name, type->summary,
-             config::reference_markdown(*type->settings), name, name);
+  fmt::print("# {} `{}`\n\n{}\n\n{}\n## Settings of every {}\n\n{}\n## Example\n\n```yaml\n- name: my_{}\n  type: {}\n", kind, name,
+             type->summary, config::reference_markdown(*type->settings), kind == "Source" ? "source" : "destination", common,
+             name, name);
   std::size_t at = 0;
   while (at < type->example.size()) {
     const auto end = std::min(type->example.find('\n', at), type->example.size());
@@ -94,8 +97,10 @@ int list_connectors(const Registry& registry) {
 }
 
 int show_connector(const std::string& name, const Registry& registry) {
-  const bool source = print_type("Source", name, registry.sources);
-  const bool destination = print_type("Destination", name, registry.destinations);
+  const bool source = print_type("Source", name, registry.sources,
+                                 config::reference_markdown(config::struct_info<topology::SourceSettings>()));
+  const bool destination = print_type("Destination", name, registry.destinations,
+                                      config::reference_markdown(topology::common_destination_settings()));
   if (source || destination) return kOk;
   fmt::print(stderr, "penstock: no source or destination is named '{}'; see `penstock connectors list`\n", name);
   return kNotWell;

@@ -170,10 +170,14 @@ Planned plan_pipeline(const std::string& file, const PlanContext& context) {
   return planned;
 }
 
-std::string pipeline_schema(const Registry& registry) {
-  // An entry of `destinations` is read by two structs and the type's own; an editor sees one map.
+config::StructInfo common_destination_settings() {
   config::StructInfo common = config::struct_info<DestinationSettings>();
   std::ranges::copy(config::struct_info<delivery::DestinationSettings>().fields, std::back_inserter(common.fields));
+  return common;
+}
+
+std::string pipeline_schema(const Registry& registry) {
+  const config::StructInfo common = common_destination_settings();
   config::TypedList sources{"sources", &config::struct_info<SourceSettings>(), {}};
   for (const auto& [name, type] : registry.sources.all()) sources.variants.push_back({name, type.summary, type.settings});
   config::TypedList destinations{"destinations", &common, {}};

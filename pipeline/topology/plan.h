@@ -56,6 +56,9 @@ struct PlanContext {
 
 Planned plan_pipeline(const std::string& file, const PlanContext& context);
 
+// What every destination takes besides what its type adds: an entry is read by two structs, and a reader sees one map.
+config::StructInfo common_destination_settings();
+
 // The JSON Schema 2020-12 of the whole file, for editors and for tests.
 std::string pipeline_schema(const Registry& registry);
 

@@ -24,6 +24,9 @@ ROOMS["topology"] = set(ROOMS)
 ROOMS["control"] = set(ROOMS)
 ROOMS["cli"] = set(ROOMS)
 
+# A log is chosen by the composition root, and read by the command that prints one; it is in no registry.
+LOG_BUILDERS = (["pipeline", "topology"], ["pipeline", "cli"])
+
 # What every connector may include besides its own folder, and what one kind or one connector may in addition.
 CONNECTOR = {"base", "event", "ports", "config", "registry", "http"}
 CONNECTOR_EXTRA = {"logs": {"log"}}
