@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 
 #include <cstring>
+#include <memory>
 
 #include "pipeline/base/check.h"
 
@@ -17,6 +18,12 @@ int hex_value(char c) {
   if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return -1;
 }
+
+// Fetching the algorithm and making a context cost several times what hashing a short name does: once per thread.
+struct Sha1 {
+  std::unique_ptr<EVP_MD, decltype(&EVP_MD_free)> algorithm{EVP_MD_fetch(nullptr, "SHA1", nullptr), EVP_MD_free};
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context{EVP_MD_CTX_new(), EVP_MD_CTX_free};
+};
 
 bool dash_after(std::size_t byte) { return byte == 3 || byte == 5 || byte == 7 || byte == 9; }
 
@@ -39,12 +46,12 @@ std::optional<Uuid> Uuid::parse(std::string_view text) {
 }
 
 Uuid Uuid::v5(const Uuid& name_space, std::string_view name) {
-  // One context per thread: creating one costs more than hashing a short name.
-  thread_local EVP_MD_CTX* context = EVP_MD_CTX_new();
+  thread_local const Sha1 hash;
+  EVP_MD_CTX* context = hash.context.get();
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
-  CHECK(context != nullptr);
-  CHECK(EVP_DigestInit_ex(context, EVP_sha1(), nullptr) == 1);
+  CHECK(hash.algorithm != nullptr && context != nullptr);
+  CHECK(EVP_DigestInit_ex(context, hash.algorithm.get(), nullptr) == 1);
   CHECK(EVP_DigestUpdate(context, name_space.bytes.data(), name_space.bytes.size()) == 1);
   CHECK(EVP_DigestUpdate(context, name.data(), name.size()) == 1);
   CHECK(EVP_DigestFinal_ex(context, digest, &size) == 1);

@@ -93,10 +93,13 @@ Result<Facts> FactReader::read(const json::ObjectIndex& body, const RecordPlace&
 
 Uuid derived_uuid(const RecordPlace& place) {
   // Neither a name nor a partition contains a zero byte, so no two places spell the same.
-  fmt::memory_buffer name;
-  fmt::format_to(std::back_inserter(name), "{}{}{}{}{}{}{}", place.source, '\0', place.partition, '\0', place.offset, '\0',
-                 place.index);
-  return Uuid::v5(kNamespace, {name.data(), name.size()});
+  // One per event of a source that sends no uuids, so it is put together by hand in a buffer that stays.
+  thread_local std::string name;
+  name.assign(place.source).push_back('\0');
+  name.append(place.partition).push_back('\0');
+  name.append(fmt::format_int(place.offset).str()).push_back('\0');
+  name.append(fmt::format_int(place.index).str());
+  return Uuid::v5(kNamespace, name);
 }
 
 Uuid derived_uuid(const Uuid& parent, std::string_view app, std::uint32_t index) {

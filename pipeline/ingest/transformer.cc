@@ -8,27 +8,33 @@ Transformer::Transformer(Transform& chain, Committer& committer, int partitions)
     : chain_(&chain), committer_(committer), partitions_(partitions) {}
 
 void Transformer::raw(const RawRecord& record, const std::string& partition, const std::string& label,
-                      FactReader& reader, const SourceIdentity& source, Timestamp now, const SourceMetrics& metrics) {
+                      FactReader& reader, const SourceIdentity& source, Timestamp now, Tally& tally) {
   const RecordPlace place{.source = source.name, .partition = partition, .offset = record.offset};
   const auto refuse = [&](std::string_view code, std::string_view reason) {
     committer_.add(refusal({.place = place, .label = label, .now = now}, partitions_, code, reason, record.body));
-    metrics.dead.add();
-    ++counts_.dead;
+    ++tally.dead;
   };
   if (!record.refused.empty()) return refuse(kTooLarge, record.refused);
   const auto repairs = validator_.validate(record.body, index_);
   if (!repairs) return refuse(kInvalidJson, repairs.error().message);
-  metrics.lone_surrogates.add(repairs->lone_surrogates);
+  tally.lone_surrogates += repairs->lone_surrogates;
   const auto facts = reader.read(index_, place, now);
   if (!facts) return refuse(kNoFacts, facts.error().message);
-  run(*facts, source.paths.canonical(), now, metrics);
+  run(*facts, source.paths.canonical(), now, tally);
 }
 
 Result<void> Transformer::accepted(const Facts& facts, std::string_view body, bool canonical, Timestamp now,
-                                   const SourceMetrics& metrics) {
+                                   Tally& tally) {
   TRY(json::index_object(body, index_));
-  run(facts, canonical, now, metrics);
+  run(facts, canonical, now, tally);
   return {};
+}
+
+void Transformer::count(const Tally& tally, const SourceMetrics& metrics) {
+  tally.add_to(metrics);
+  counts_.kept += tally.kept;
+  counts_.dropped += tally.dropped;
+  counts_.dead += tally.dead;
 }
 
 void Transformer::dead_on_arrival(const DeadLetter& letter) {
@@ -36,22 +42,19 @@ void Transformer::dead_on_arrival(const DeadLetter& letter) {
   ++counts_.dead;
 }
 
-void Transformer::run(const Facts& facts, bool canonical, Timestamp now, const SourceMetrics& metrics) {
+void Transformer::run(const Facts& facts, bool canonical, Timestamp now, Tally& tally) {
   chain_->run(index_, facts, canonical, out_);
   switch (out_.kind) {
     case Transformed::Kind::kept:
       for (const auto& event : out_.events) committer_.add(event.facts, event.body);
-      metrics.kept.add(out_.events.size());
-      counts_.kept += out_.events.size();
+      tally.kept += out_.events.size();
       return;
     case Transformed::Kind::dropped:
-      metrics.dropped.add();
-      ++counts_.dropped;
+      ++tally.dropped;
       return;
     case Transformed::Kind::failed:
       committer_.add(app_failure(facts, partitions_, out_.app, out_.code, out_.reason, index_.text(), now));
-      metrics.dead.add();
-      ++counts_.dead;
+      ++tally.dead;
       return;
   }
 }

@@ -30,17 +30,19 @@ class Transformer {
 
   // A record as a polled source read it: nothing about it is known to be valid.
   void raw(const RawRecord& record, const std::string& partition, const std::string& label, FactReader& reader,
-           const SourceIdentity& source, Timestamp now, const SourceMetrics& metrics);
+           const SourceIdentity& source, Timestamp now, Tally& tally);
 
   // An event from `captured`: its body was validated and its facts read when it was accepted. Error: damaged storage.
-  Result<void> accepted(const Facts& facts, std::string_view body, bool canonical, Timestamp now,
-                        const SourceMetrics& metrics);
+  Result<void> accepted(const Facts& facts, std::string_view body, bool canonical, Timestamp now, Tally& tally);
 
   // Refused when it was accepted into `captured`, and counted there for its source.
   void dead_on_arrival(const DeadLetter& letter);
 
+  // The end of a poll or of a record: what it brought becomes visible.
+  void count(const Tally& tally, const SourceMetrics& metrics);
+
  private:
-  void run(const Facts& facts, bool canonical, Timestamp now, const SourceMetrics& metrics);
+  void run(const Facts& facts, bool canonical, Timestamp now, Tally& tally);
 
   Transform* chain_;
   Committer& committer_;

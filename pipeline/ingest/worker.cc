@@ -159,15 +159,7 @@ Result<void> Worker::take_record(const StoredRecord& record, Timestamp now) {
   committer_.touch();
   for (const auto& chunk : record.chunks) {
     if (captured_next_.at(static_cast<std::size_t>(chunk->partition())) > record.sequence) continue;
-    for (std::uint32_t i = 0; i < chunk->size(); ++i) {
-      const Facts& facts = chunk->facts(i);
-      TRY_ASSIGN(const std::string_view body, chunk->body(i));
-      const auto pushed = pushed_.find(facts.source);
-      // A source that was removed from the configuration: its accepted events go on as canonical ones.
-      const bool known = pushed != pushed_.end();
-      const bool canonical = !known || pushed->second.identity.paths.canonical();
-      TRY(transformer_.accepted(facts, body, canonical, now, known ? pushed->second.metrics : SourceMetrics{}));
-    }
+    TRY(take_chunk(*chunk, now));
   }
   for (const auto& letter : record.dead) {
     if (captured_next_.at(static_cast<std::size_t>(letter.partition)) <= record.sequence) transformer_.dead_on_arrival(letter);
@@ -176,6 +168,21 @@ Result<void> Worker::take_record(const StoredRecord& record, Timestamp now) {
     captured_next_[p] = std::max(captured_next_[p], record.sequence + 1);
     committer_.move_to(kCapturedSource, std::to_string(p), encode_sequence(captured_next_[p]));
   }
+  return {};
+}
+
+// All events of a chunk in `captured` are of one push, and so of one source.
+Result<void> Worker::take_chunk(const Chunk& chunk, Timestamp now) {
+  const auto pushed = pushed_.find(chunk.facts(0).source);
+  // A source that was removed from the configuration: its accepted events go on as canonical ones.
+  const bool known = pushed != pushed_.end();
+  const bool canonical = !known || pushed->second.identity.paths.canonical();
+  Tally tally;
+  for (std::uint32_t i = 0; i < chunk.size(); ++i) {
+    TRY_ASSIGN(const std::string_view body, chunk.body(i));
+    TRY(transformer_.accepted(chunk.facts(i), body, canonical, now, tally));
+  }
+  transformer_.count(tally, known ? pushed->second.metrics : SourceMetrics{});
   return {};
 }
 
@@ -189,10 +196,12 @@ Result<bool> Worker::read_polled(Polled& polled, Timestamp now) {
     metrics.warnings.add();
   }
   std::size_t bytes = 0;
+  Tally tally;
   for (const auto& record : polled.batch.records) {
-    transformer_.raw(record, polled.batch.partition, polled.batch.label, polled.facts, identity, now, metrics);
+    transformer_.raw(record, polled.batch.partition, polled.batch.label, polled.facts, identity, now, tally);
     bytes += record.body.size();
   }
+  transformer_.count(tally, metrics);
   metrics.received.add(polled.batch.records.size());
   metrics.received_bytes.add(bytes);
   if (!polled.batch.position.empty()) {

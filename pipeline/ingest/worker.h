@@ -78,6 +78,7 @@ class Worker {
   Result<bool> read_captured(Timestamp now);
   Result<bool> read_polled(Polled& polled, Timestamp now);
   Result<void> take_record(const StoredRecord& record, Timestamp now);
+  Result<void> take_chunk(const Chunk& chunk, Timestamp now);
   Result<bool> commit_if_due(bool progressed);
   Result<void> rewind();
   void swap_chain_between_batches();
