@@ -93,8 +93,10 @@ void follow_anything(unsigned seed) {
       if (writer.below(2) == 0) run.restart();
       settled = false;
     } else if (what == 18 && settled && writer.has_content()) {
+      const auto before = std::filesystem::file_size(folder / "in");
       writer.truncate(run.lines().size());
-      run.poll();
+      const bool regrows = writer.below(2) == 0;  // before anyone looks
+      while (regrows && std::filesystem::file_size(folder / "in") <= before) writer.append();
       settled = false;
     } else if (what == 19) {
       run.clock().advance(Duration{writer.below(15'000)});
