@@ -5,6 +5,8 @@
 
 #include <fmt/core.h>
 
+#include <time.h>
+#include <unistd.h>
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -13,8 +15,6 @@
 #include <new>
 #include <random>
 #include <string>
-#include <time.h>
-#include <unistd.h>
 #include <vector>
 
 #include "pipeline/event/fact_map.h"
@@ -73,8 +73,9 @@ return M
 )";
 
 std::string event_text(std::mt19937_64& random, int i) {
-  static constexpr const char* kNames[] = {"$pageview",       "$autocapture", "$pageleave",  "signed_up", "order_completed",
-                                           "$identify", "add_to_cart",  "search", "video_played", "$feature_flag_called"};
+  static constexpr const char* kNames[] = {"$pageview",       "$autocapture",        "$pageleave",  "signed_up",
+                                           "order_completed", "$identify",           "add_to_cart", "search",
+                                           "video_played",    "$feature_flag_called"};
   static constexpr const char* kSystems[] = {"Mac OS X", "Windows", "Linux", "iOS", "Android"};
   const auto hex = [&](int digits) { return fmt::format("{:0{}x}", random() >> (64 - 4 * digits), digits); };
   const auto uuid = [&] { return fmt::format("{}-{}-4{}-9{}-{}", hex(8), hex(4), hex(3), hex(3), hex(12)); };
@@ -88,8 +89,8 @@ std::string event_text(std::mt19937_64& random, int i) {
       R"("distinct_id":"user-{}","$device_id":"{}","$referrer":"$direct","$session_id":"{}","$ip":"10.{}.{}.7",)"
       R"("email":"Person{}@Example.com","plan":"pro","price":{}.0,"tags":["a","b"],"nested":{{"a":1,"b":{{"c":"d"}}}}}},)"
       R"("timestamp":"2026-11-21T10:{:02}:{:02}.123Z","token":"phc_test","$set":{{"email":"person{}@example.com"}}}})",
-      uuid(), kNames[random() % 10], user, kSystems[random() % 5], page, i, page, 90 + random() % 40, hex(16), 1763700000 + i,
-      user, uuid(), uuid(), user % 256, user / 256, user, random() % 100, i / 60 % 60, i % 60, user);
+      uuid(), kNames[random() % 10], user, kSystems[random() % 5], page, i, page, 90 + random() % 40, hex(16),
+      1763700000 + i, user, uuid(), uuid(), user % 256, user / 256, user, random() % 100, i / 60 % 60, i % 60, user);
 }
 
 // The three apps in folders, as users have them.

@@ -49,7 +49,8 @@ class Comparison {
   void objects(const std::string& path, std::string_view expected, std::string_view got) {
     json::ObjectIndex left;
     json::ObjectIndex right;
-    if (!json::index_object(expected, left) || !json::index_object(got, right)) return note(path, "valid JSON", "damaged JSON");
+    if (!json::index_object(expected, left) || !json::index_object(got, right))
+      return note(path, "valid JSON", "damaged JSON");
     const auto inner = [&](const std::string& key) { return path.empty() ? key : fmt::format("{}.{}", path, key); };
     for (const json::Member& member : left.members()) {
       const std::string key = key_of(member);
@@ -57,13 +58,15 @@ class Comparison {
       else note(inner(key), shown(member.value), "nothing");
     }
     for (const json::Member& member : right.members())
-      if (const std::string key = key_of(member); left.find(key) == nullptr) note(inner(key), "nothing", shown(member.value));
+      if (const std::string key = key_of(member); left.find(key) == nullptr)
+        note(inner(key), "nothing", shown(member.value));
   }
 
   void arrays(const std::string& path, std::string_view expected, std::string_view got) {
     std::vector<std::string_view> left;
     std::vector<std::string_view> right;
-    if (!json::index_array(expected, left) || !json::index_array(got, right)) return note(path, "valid JSON", "damaged JSON");
+    if (!json::index_array(expected, left) || !json::index_array(got, right))
+      return note(path, "valid JSON", "damaged JSON");
     for (std::size_t i = 0; i < std::max(left.size(), right.size()); ++i) {
       const std::string element = fmt::format("{}[{}]", path, i + 1);
       if (i >= right.size()) note(element, shown(left[i]), "nothing");

@@ -23,7 +23,8 @@ Result<std::vector<fs::path>> lua_files(const std::string& folder) {
     if (it.depth() > kDepthMax) it.disable_recursion_pending();
     if (it->is_symlink(error) || !it->is_regular_file(error) || it->path().extension() != ".lua") continue;
     found.push_back(it->path());
-    if (found.size() > kFilesMax) return fail(ErrorKind::limit, fmt::format("{}: more than {} Lua files", folder, kFilesMax));
+    if (found.size() > kFilesMax)
+      return fail(ErrorKind::limit, fmt::format("{}: more than {} Lua files", folder, kFilesMax));
   }
   if (error) return fail(ErrorKind::io, fmt::format("{}: {}", folder, error.message()));
   std::ranges::sort(found);

@@ -119,10 +119,13 @@ constexpr AppFunction kFunctions[] = {
     {"now", "app.now()", "The time in milliseconds since 1970, the same for all events of a batch.", now},
     {"uuid", "app.uuid()", "A new uuid, derived from the event's: a repeated run gives the same ones.", uuid},
     {"facts", "app.facts()", "A table of the event's facts, as event:facts() gives it.", facts},
-    {"array", "app.array([table])", "The table, or an empty one, marked as a JSON array: app.array{} is stored as [].", array},
+    {"array", "app.array([table])", "The table, or an empty one, marked as a JSON array: app.array{} is stored as [].",
+     array},
     {"sha256", "app.sha256(text)", "The SHA-256 of a string, as 64 hexadecimal digits.", sha256},
-    {"time.parse", "app.time.parse(text)", "Milliseconds since 1970 of an ISO 8601 time, or nil when it is none.", time_parse},
-    {"time.format", "app.time.format(milliseconds)", "The ISO 8601 text of a time: \"2026-08-01T10:00:00.123Z\".", time_format},
+    {"time.parse", "app.time.parse(text)", "Milliseconds since 1970 of an ISO 8601 time, or nil when it is none.",
+     time_parse},
+    {"time.format", "app.time.format(milliseconds)", "The ISO 8601 text of a time: \"2026-08-01T10:00:00.123Z\".",
+     time_format},
 };
 
 // Puts the function under its name, inside a table of its own when the name has a dot: those tables lie above `table`.
@@ -161,9 +164,7 @@ void AppTable::push(lua_State* state, Vm& vm, const Manifest& manifest, const co
   vm.set_global("print");
 }
 
-Uuid AppTable::next_uuid(const Facts& event) {
-  return derived_uuid(event.uuid, fmt::format("{}/uuid", app_), ++uuids_);
-}
+Uuid AppTable::next_uuid(const Facts& event) { return derived_uuid(event.uuid, fmt::format("{}/uuid", app_), ++uuids_); }
 
 bool AppTable::may_log() {
   const SteadyTime time = clock_.steady();

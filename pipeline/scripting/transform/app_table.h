@@ -22,8 +22,8 @@ using LogSink = std::function<void(LogLevel level, std::string_view app, std::st
 LogSink program_log();
 
 struct AppFunction {
-  const char* name;     // "sha256", "time.parse"
-  const char* usage;    // "app.sha256(text)"
+  const char* name;  // "sha256", "time.parse"
+  const char* usage;  // "app.sha256(text)"
   const char* doc;
   int (*function)(lua_State*);
 };

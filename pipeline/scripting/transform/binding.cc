@@ -1,9 +1,8 @@
 #include "pipeline/scripting/transform/binding.h"
 
-#include <lua.hpp>
-
-#include <array>
 #include <cstring>
+
+#include "pipeline/scripting/transform/lua_text.h"
 
 namespace penstock::scripting {
 namespace {
@@ -15,183 +14,14 @@ constexpr std::size_t kSearchedForFree = 64;
 constexpr const char* kOver =
     "this part belongs to an event that is over; keep a copy of the values you need, not the event or its parts";
 
-constexpr std::array<const char*, 8> kFactNames{"uuid",      "project",   "event",       "distinct_id",
-                                                "person_id", "timestamp", "received_at", "source"};
-
-std::string_view text_at(lua_State* state, int index) {
-  std::size_t size = 0;
-  const char* text = lua_tolstring(state, index, &size);
-  return {text, size};
-}
-
-void push_text(lua_State* state, std::string_view text) { lua_pushlstring(state, text.data(), text.size()); }
-
 std::string_view inside(std::string_view quoted) { return quoted.substr(1, quoted.size() - 2); }
 bool has_escape(std::string_view text) { return std::memchr(text.data(), '\\', text.size()) != nullptr; }
 
-int facts_method(lua_State* state) {
-  Binding& binding = Binding::of(state);
-  if (lua_islightuserdata(state, 1) && lua_touserdata(state, 1) != nullptr) binding.node_of(state, lua_touserdata(state, 1));
-  binding.push_facts_table(state);
-  return 1;
-}
-
 }  // namespace
-
-// What the shared metatable holds: C functions with the part, or null, as their first argument.
-struct Metamethods {
-  // The document and node meant, looked into. Raises for null, the dead and the damaged.
-  struct Target {
-    Binding& binding;
-    NodeId node;
-    Document& document() const { return binding.event_->document(); }
-  };
-
-  static Target target(lua_State* state, const char* doing) {
-    Binding& binding = Binding::of(state);
-    void* part = lua_touserdata(state, 1);
-    if (part == nullptr) {
-      if (lua_type(state, 2) == LUA_TSTRING)
-        luaL_error(state, "attempt to %s app.null (field '%s')", doing, lua_tostring(state, 2));
-      luaL_error(state, "attempt to %s app.null", doing);
-    }
-    const NodeId node = binding.node_of(state, part);
-    if (node != Binding::kFacts) {
-      if (const auto looked = binding.event_->document().look_into(node); !looked) [[unlikely]]
-        luaL_error(state, "%s", looked.error().message.c_str());
-    }
-    return {binding, node};
-  }
-
-  static int index(lua_State* state) {
-    const Target it = target(state, "index");
-    if (it.node == Binding::kFacts) {
-      if (lua_type(state, 2) != LUA_TSTRING || !it.binding.push_fact(state, text_at(state, 2))) lua_pushnil(state);
-      return 1;
-    }
-    const Document& document = it.document();
-    if (document.is_array(it.node)) {
-      int is_integer = 0;
-      const lua_Integer at = lua_type(state, 2) == LUA_TNUMBER ? lua_tointegerx(state, 2, &is_integer) : 0;
-      if (is_integer != 0 && at >= 1 && static_cast<std::size_t>(at) <= document.entries(it.node).size())
-        it.binding.push(state, it.node, static_cast<std::size_t>(at) - 1);
-      else lua_pushnil(state);
-      return 1;
-    }
-    if (lua_type(state, 2) != LUA_TSTRING) return lua_pushnil(state), 1;
-    const std::string_view key = text_at(state, 2);
-    const std::size_t place = it.binding.find(state, it.node, key);
-    if (place != Document::kNowhere) it.binding.push(state, it.node, place);
-    else if (it.node == Document::kRoot && key == "facts") lua_pushcfunction(state, facts_method);
-    else lua_pushnil(state);
-    return 1;
-  }
-
-  static int newindex(lua_State* state) {
-    const Target it = target(state, "assign to");
-    if (it.node == Binding::kFacts)
-      return luaL_error(state, "facts are read-only; a canonical event's fact changes with its field: event.distinct_id = …");
-    if (it.binding.access_ == Binding::Access::read) return luaL_error(state, "a condition cannot change the event");
-    const int key_type = lua_type(state, 2);
-    Document& document = it.document();
-    int is_integer = 0;
-    const lua_Integer at = key_type == LUA_TNUMBER ? lua_tointegerx(state, 2, &is_integer) : 0;
-    const bool empty = !document.is_array(it.node) && it.node != Document::kRoot && is_integer != 0 && at == 1 &&
-                       document.size(it.node) == 0 && !lua_isnil(state, 3);
-    if (empty) {
-      it.binding.event_->before_change();
-      document.become_array(it.node);
-    }
-    if (document.is_array(it.node)) {
-      if (is_integer == 0)
-        return luaL_error(state, "%s is an array: its keys are 1 to n", Place{&document, it.node, {}}.to_string().c_str());
-      it.binding.assign_element(state, it.node, at);
-      return 0;
-    }
-    if (key_type != LUA_TSTRING)
-      return luaL_error(state, "%s is an object: its keys are strings", Place{&document, it.node, {}}.to_string().c_str());
-    it.binding.assign(state, it.node, text_at(state, 2));
-    return 0;
-  }
-
-  static int length(lua_State* state) {
-    const Target it = target(state, "take the length of");
-    const bool array = it.node != Binding::kFacts && it.document().is_array(it.node);
-    lua_pushinteger(state, array ? static_cast<lua_Integer>(it.document().size(it.node)) : 0);
-    return 1;
-  }
-
-  static int pairs(lua_State* state) {
-    target(state, "walk over");
-    lua_pushcfunction(state, next);
-    lua_pushvalue(state, 1);
-    lua_pushnil(state);
-    return 3;
-  }
-
-  static int next(lua_State* state) {
-    lua_settop(state, 2);
-    const Target it = target(state, "walk over");
-    if (it.node == Binding::kFacts) return next_fact(state, it.binding);
-    Document& document = it.document();
-    const auto& entries = document.entries(it.node);
-    const bool array = document.is_array(it.node);
-    std::size_t place = 0;
-    if (!lua_isnil(state, 2)) {
-      if (array) place = static_cast<std::size_t>(lua_tointeger(state, 2));
-      else if (lua_type(state, 2) == LUA_TSTRING) place = document.find(it.node, text_at(state, 2), document.cursor(it.node)) + 1;
-      if (place == 0) return luaL_error(state, "next: no such key");
-    }
-    while (place < entries.size() && entries[place].removed) ++place;
-    if (place >= entries.size()) return lua_pushnil(state), 1;
-    document.cursor(it.node) = place;
-    if (array) lua_pushinteger(state, static_cast<lua_Integer>(place) + 1);
-    else push_text(state, entries[place].key);
-    it.binding.push(state, it.node, place);
-    return 2;
-  }
-
-  static int next_fact(lua_State* state, const Binding& binding) {
-    std::size_t at = 0;
-    if (lua_type(state, 2) == LUA_TSTRING)
-      while (at < kFactNames.size() && text_at(state, 2) != kFactNames[at++]) {}
-    for (; at < kFactNames.size(); ++at) {
-      lua_pushstring(state, kFactNames[at]);
-      if (binding.push_fact(state, kFactNames[at])) return 2;
-      lua_pop(state, 1);
-    }
-    return lua_pushnil(state), 1;
-  }
-
-  static int to_string(lua_State* state) {
-    void* part = lua_touserdata(state, 1);
-    Binding& binding = Binding::of(state);
-    if (part == nullptr) lua_pushliteral(state, "null");
-    else if (binding.node_of(state, part) == Binding::kFacts) lua_pushliteral(state, "facts");
-    else push_text(state, binding.part_text(state, part));
-    return 1;
-  }
-};
 
 Binding::Binding(Vm& vm)
     : vm_(vm), json_([](lua_State* state, void* part) { return Binding::of(state).part_text(state, part); }) {
   vm.set_owner(this);
-}
-
-Result<void> Binding::install() {
-  return vm_.protect([this](lua_State* state) {
-    json_.install(state);
-    constexpr luaL_Reg kFunctions[] = {
-        {"__index", Metamethods::index}, {"__newindex", Metamethods::newindex}, {"__len", Metamethods::length},
-        {"__pairs", Metamethods::pairs}, {"__next", Metamethods::next},         {"__tostring", Metamethods::to_string},
-        {nullptr, nullptr}};
-    lua_pushlightuserdata(state, nullptr);
-    lua_newtable(state);
-    luaL_setfuncs(state, kFunctions, 0);
-    lua_pushboolean(state, 0);
-    lua_setfield(state, -2, "__metatable");
-    lua_setmetatable(state, -2);
-  });
 }
 
 void Binding::open(EventState& event, Access access) {
@@ -208,14 +38,16 @@ EventState& Binding::event(lua_State* state) {
 NodeId Binding::node_of(lua_State* state, void* part) const {
   const auto bits = static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(part));
   constexpr std::uint64_t kGenerations = ~std::uint64_t{0} >> kNodeBits;
-  if (event_ == nullptr || bits >> kNodeBits != (generation_ & kGenerations)) [[unlikely]] luaL_error(state, kOver);
+  if (event_ == nullptr || bits >> kNodeBits != (generation_ & kGenerations)) [[unlikely]]
+    luaL_error(state, kOver);
   return static_cast<NodeId>(bits & ((1u << kNodeBits) - 1)) - 1;
 }
 
 std::size_t Binding::find(lua_State* state, NodeId node, std::string_view key) {
   const auto& entries = event_->document().entries(node);
   std::uint32_t& hint = hints_[(reinterpret_cast<std::uintptr_t>(key.data()) >> 4) & (hints_.size() - 1)];
-  if (hint < entries.size() && entries[hint].key == key) [[likely]] return hint;
+  if (hint < entries.size() && entries[hint].key == key) [[likely]]
+    return hint;
   if (entries.size() > kSearchedForFree) vm_.charge(state, entries.size() / 8);
   const std::size_t place = event_->document().find(node, key);
   if (place != Document::kNowhere) hint = static_cast<std::uint32_t>(place);

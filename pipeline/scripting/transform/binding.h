@@ -59,6 +59,8 @@ class Binding {
 
  private:
   friend struct Metamethods;
+  static constexpr std::array kFactNames{"uuid",      "project",   "event",       "distinct_id",
+                                         "person_id", "timestamp", "received_at", "source"};
   static constexpr int kNodeBits = 20;
   static constexpr NodeId kFacts = (1u << kNodeBits) - 2;
 

@@ -33,7 +33,8 @@ class Chain::App {
 
   // The script; made anew when the last one is spent.
   Result<Script*> script() {
-    if (script_ && !script_->spent()) [[likely]] return script_.get();
+    if (script_ && !script_->spent()) [[likely]]
+      return script_.get();
     script_.reset();
     TRY_ASSIGN(script_, Script::load(plan, log_, clock_));
     script_->begin_batch(now_);
@@ -46,7 +47,8 @@ class Chain::App {
   }
 
   Script::Returned transform(Script& with, EventState& event) {
-    if (counters.events++ % kSampled != 0) [[likely]] return with.transform(event);
+    if (counters.events++ % kSampled != 0) [[likely]]
+      return with.transform(event);
     const auto start = std::chrono::steady_clock::now();
     const auto returned = with.transform(event);
     const std::chrono::nanoseconds took = std::chrono::steady_clock::now() - start;

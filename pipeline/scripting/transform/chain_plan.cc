@@ -31,8 +31,8 @@ std::vector<std::string> app_names(const std::vector<std::string>& folders) {
 std::uint64_t checksum_of(const AppPlan& plan, const AppEntry& entry) {
   return checksum(fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{} {} {}", plan.name, plan.source.checksum,
                               config::fingerprint(plan.settings), fmt::join(entry.events, "\x1f"), plan.when,
-                              static_cast<int>(plan.on_error), plan.limits.memory_max.count,
-                              plan.limits.instructions_max, plan.limits.time_max.count()));
+                              static_cast<int>(plan.on_error), plan.limits.memory_max.count, plan.limits.instructions_max,
+                              plan.limits.time_max.count()));
 }
 
 // Everything but the trial run.
@@ -79,7 +79,8 @@ std::vector<AppEntry> read_app_entries(const config::Node& list, const std::stri
                                        config::Problems& problems) {
   std::vector<AppEntry> entries;
   if (list.kind != config::Node::Kind::list) {
-    if (list.kind != config::Node::Kind::null && !list.broken) problems.push_back({list.at, path, "expected a list of apps"});
+    if (list.kind != config::Node::Kind::null && !list.broken)
+      problems.push_back({list.at, path, "expected a list of apps"});
     return entries;
   }
   for (std::size_t i = 0; i < list.items.size(); ++i) {

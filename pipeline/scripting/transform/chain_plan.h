@@ -22,23 +22,24 @@ namespace penstock::scripting {
 
 // One entry as the YAML says it.
 struct AppEntry {
-  std::string use;                  // an app's name, or with a '/' a path relative to the YAML
-  std::string name;                 // empty: the app's
-  config::Node settings;            // null: none
+  std::string use;  // an app's name, or with a '/' a path relative to the YAML
+  std::string name;  // empty: the app's
+  config::Node settings;  // null: none
   std::vector<std::string> events;  // names and globs on the fact; none: all
   std::string when;
   OnError on_error = OnError::dead_letter;
   LimitSettings limits;
 
   std::string folder;  // where it was found
-  std::string path;    // for messages: "apps[1] (hash_fields)"
+  std::string path;  // for messages: "apps[1] (hash_fields)"
   config::Location at;
 
   static constexpr auto fields() {
     using config::field;
     using config::Need;
     return std::tuple{
-        field("use", &AppEntry::use, "The app: a name, or a path such as ./apps/mine relative to this file.", Need::required),
+        field("use", &AppEntry::use, "The app: a name, or a path such as ./apps/mine relative to this file.",
+              Need::required),
         field("name", &AppEntry::name, "How metrics and dead letters call it; the app's own name when not set."),
         field("with", &AppEntry::settings, "The app's settings; `penstock app show` lists them."),
         field("events", &AppEntry::events, "Names and globs (\"$page*\") of the events it sees; all when not set."),
@@ -50,7 +51,7 @@ struct AppEntry {
 
 // Where apps are looked for.
 struct AppFolders {
-  std::string base;                  // the folder of the YAML
+  std::string base;  // the folder of the YAML
   std::vector<std::string> plugins;  // for names, in this order
 };
 

@@ -34,21 +34,23 @@ bool has(const std::string& text, const std::string& part) { return text.find(pa
 }  // namespace
 
 TEST_CASE("the next app sees what the one before it made") {
-  TestChain chain(std::vector<TestApp>{{.name = "a", .lua = transform("event.p.x = 1 event.gone = nil event.list[1] = nil return event")},
-                   {.name = "b", .lua = transform("event.p.y = event.p.x + 1 event.n = #event.list event.first = event.list[1] "
-                                                  "event.was = event.gone == nil return event")},
-                   {.name = "c", .lua = transform("event.p.x = nil return event")}});
+  TestChain chain(std::vector<TestApp>{
+      {.name = "a", .lua = transform("event.p.x = 1 event.gone = nil event.list[1] = nil return event")},
+      {.name = "b",
+       .lua = transform("event.p.y = event.p.x + 1 event.n = #event.list event.first = event.list[1] "
+                        "event.was = event.gone == nil return event")},
+      {.name = "c", .lua = transform("event.p.x = nil return event")}});
   CHECK(chain.run(R"({"p":{"z":1.0},"gone":1,"list":[1,2,3]})") ==
         R"({"p":{"z":1.0,"y":2},"list":[2,3],"n":2,"first":2,"was":true})");
 }
 
 TEST_CASE("one event may become several, each on its way through the rest") {
-  TestChain chain(std::vector<TestApp>{{.name = "split", .lua = transform("return {event, {event = 'b', n = 2}, event}")},
-                   {.name = "mark", .lua = transform("if event.n == 2 then return nil end event.u = app.facts().uuid return event")}});
+  TestChain chain(std::vector<TestApp>{
+      {.name = "split", .lua = transform("return {event, {event = 'b', n = 2}, event}")},
+      {.name = "mark", .lua = transform("if event.n == 2 then return nil end event.u = app.facts().uuid return event")}});
   const std::string first = derived_uuid(chain.facts.uuid, "split", 1).to_string();
   const std::string third = derived_uuid(chain.facts.uuid, "split", 3).to_string();
-  CHECK(chain.run(R"({"event":"a"})") ==
-        R"({"event":"a","u":")" + first + R"("} {"event":"a","u":")" + third + R"("})");
+  CHECK(chain.run(R"({"event":"a"})") == R"({"event":"a","u":")" + first + R"("} {"event":"a","u":")" + third + R"("})");
   CHECK(chain.out.events[0].facts.uuid.to_string() == first);
   CHECK(chain.chain->counters(0).split == 3);
   CHECK(chain.chain->counters(1).dropped == 1);
@@ -82,9 +84,10 @@ TEST_CASE("assigned facts leave the chain with the event") {
 }
 
 TEST_CASE("filters and conditions decide who sees an event") {
-  TestChain chain(std::vector<TestApp>{{.name = "named", .lua = transform("event.a = 1 return event"), .events = {"signup", "$page*"}},
-                   {.name = "other", .lua = transform("event.b = 1 return event"), .events = {"$page*"}},
-                   {.name = "when", .lua = transform("event.c = 1 return event"), .when = "event.n > 1 and facts.source == 'web'"}});
+  TestChain chain(std::vector<TestApp>{
+      {.name = "named", .lua = transform("event.a = 1 return event"), .events = {"signup", "$page*"}},
+      {.name = "other", .lua = transform("event.b = 1 return event"), .events = {"$page*"}},
+      {.name = "when", .lua = transform("event.c = 1 return event"), .when = "event.n > 1 and facts.source == 'web'"}});
   REQUIRE(chain.problems.empty());
   CHECK(chain.run(R"({"n":2})") == R"({"n":2,"a":1,"c":1})");
   CHECK(chain.run(R"({"n":1})") == R"({"n":1,"a":1})");
@@ -95,11 +98,13 @@ TEST_CASE("filters and conditions decide who sees an event") {
 }
 
 TEST_CASE("a condition cannot change the event, and must be an expression") {
-  TestChain chain(std::vector<TestApp>{{.name = "a", .lua = transform("return event"), .when = "(function() event.x = 1 return true end)()"}});
+  TestChain chain(std::vector<TestApp>{
+      {.name = "a", .lua = transform("return event"), .when = "(function() event.x = 1 return true end)()"}});
   CHECK(has(chain.run("{}"), "a condition cannot change the event"));
   for (const char* wrong : {"event.x ==", "true) or (true", "local x = 1", "event.x = 1", "true return false"}) {
     CAPTURE(wrong);
-    CHECK(has(problems_of(TestChain(std::vector<TestApp>{{.name = "a", .lua = transform("return event"), .when = wrong}})), "when:"));
+    CHECK(has(problems_of(TestChain(std::vector<TestApp>{{.name = "a", .lua = transform("return event"), .when = wrong}})),
+              "when:"));
   }
 }
 
@@ -107,8 +112,8 @@ TEST_CASE("on_error decides what becomes of an event on which an app fails") {
   const std::string lua = transform("event.event = 'changed' event.x = 2 event.p.y = 3 error('no')");
   const auto chain = [&](OnError on_error) {
     return TestChain(std::vector<TestApp>{{.name = "before", .lua = transform("event.z = 0 return event")},
-                      {.name = "bad", .lua = lua, .on_error = on_error},
-                      {.name = "after", .lua = transform("event.e = app.facts().event return event")}});
+                                          {.name = "bad", .lua = lua, .on_error = on_error},
+                                          {.name = "after", .lua = transform("event.e = app.facts().event return event")}});
   };
   const std::string in = R"({"event":"signup","x":1.0,"p":{}})";
   CHECK(chain(OnError::dead_letter).run(in, true) == "error: app.lua:3: no");
@@ -140,13 +145,14 @@ TEST_CASE("a part kept beyond its event is dead, never another event's") {
 }
 
 TEST_CASE("apps cannot reach each other, and globals stay as they were loaded") {
-  TestChain chain(std::vector<TestApp>{{.name = "a", .lua = "shared = 1 function helper() return 7 end\n" + transform("event.a = helper() return event")},
-                   {.name = "b", .lua = transform("event.b = tostring(shared) return event")},
-                   {.name = "c", .lua = transform("shared = 2 return event")}});
+  TestChain chain(std::vector<TestApp>{
+      {.name = "a", .lua = "shared = 1 function helper() return 7 end\n" + transform("event.a = helper() return event")},
+      {.name = "b", .lua = transform("event.b = tostring(shared) return event")},
+      {.name = "c", .lua = transform("shared = 2 return event")}});
   CHECK(chain.run("{}") == "error: app.lua:3: this table is read-only (field 'shared'); use a local variable");
   CHECK(chain.out.app == "c");
   TestChain without_c(std::vector<TestApp>{{.name = "a", .lua = "shared = 1\n" + transform("event.a = shared return event")},
-                       {.name = "b", .lua = transform("event.b = tostring(shared) return event")}});
+                                           {.name = "b", .lua = transform("event.b = tostring(shared) return event")}});
   CHECK(without_c.run("{}") == R"({"a":1,"b":"nil"})");
 }
 
@@ -167,7 +173,8 @@ TEST_CASE("after a limit the next event finds a fresh state") {
   };
   for (const Case& c : cases) {
     CAPTURE(c.lua);
-    TestApp app{.lua = "local seen = 0\n" + transform("seen = seen + 1 event.seen = seen if event.bad then " + c.lua + " end return event")};
+    TestApp app{.lua = "local seen = 0\n" +
+                       transform("seen = seen + 1 event.seen = seen if event.bad then " + c.lua + " end return event")};
     app.limits.instructions = 300'000;
     app.limits.memory = 4_MiB;
     if (c.code == "app_memory_limit") app.limits.instructions = 100'000'000;
@@ -183,9 +190,10 @@ TEST_CASE("after a limit the next event finds a fresh state") {
 
 TEST_CASE("settings are typed, read-only and in the order of the file") {
   TestApp app{.lua = transform(
-      "local s = app.settings local keys = '' for k, v in pairs(s.map) do keys = keys .. k .. tostring(v) end "
-      "return {keys = keys, n = #s.list, i = math.type(s.i), f = math.type(s.f), t = s.t, d = s.d, none = s.none == nil, "
-      "list = s.list, map = s.map, first = next(s.map), joined = table.concat(s.list, ',')}")};
+                  "local s = app.settings local keys = '' for k, v in pairs(s.map) do keys = keys .. k .. tostring(v) end "
+                  "return {keys = keys, n = #s.list, i = math.type(s.i), f = math.type(s.f), t = s.t, d = s.d, none = "
+                  "s.none == nil, "
+                  "list = s.list, map = s.map, first = next(s.map), joined = table.concat(s.list, ',')}")};
   app.settings_yaml =
       "settings: {map: {type: map}, list: {type: list}, i: {type: integer}, f: {type: number}, t: {type: string}, "
       "d: {type: boolean, default: true}, none: {type: any}}";
@@ -263,10 +271,11 @@ TEST_CASE("require finds modules of the app's own folder") {
 }
 
 TEST_CASE("the app table: time, uuids, log") {
-  TestChain chain(std::vector<TestApp>{{.lua = transform(
-      "app.log('warning', 'careful') app.log('plain') print('a', 1) "
-      "return {now = app.now(), same = app.uuid() ~= app.uuid(), u = app.uuid(), iso = app.time.format(app.now()), "
-      "ms = app.time.parse('2026-08-01T10:00:00Z'), none = app.time.parse('x') == nil, h = app.sha256('')}")}});
+  TestChain chain(std::vector<TestApp>{
+      {.lua = transform(
+           "app.log('warning', 'careful') app.log('plain') print('a', 1) "
+           "return {now = app.now(), same = app.uuid() ~= app.uuid(), u = app.uuid(), iso = app.time.format(app.now()), "
+           "ms = app.time.parse('2026-08-01T10:00:00Z'), none = app.time.parse('x') == nil, h = app.sha256('')}")}});
   const std::string first = chain.run("{}");
   CHECK(has(first, "\"now\":1700000002000"));
   CHECK(has(first, "\"iso\":\"2023-11-14T22:13:22.000Z\""));
@@ -287,7 +296,8 @@ TEST_CASE("the log is rate-limited, and says what it left out") {
 }
 
 TEST_CASE("an error carries a traceback within the app") {
-  TestChain chain(std::vector<TestApp>{{.lua = "local function mask(e)\n  return e.x.y\nend\n" + transform("mask(event) return event")}});
+  TestChain chain(std::vector<TestApp>{
+      {.lua = "local function mask(e)\n  return e.x.y\nend\n" + transform("mask(event) return event")}});
   CHECK(chain.run("{}") == "error: app.lua:2: attempt to index a nil value (field 'x')");
   CHECK(chain.chain->traceback() == "app.lua:2: in function 'mask'\napp.lua:6: in the function at line 5");
 }
@@ -319,9 +329,18 @@ TEST_CASE("an event filter knows names and globs") {
     std::string event;
     bool takes;
   };
-  const Case cases[] = {{{}, "x", true},         {{"a"}, "a", true},     {{"a"}, "ab", false},      {{"a*"}, "a", true},
-                        {{"a*"}, "abc", true},   {{"*c"}, "abc", true},  {{"a*c"}, "abcbc", true},  {{"a*c"}, "abcb", false},
-                        {{"*"}, "", true},       {{"a**b"}, "ab", true}, {{"x", "$p*"}, "$pv", true}, {{"a.c"}, "abc", false},
+  const Case cases[] = {{{}, "x", true},
+                        {{"a"}, "a", true},
+                        {{"a"}, "ab", false},
+                        {{"a*"}, "a", true},
+                        {{"a*"}, "abc", true},
+                        {{"*c"}, "abc", true},
+                        {{"a*c"}, "abcbc", true},
+                        {{"a*c"}, "abcb", false},
+                        {{"*"}, "", true},
+                        {{"a**b"}, "ab", true},
+                        {{"x", "$p*"}, "$pv", true},
+                        {{"a.c"}, "abc", false},
                         {{"*a*a*a*b"}, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false}};
   for (const Case& c : cases) {
     CAPTURE(c.event);
@@ -331,13 +350,15 @@ TEST_CASE("an event filter knows names and globs") {
 
 TEST_CASE("entries of a chain are read from YAML, with every problem at its place") {
   const TempFolder folder;
-  folder.write("plugins/hash/app.yaml", "name: hash\nversion: 1.0.0\nsummary: A test.\nsettings: {f: {type: list, required: true}}\n");
+  folder.write("plugins/hash/app.yaml",
+               "name: hash\nversion: 1.0.0\nsummary: A test.\nsettings: {f: {type: list, required: true}}\n");
   folder.write("plugins/hash/app.lua", transform("return event"));
   folder.write("mine/app.yaml", "name: mine\nversion: 1.0.0\nsummary: A test.\n");
   const AppFolders folders{folder.path(), {folder.path() + "/plugins"}};
   config::Problems problems;
   const auto good = read_app_entries(
-      yaml("[{use: hash, with: {f: [a]}, events: [x], when: event.a, on_error: pass}, {use: ./mine, name: m}]"), "apps", folders, problems);
+      yaml("[{use: hash, with: {f: [a]}, events: [x], when: event.a, on_error: pass}, {use: ./mine, name: m}]"), "apps",
+      folders, problems);
   CHECK(problems.empty());
   REQUIRE(good.size() == 2);
   CHECK(good[0].on_error == OnError::pass);

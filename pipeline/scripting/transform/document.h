@@ -28,12 +28,12 @@ class Document {
 
   // One member of an object or element of an array.
   struct Entry {
-    std::string_view key;      // unescaped; empty in arrays
+    std::string_view key;  // unescaped; empty in arrays
     std::string_view raw_key;  // as received, without quotes; null for a key that an app added
-    std::string_view raw;      // the value; of a child that changed, the text it had before
-    NodeId child = kNone;      // the value as a node, once somebody looked into it
-    bool original = false;     // key and value are bytes of the container's own text
-    bool removed = false;      // in arrays: a hole, until `settle`
+    std::string_view raw;  // the value; of a child that changed, the text it had before
+    NodeId child = kNone;  // the value as a node, once somebody looked into it
+    bool original = false;  // key and value are bytes of the container's own text
+    bool removed = false;  // in arrays: a hole, until `settle`
   };
 
   explicit Document(Arena& arena) : arena_(arena) {}
@@ -44,7 +44,8 @@ class Document {
 
   // Finds out what a container holds; to be called before anything below. An error means damaged bytes.
   Result<void> look_into(NodeId id) {
-    if (nodes_[id].indexed) [[likely]] return {};
+    if (nodes_[id].indexed) [[likely]]
+      return {};
     return index(id);
   }
 

@@ -11,7 +11,9 @@ bool is_none(std::string_view raw) { return raw.empty() || raw == "null"; }
 
 std::unexpected<Error> refuse(std::string_view field, std::string_view expected, std::string_view raw) {
   return fail(ErrorKind::invalid, fmt::format("field '{}': expected {}, got {}", field, expected,
-                                              raw.empty() ? "nil" : raw.size() > 60 ? raw.substr(0, 60) : raw));
+                                              raw.empty()       ? "nil"
+                                              : raw.size() > 60 ? raw.substr(0, 60)
+                                                                : raw));
 }
 
 }  // namespace
@@ -78,7 +80,8 @@ Result<void> EventState::assign_fact(std::string_view key, std::string_view raw)
     std::optional<Timestamp> time;
     if (is_none(raw)) time = facts_.received_at;
     else if (text) time = parse_timestamp(json::unescape(raw, scratch_));
-    else if (const auto number = kind == json::Kind::number ? json::to_double(raw) : std::nullopt) time = timestamp_from_number(*number);
+    else if (const auto number = kind == json::Kind::number ? json::to_double(raw) : std::nullopt)
+      time = timestamp_from_number(*number);
     if (!time) return refuse(key, "a time such as \"2026-08-01T10:00:00Z\"", raw);
     facts_.timestamp = *time;
   } else if (!is_none(raw)) {

@@ -82,7 +82,8 @@ bool read_settings(Manifest& manifest, config::Problems& problems) {
     setting.name = entry.key;
     if (setting.initial.kind != Node::Kind::null) {
       if (setting.required) reader.problem("default", "a required setting has no default");
-      else if (const std::string wrong = mismatch(setting.initial, setting); !wrong.empty()) reader.problem("default", wrong);
+      else if (const std::string wrong = mismatch(setting.initial, setting); !wrong.empty())
+        reader.problem("default", wrong);
     }
     manifest.settings.push_back(std::move(setting));
   }

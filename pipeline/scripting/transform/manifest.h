@@ -34,9 +34,9 @@ struct penstock::config::enum_names<penstock::scripting::AppKind> {
 template <>
 struct penstock::config::enum_names<penstock::scripting::SettingType> {
   using Type = penstock::scripting::SettingType;
-  static constexpr std::array names{std::pair{"string", Type::string},   std::pair{"integer", Type::integer},
-                                    std::pair{"number", Type::number},   std::pair{"boolean", Type::boolean},
-                                    std::pair{"list", Type::list},       std::pair{"map", Type::map},
+  static constexpr std::array names{std::pair{"string", Type::string}, std::pair{"integer", Type::integer},
+                                    std::pair{"number", Type::number}, std::pair{"boolean", Type::boolean},
+                                    std::pair{"list", Type::list},     std::pair{"map", Type::map},
                                     std::pair{"any", Type::any}};
 };
 
@@ -99,13 +99,12 @@ struct Manifest {
   static constexpr auto fields() {
     using config::field;
     using config::Need;
-    return std::tuple{
-        field("name", &Manifest::name, "The app's name: that of its folder.", Need::required),
-        field("version", &Manifest::version, "Of the app, for people.", Need::required),
-        field("kind", &Manifest::kind, "What it is."),
-        field("summary", &Manifest::summary, "One sentence.", Need::required),
-        field("settings", &Manifest::declared_settings, "By name, what each setting is."),
-        field("limits", &Manifest::limits, "What the app needs beyond the defaults.")};
+    return std::tuple{field("name", &Manifest::name, "The app's name: that of its folder.", Need::required),
+                      field("version", &Manifest::version, "Of the app, for people.", Need::required),
+                      field("kind", &Manifest::kind, "What it is."),
+                      field("summary", &Manifest::summary, "One sentence.", Need::required),
+                      field("settings", &Manifest::declared_settings, "By name, what each setting is."),
+                      field("limits", &Manifest::limits, "What the app needs beyond the defaults.")};
   }
 
   const SettingInfo* find(std::string_view setting) const;
@@ -116,7 +115,6 @@ struct Manifest {
 
 // Checks what `with:` gives an app (null: nothing) against its manifest: unknown settings, wrong types, choices, missing
 // ones. `path` is the entry's, for messages: "apps[1] (hash_fields)". Pure. True when there is no problem.
-bool check_settings(const Manifest& manifest, const config::Node& with, const std::string& path,
-                    config::Problems& problems);
+bool check_settings(const Manifest& manifest, const config::Node& with, const std::string& path, config::Problems& problems);
 
 }  // namespace penstock::scripting

@@ -54,7 +54,8 @@ Result<void> Script::find_transform() {
   TRY(vm_->compile(main->text, main->name));
   if (!vm_->call(0, 1)) return fail(vm_->spent() ? ErrorKind::limit : ErrorKind::invalid, vm_->failure().message);
   const bool found = lua_istable(state, -1) && (lua_pushliteral(state, "transform"), lua_rawget(state, -2)) == LUA_TFUNCTION;
-  if (!found) return fail(ErrorKind::invalid, "app.lua must return a table with a function `transform`: local M = {} … return M");
+  if (!found)
+    return fail(ErrorKind::invalid, "app.lua must return a table with a function `transform`: local M = {} … return M");
   lua_remove(state, -2);
   return {};
 }
@@ -161,7 +162,9 @@ void Script::add_body(lua_State* state, int index, long long place) {
   }
   if (text.empty() || text.front() != '{')
     luaL_error(state, "%s is no object but a %s", what.c_str(),
-               !text.empty() ? "list" : lua_islightuserdata(state, index) ? "JSON null" : luaL_typename(state, index));
+               !text.empty()                       ? "list"
+               : lua_islightuserdata(state, index) ? "JSON null"
+                                                   : luaL_typename(state, index));
   bodies_.push_back(text);
 }
 

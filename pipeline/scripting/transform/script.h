@@ -19,10 +19,10 @@ namespace penstock::scripting {
 class Script {
  public:
   enum class Returned : std::uint8_t {
-    event,   // the event it was given
-    none,    // nil, or an empty list
+    event,  // the event it was given
+    none,  // nil, or an empty list
     bodies,  // something else: see bodies() and is_list()
-    error,   // see failure()
+    error,  // see failure()
   };
 
   // Runs the app's top level. An error names file and line. `plan` must outlive the script.

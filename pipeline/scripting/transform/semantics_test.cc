@@ -42,7 +42,8 @@ TEST_CASE("what nobody assigned keeps its bytes") {
       {"return event", odd, odd},
       {"local x = event.i, event.f, event.s, event.d[1] return event", odd, odd},
       {"event.i = event.i event.f = event.f event.e = event.e event.z = event.z event.s = event.s event.a = event.a "
-       "event.o = event.o event.n = event.n return event", odd, odd},
+       "event.o = event.o event.n = event.n return event",
+       odd, odd},
       {"event.new = 1 return event", R"({ "a" : 1.0 , "b":"\u0041"})", R"({"a" : 1.0 , "b":"\u0041","new":1})"},
       {"event.b = nil return event", R"({"a":1.0,"b":2,"c":1e2,"d":[]})", R"({"a":1.0,"c":1e2,"d":[]})"},
       {"event.p.x = 1 return event", R"({"a":1.00,"p":{"k":"\u0041","x":0},"z":[1.0 ]})",
@@ -206,22 +207,28 @@ TEST_CASE("what transform returns decides") {
 
 TEST_CASE("facts are there, and follow canonical fields") {
   check({
-      {"local f = event:facts() return {u = f.uuid, e = f.event, d = f.distinct_id, t = f.timestamp, s = f.source, p = f.person_id}",
+      {"local f = event:facts() return {u = f.uuid, e = f.event, d = f.distinct_id, t = f.timestamp, s = f.source, p = "
+       "f.person_id}",
        "{}", R"({"d":"u1","e":"signup","s":"web","t":1700000000000,"u":"01890a5d-ac96-774b-bcce-b302099a8057"})"},
-      {"event.x = event.facts event.y = app.facts().event return event", R"({"facts":1})", R"({"facts":1,"x":1,"y":"signup"})"},
-      {"event.event = 'b' event.x = app.facts().event return event", R"({"event":"signup"})", R"({"event":"b","x":"signup"})"},
+      {"event.x = event.facts event.y = app.facts().event return event", R"({"facts":1})",
+       R"({"facts":1,"x":1,"y":"signup"})"},
+      {"event.event = 'b' event.x = app.facts().event return event", R"({"event":"signup"})",
+       R"({"event":"b","x":"signup"})"},
   });
-  check({
-      {"event.event = 'b' event.x = app.facts().event return event", R"({"event":"signup"})", R"({"event":"b","x":"b"})"},
-      {"event.distinct_id = 7 event.x = app.facts().distinct_id return event", "{}", R"({"distinct_id":7,"x":"7"})"},
-      {"event.distinct_id = nil event.x = app.facts().distinct_id == nil return event", R"({"distinct_id":"a"})",
-       R"({"x":true})"},
-      {"event.timestamp = '2026-08-01T10:00:00Z' event.x = app.facts().timestamp return event", "{}",
-       R"({"timestamp":"2026-08-01T10:00:00Z","x":1785578400000})"},
-      {"event.timestamp = 'soon' return event", "{}", "error: field 'timestamp': expected a time"},
-      {"event.uuid = 'x' return event", "{}", "error: field 'uuid': expected a uuid, got \"x\""},
-      {"event.event = nil return event", R"({"event":"a"})", "error: field 'event': expected the event's name, got nil"},
-      {"event.event = {} return event", R"({"event":"a"})", "error: field 'event': expected the event's name, got {}"},
-      {"event.properties.event = 5 return event", R"({"properties":{}})", R"({"properties":{"event":5}})"},
-  }, true);
+  check(
+      {
+          {"event.event = 'b' event.x = app.facts().event return event", R"({"event":"signup"})",
+           R"({"event":"b","x":"b"})"},
+          {"event.distinct_id = 7 event.x = app.facts().distinct_id return event", "{}", R"({"distinct_id":7,"x":"7"})"},
+          {"event.distinct_id = nil event.x = app.facts().distinct_id == nil return event", R"({"distinct_id":"a"})",
+           R"({"x":true})"},
+          {"event.timestamp = '2026-08-01T10:00:00Z' event.x = app.facts().timestamp return event", "{}",
+           R"({"timestamp":"2026-08-01T10:00:00Z","x":1785578400000})"},
+          {"event.timestamp = 'soon' return event", "{}", "error: field 'timestamp': expected a time"},
+          {"event.uuid = 'x' return event", "{}", "error: field 'uuid': expected a uuid, got \"x\""},
+          {"event.event = nil return event", R"({"event":"a"})", "error: field 'event': expected the event's name, got nil"},
+          {"event.event = {} return event", R"({"event":"a"})", "error: field 'event': expected the event's name, got {}"},
+          {"event.properties.event = 5 return event", R"({"properties":{}})", R"({"properties":{"event":5}})"},
+      },
+      true);
 }

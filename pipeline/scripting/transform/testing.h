@@ -1,10 +1,10 @@
 #pragma once
 // For tests of this folder: an app from a string, an event through it, the answer as a line of text.
 
+#include <unistd.h>
 #include <filesystem>
 #include <fstream>
 #include <string>
-#include <unistd.h>
 
 #include "pipeline/event/json.h"
 #include "pipeline/scripting/transform/chain.h"

@@ -118,8 +118,7 @@ int coroutine_wrap(lua_State* state) {
 }  // namespace
 
 void add_control(lua_State* state) {
-  constexpr luaL_Reg kProtected[] = {
-      {"pcall", protected_call}, {"xpcall", protected_call_with_handler}, {nullptr, nullptr}};
+  constexpr luaL_Reg kProtected[] = {{"pcall", protected_call}, {"xpcall", protected_call_with_handler}, {nullptr, nullptr}};
   constexpr luaL_Reg kCoroutine[] = {
       {"create", coroutine_create}, {"resume", coroutine_resume}, {"wrap", coroutine_wrap}, {nullptr, nullptr}};
   luaL_setfuncs(state, kProtected, 0);

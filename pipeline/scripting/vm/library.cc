@@ -34,6 +34,13 @@ int charge_all_bytes(lua_State* state) {
   return original(state);
 }
 
+// A directive may write a hundred digits whatever its argument.
+int charge_format(lua_State* state) {
+  constexpr std::uint64_t kCall = 100;
+  Vm::of(state).charge(state, kCall + string_bytes(state) / kBytesPerStep);
+  return original(state);
+}
+
 int checked_rep(lua_State* state) {
   std::size_t size = 0;
   std::size_t separator = 0;
@@ -149,8 +156,11 @@ void remove(lua_State* state, std::initializer_list<const char*> names) {
 
 void add_base(lua_State* state) {
   luaL_requiref(state, "_G", luaopen_base, 0);
-  check(state, {{"setmetatable", checked_setmetatable}, {"rawset", checked_rawset}, {"next", checked_next},
-                {"type", type_name}, {"tonumber", charge_bytes}});
+  check(state, {{"setmetatable", checked_setmetatable},
+                {"rawset", checked_rawset},
+                {"next", checked_next},
+                {"type", type_name},
+                {"tonumber", charge_bytes}});
   for (const char* name : {"assert", "error", "getmetatable", "ipairs", "next", "pairs", "rawequal", "rawget", "rawlen",
                            "rawset", "select", "setmetatable", "tonumber", "tostring", "type", "_VERSION"}) {
     lua_getfield(state, -1, name);
@@ -162,10 +172,19 @@ void add_base(lua_State* state) {
 void add_string(lua_State* state) {
   luaL_requiref(state, "string", luaopen_string, 0);
   remove(state, {"dump"});
-  check(state, {{"rep", checked_rep}, {"find", charge_all_bytes}, {"match", charge_all_bytes},
-                {"gmatch", charge_all_bytes}, {"gsub", charge_all_bytes}, {"lower", charge_bytes},
-                {"upper", charge_bytes}, {"reverse", charge_bytes}, {"format", charge_bytes}, {"byte", charge_bytes},
-                {"sub", charge_bytes}, {"pack", charge_bytes}, {"unpack", charge_bytes}});
+  check(state, {{"rep", checked_rep},
+                {"find", charge_all_bytes},
+                {"match", charge_all_bytes},
+                {"gmatch", charge_all_bytes},
+                {"gsub", charge_all_bytes},
+                {"lower", charge_bytes},
+                {"upper", charge_bytes},
+                {"reverse", charge_bytes},
+                {"format", charge_format},
+                {"byte", charge_bytes},
+                {"sub", charge_bytes},
+                {"pack", charge_bytes},
+                {"unpack", charge_bytes}});
   lua_pushliteral(state, "");
   lua_getmetatable(state, -1);
   lua_pushboolean(state, 0);
@@ -177,16 +196,20 @@ void add_string(lua_State* state) {
 
 void add_table(lua_State* state) {
   luaL_requiref(state, "table", luaopen_table, 0);
-  check(state, {{"concat", checked_concat}, {"insert", checked_shift<3>}, {"remove", checked_shift<2>},
-                {"move", checked_move}, {"sort", checked_sort}, {"unpack", checked_unpack}});
+  check(state, {{"concat", checked_concat},
+                {"insert", checked_shift<3>},
+                {"remove", checked_shift<2>},
+                {"move", checked_move},
+                {"sort", checked_sort},
+                {"unpack", checked_unpack}});
   freeze_table(state);
   lua_setfield(state, -2, "table");
 }
 
 void add_utf8(lua_State* state) {
   luaL_requiref(state, "utf8", luaopen_utf8, 0);
-  check(state, {{"len", charge_all_bytes}, {"codepoint", charge_bytes}, {"offset", charge_all_bytes},
-                {"codes", charge_bytes}});
+  check(state,
+        {{"len", charge_all_bytes}, {"codepoint", charge_bytes}, {"offset", charge_all_bytes}, {"codes", charge_bytes}});
   freeze_table(state);
   lua_setfield(state, -2, "utf8");
 }

@@ -12,16 +12,14 @@
 namespace penstock::scripting {
 namespace {
 
-constexpr int kStride = 1000;
+constexpr std::uint64_t kStride = 1000;
 constexpr int kHandler = 1;  // stack index of on_error, for good
 constexpr int kFramesMax = 8;
 constexpr std::size_t kMessageMax = 2000;
 constexpr std::int64_t kUnlimited = std::numeric_limits<std::int64_t>::max();
 constexpr char kGlobals = 0;  // its address is the registry key of the real table of globals
 
-int panicked(lua_State*) {
-  check_failed("a Lua error outside of a protected call", __FILE__, __LINE__);
-}
+int panicked(lua_State*) { check_failed("a Lua error outside of a protected call", __FILE__, __LINE__); }
 
 std::string frames(lua_State* state, int level) {
   std::string text;
@@ -61,7 +59,7 @@ Result<std::unique_ptr<Vm>> Vm::create(const Limits& limits, const Clock& clock)
   lua_pushcfunction(vm->state_, open);
   if (lua_pcall(vm->state_, 0, 0, 0) != LUA_OK)
     return fail(ErrorKind::limit, fmt::format("memory limit of {} is too small to start Lua", to_string(limits.memory_max)));
-  lua_sethook(vm->state_, on_count, LUA_MASKCOUNT, kStride);
+  lua_sethook(vm->state_, on_count, LUA_MASKCOUNT, static_cast<int>(kStride));
   return vm;
 }
 
@@ -123,7 +121,8 @@ bool Vm::call(int arguments, int results) {
   const int base = lua_gettop(state_) - arguments - 1;
   begin();
   const int status = lua_pcall(state_, arguments, results, kHandler);
-  if (finish(status)) [[likely]] return true;
+  if (finish(status)) [[likely]]
+    return true;
   lua_settop(state_, base);
   return false;
 }
@@ -146,7 +145,8 @@ Result<void> Vm::run_protected(void (*step)(lua_State*, void*), void* data) {
 // Pops the error value of a call that failed.
 bool Vm::finish(int status) {
   meter_.instructions_left = kUnlimited;
-  if (status == LUA_OK && meter_.stop == Stop::none) [[likely]] return true;
+  if (status == LUA_OK && meter_.stop == Stop::none) [[likely]]
+    return true;
   failure_.stop = meter_.stop;
   // Anything but Lua's own codes is an exception of ours that came through: the heap is exhausted.
   if (failure_.stop == Stop::none && status != LUA_OK && status != LUA_ERRRUN && status != LUA_ERRERR &&
@@ -178,13 +178,29 @@ void Vm::note_stop(lua_State* running, Stop stop) {
   lua_sethook(state_, on_count, LUA_MASKCOUNT, 1);
 }
 
+// The first question starts the time: a call too short for one never reads the clock.
+bool Vm::out_of_time() {
+  charged_ = 0;
+  const SteadyTime now = clock_.steady();
+  if (!deadline_set_) deadline_ = now + limits_.time_max;
+  deadline_set_ = true;
+  return now > deadline_;
+}
+
 void Vm::charge(lua_State* running, std::uint64_t steps) {
+  Stop stop = Stop::none;
   if (steps <= static_cast<std::uint64_t>(std::max<std::int64_t>(meter_.instructions_left, 0))) {
     meter_.instructions_left -= static_cast<std::int64_t>(steps);
-    return;
+    charged_ += steps;
+    if (charged_ < kStride) return;
+    // A C function may take much longer than what it charges, and no hook fires before it returns.
+    if (!out_of_time()) return;
+    stop = Stop::time;
+  } else {
+    meter_.instructions_left = 0;
+    stop = Stop::instructions;
   }
-  meter_.instructions_left = 0;
-  note_stop(running, Stop::instructions);
+  note_stop(running, stop);
   failure_.traceback = frames(running, 1);
   luaL_error(running, "%s", describe(meter_.stop).c_str());
 }
@@ -192,14 +208,11 @@ void Vm::charge(lua_State* running, std::uint64_t steps) {
 void Vm::on_count(lua_State* running, lua_Debug* where) {
   Vm& vm = of(running);
   Meter& meter = vm.meter_;
-  meter.instructions_left -= kStride;
+  meter.instructions_left -= static_cast<std::int64_t>(kStride);
   Stop stop = meter.stop;
   if (stop == Stop::none && meter.instructions_left < 0) stop = Stop::instructions;
   if (stop == Stop::none) {
-    const SteadyTime now = vm.clock_.steady();
-    if (!vm.deadline_set_) vm.deadline_ = now + vm.limits_.time_max;
-    vm.deadline_set_ = true;
-    if (now <= vm.deadline_) return;
+    if (!vm.out_of_time()) return;
     stop = Stop::time;
   }
   vm.note_stop(running, stop);

@@ -1,0 +1,173 @@
+// The metatable that events and their parts share: C functions with the part, or null, as their first argument.
+
+#include "pipeline/scripting/transform/binding.h"
+#include "pipeline/scripting/transform/lua_text.h"
+
+namespace penstock::scripting {
+namespace {
+
+int facts_method(lua_State* state) {
+  Binding& binding = Binding::of(state);
+  if (lua_islightuserdata(state, 1) && lua_touserdata(state, 1) != nullptr) binding.node_of(state, lua_touserdata(state, 1));
+  binding.push_facts_table(state);
+  return 1;
+}
+
+}  // namespace
+
+struct Metamethods {
+  // The document and node meant, looked into. Raises for null, the dead and the damaged.
+  struct Target {
+    Binding& binding;
+    NodeId node;
+    Document& document() const { return binding.event_->document(); }
+  };
+
+  static Target target(lua_State* state, const char* doing) {
+    Binding& binding = Binding::of(state);
+    void* part = lua_touserdata(state, 1);
+    if (part == nullptr) {
+      if (lua_type(state, 2) == LUA_TSTRING)
+        luaL_error(state, "attempt to %s app.null (field '%s')", doing, lua_tostring(state, 2));
+      luaL_error(state, "attempt to %s app.null", doing);
+    }
+    const NodeId node = binding.node_of(state, part);
+    if (node != Binding::kFacts) {
+      if (const auto looked = binding.event_->document().look_into(node); !looked) [[unlikely]]
+        luaL_error(state, "%s", looked.error().message.c_str());
+    }
+    return {binding, node};
+  }
+
+  static int index(lua_State* state) {
+    const Target it = target(state, "index");
+    if (it.node == Binding::kFacts) {
+      if (lua_type(state, 2) != LUA_TSTRING || !it.binding.push_fact(state, text_at(state, 2))) lua_pushnil(state);
+      return 1;
+    }
+    const Document& document = it.document();
+    if (document.is_array(it.node)) {
+      int is_integer = 0;
+      const lua_Integer at = lua_type(state, 2) == LUA_TNUMBER ? lua_tointegerx(state, 2, &is_integer) : 0;
+      if (is_integer != 0 && at >= 1 && static_cast<std::size_t>(at) <= document.entries(it.node).size())
+        it.binding.push(state, it.node, static_cast<std::size_t>(at) - 1);
+      else lua_pushnil(state);
+      return 1;
+    }
+    if (lua_type(state, 2) != LUA_TSTRING) return lua_pushnil(state), 1;
+    const std::string_view key = text_at(state, 2);
+    const std::size_t place = it.binding.find(state, it.node, key);
+    if (place != Document::kNowhere) it.binding.push(state, it.node, place);
+    else if (it.node == Document::kRoot && key == "facts") lua_pushcfunction(state, facts_method);
+    else lua_pushnil(state);
+    return 1;
+  }
+
+  static int newindex(lua_State* state) {
+    const Target it = target(state, "assign to");
+    if (it.node == Binding::kFacts)
+      return luaL_error(state,
+                        "facts are read-only; a canonical event's fact changes with its field: event.distinct_id = …");
+    if (it.binding.access_ == Binding::Access::read) return luaL_error(state, "a condition cannot change the event");
+    const int key_type = lua_type(state, 2);
+    Document& document = it.document();
+    int is_integer = 0;
+    const lua_Integer at = key_type == LUA_TNUMBER ? lua_tointegerx(state, 2, &is_integer) : 0;
+    const bool empty = !document.is_array(it.node) && it.node != Document::kRoot && is_integer != 0 && at == 1 &&
+                       document.size(it.node) == 0 && !lua_isnil(state, 3);
+    if (empty) {
+      it.binding.event_->before_change();
+      document.become_array(it.node);
+    }
+    if (document.is_array(it.node)) {
+      if (is_integer == 0)
+        return luaL_error(state, "%s is an array: its keys are 1 to n", Place{&document, it.node, {}}.to_string().c_str());
+      it.binding.assign_element(state, it.node, at);
+      return 0;
+    }
+    if (key_type != LUA_TSTRING)
+      return luaL_error(state, "%s is an object: its keys are strings", Place{&document, it.node, {}}.to_string().c_str());
+    it.binding.assign(state, it.node, text_at(state, 2));
+    return 0;
+  }
+
+  static int length(lua_State* state) {
+    const Target it = target(state, "take the length of");
+    const bool array = it.node != Binding::kFacts && it.document().is_array(it.node);
+    lua_pushinteger(state, array ? static_cast<lua_Integer>(it.document().size(it.node)) : 0);
+    return 1;
+  }
+
+  static int pairs(lua_State* state) {
+    target(state, "walk over");
+    lua_pushcfunction(state, next);
+    lua_pushvalue(state, 1);
+    lua_pushnil(state);
+    return 3;
+  }
+
+  static int next(lua_State* state) {
+    lua_settop(state, 2);
+    const Target it = target(state, "walk over");
+    if (it.node == Binding::kFacts) return next_fact(state, it.binding);
+    Document& document = it.document();
+    const auto& entries = document.entries(it.node);
+    const bool array = document.is_array(it.node);
+    std::size_t place = 0;
+    if (!lua_isnil(state, 2)) {
+      if (array) place = static_cast<std::size_t>(lua_tointeger(state, 2));
+      else if (lua_type(state, 2) == LUA_TSTRING)
+        place = document.find(it.node, text_at(state, 2), document.cursor(it.node)) + 1;
+      if (place == 0) return luaL_error(state, "next: no such key");
+    }
+    while (place < entries.size() && entries[place].removed) ++place;
+    if (place >= entries.size()) return lua_pushnil(state), 1;
+    document.cursor(it.node) = place;
+    if (array) lua_pushinteger(state, static_cast<lua_Integer>(place) + 1);
+    else push_text(state, entries[place].key);
+    it.binding.push(state, it.node, place);
+    return 2;
+  }
+
+  static int next_fact(lua_State* state, const Binding& binding) {
+    std::size_t at = 0;
+    if (lua_type(state, 2) == LUA_TSTRING)
+      while (at < Binding::kFactNames.size() && text_at(state, 2) != Binding::kFactNames[at++]) {}
+    for (; at < Binding::kFactNames.size(); ++at) {
+      lua_pushstring(state, Binding::kFactNames[at]);
+      if (binding.push_fact(state, Binding::kFactNames[at])) return 2;
+      lua_pop(state, 1);
+    }
+    return lua_pushnil(state), 1;
+  }
+
+  static int to_string(lua_State* state) {
+    void* part = lua_touserdata(state, 1);
+    Binding& binding = Binding::of(state);
+    if (part == nullptr) lua_pushliteral(state, "null");
+    else if (binding.node_of(state, part) == Binding::kFacts) lua_pushliteral(state, "facts");
+    else push_text(state, binding.part_text(state, part));
+    return 1;
+  }
+};
+
+Result<void> Binding::install() {
+  return vm_.protect([this](lua_State* state) {
+    json_.install(state);
+    constexpr luaL_Reg kFunctions[] = {{"__index", Metamethods::index},
+                                       {"__newindex", Metamethods::newindex},
+                                       {"__len", Metamethods::length},
+                                       {"__pairs", Metamethods::pairs},
+                                       {"__next", Metamethods::next},
+                                       {"__tostring", Metamethods::to_string},
+                                       {nullptr, nullptr}};
+    lua_pushlightuserdata(state, nullptr);
+    lua_newtable(state);
+    luaL_setfuncs(state, kFunctions, 0);
+    lua_pushboolean(state, 0);
+    lua_setfield(state, -2, "__metatable");
+    lua_setmetatable(state, -2);
+  });
+}
+
+}  // namespace penstock::scripting
