@@ -15,7 +15,7 @@ namespace {
 
 // What RFC 8878 asks every decoder to support; larger windows are how a small zstd body asks for much memory.
 constexpr int kZstdWindowLogMax = 23;
-constexpr std::size_t kStepMax = 256 * 1024;
+constexpr std::size_t kStepMax = (256_KiB).count;
 
 std::unexpected<Error> too_large(Bytes plain_max) {
   return fail(ErrorKind::limit, fmt::format("the body is larger than {} once decompressed", to_string(plain_max)));

@@ -19,7 +19,7 @@
 namespace penstock::http {
 namespace {
 
-constexpr std::size_t kHeaderBytesMax = 64 * 1024;
+constexpr std::size_t kHeaderBytesMax = (64_KiB).count;
 constexpr std::size_t kIdleHandlesMax = 64;
 
 struct EasyCleanup {
@@ -102,9 +102,8 @@ bool header_is_clean(const std::pair<std::string, std::string>& header) {
 Result<void> add_headers(Transfer& transfer) {
   bool typed = false;
   const auto append = [&](const std::string& line) {
-    auto* longer = curl_slist_append(transfer.headers.get(), line.c_str());
+    auto* longer = curl_slist_append(transfer.headers.release(), line.c_str());
     CHECK(longer != nullptr);
-    (void)transfer.headers.release();
     transfer.headers.reset(longer);
   };
   for (const auto& header : transfer.request.headers) {
@@ -371,15 +370,15 @@ void CurlClient::send(HttpRequest request, std::move_only_function<void(Result<H
   transfer->deadline = std::chrono::steady_clock::now() + request.timeout;
   transfer->request = std::move(request);
   transfer->done = std::move(done);
-  {
-    const std::lock_guard lock(impl_->mutex);
-    if (!impl_->stopping) {
-      transfer->refused = ++impl_->unanswered > impl_->options.requests_max;
-      if (transfer->refused) transfer->request.body = {};
-      impl_->incoming.push_back(std::move(transfer));
-    }
+  std::unique_lock lock(impl_->mutex);
+  if (impl_->stopping) {
+    lock.unlock();
+    return transfer->done(fail(ErrorKind::stopped, "the HTTP client was stopped"));
   }
-  if (transfer != nullptr) return transfer->done(fail(ErrorKind::stopped, "the HTTP client was stopped"));
+  transfer->refused = ++impl_->unanswered > impl_->options.requests_max;
+  if (transfer->refused) transfer->request.body = {};
+  impl_->incoming.push_back(std::move(transfer));
+  lock.unlock();
   curl_multi_wakeup(impl_->multi);
 }
 

@@ -36,6 +36,11 @@ class Ticket {
   Post post_;
 };
 
+std::unexpected<Error> not_listening(const config::ListenAddress& at, const boost::system::error_code& error) {
+  const auto kind = error == asio::error::address_in_use ? ErrorKind::conflict : ErrorKind::io;
+  return fail(kind, fmt::format("listen on {}:{}: {}", at.host, at.port, error.message()));
+}
+
 }  // namespace
 
 HttpServer::Core::Core(HttpServerOptions wanted, Handler answer_request)
@@ -44,26 +49,20 @@ HttpServer::Core::Core(HttpServerOptions wanted, Handler answer_request)
 HttpServer::Core::~Core() = default;
 
 Result<void> HttpServer::Core::listen() {
-  const auto& [host, wanted_port] = options.listen;
-  const auto refused = [&](const boost::system::error_code& error) {
-    const auto kind = error == asio::error::address_in_use     ? ErrorKind::conflict
-                      : error == asio::error::access_denied    ? ErrorKind::io
-                      : error == asio::error::invalid_argument ? ErrorKind::invalid
-                                                               : ErrorKind::io;
-    return fail(kind, fmt::format("listen on {}:{}: {}", host, wanted_port, error.message()));
-  };
   boost::system::error_code error;
   tcp::resolver resolver(io);
-  const auto found = resolver.resolve(host, std::to_string(wanted_port), tcp::resolver::passive, error);
-  if (error || found.empty()) return refused(error ? error : asio::error::make_error_code(asio::error::host_not_found));
+  const auto found =
+      resolver.resolve(options.listen.host, std::to_string(options.listen.port), tcp::resolver::passive, error);
+  if (!error && found.empty()) error = asio::error::host_not_found;
+  if (error) return not_listening(options.listen, error);
   const tcp::endpoint endpoint = found.begin()->endpoint();
   acceptor.open(endpoint.protocol(), error);
   if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
   if (!error) acceptor.bind(endpoint, error);
   if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
-  if (error) return refused(error);
+  if (error) return not_listening(options.listen, error);
   port = acceptor.local_endpoint(error).port();
-  if (error) return refused(error);
+  if (error) return not_listening(options.listen, error);
   return {};
 }
 
@@ -136,6 +135,7 @@ void HttpServer::Core::drain(Duration grace) {
 
 void HttpServer::Core::close_all() {
   std::vector<Session*> all;
+  all.reserve(sessions.size());
   for (const auto& [id, session] : sessions) all.push_back(session.get());
   for (auto* session : all) session->close();
 }

@@ -37,7 +37,7 @@ using Handler = std::move_only_function<void(ServerRequest, Responder)>;
 
 class HttpServer {
  public:
-  // Listens when it returns. Errors: conflict when the address is in use, io or invalid otherwise; they name the address.
+  // Listens when it returns. Errors: conflict when the address is in use, io otherwise; they name it.
   static Result<std::unique_ptr<HttpServer>> start(HttpServerOptions options, Handler handler);
   // As stop(0).
   ~HttpServer();

@@ -19,12 +19,12 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace beast_http = boost::beast::http;
 
-constexpr std::size_t kBodyStep = 32 * 1024;
-constexpr std::size_t kIdleBufferMax = 8 * 1024;
+constexpr std::size_t kBodyStep = (32_KiB).count;
+constexpr std::size_t kIdleBufferMax = (8_KiB).count;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 // After a refusal the peer may still be sending; closing at once would reset the connection and lose our answer.
 constexpr Duration kLinger{2000};
-constexpr std::uint64_t kLingerBytesMax = 64 << 20;
+constexpr std::uint64_t kLingerBytesMax = (64_MiB).count;
 
 std::string http_date() {
   const std::time_t now = std::time(nullptr);

@@ -18,7 +18,7 @@ struct HttpRequest {
   std::vector<std::pair<std::string, std::string>> headers{};
   std::string body{};
   Duration timeout{5000};                // from submission to the last byte of the answer
-  Bytes answer_max = Bytes{64 * 1024};   // the rest of a longer answer is cut off, and `truncated` says so
+  Bytes answer_max = 64_KiB;             // the rest of a longer answer is cut off, and `truncated` says so
 };
 
 struct HttpReply {
