@@ -2,8 +2,8 @@
 // A small HTTP/1.1 server: one listening address, one thread. Sources and the control port stand on it.
 //
 // Peers are taken to be hostile. Everything they may take has a limit: connections, header and body sizes, the bytes of all
-// requests together, the time to send a request and to take the answer. A limit reached is an answer (408, 413, 431, 503)
-// where an answer can still be sent, and a closed connection where not. The thread lives.
+// requests together, the time to send a request and to take the answer. A limit on sizes is an answer (413, 431,
+// 503), a limit on time a closed connection. The thread lives.
 
 #include <functional>
 #include <memory>

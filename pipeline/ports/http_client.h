@@ -34,8 +34,9 @@ struct HttpReply {
 class HttpClient {
  public:
   virtual ~HttpClient() = default;
-  // Returns at once; `done` is called exactly once, from the client's thread. Redirects are not followed. An error (kind
-  // unavailable) says which host and what happened: refused, reset, timeout, TLS, not HTTP. Thread-safe.
+  // Returns at once; `done` is called exactly once, from the client's thread. Redirects are not followed. An error says which
+  // host and what happened: refused, reset, TLS, not HTTP (kind unavailable), the timeout passed (limit), the request cannot
+  // be sent as it is (invalid), the client has stopped (stopped; then on the calling thread). Thread-safe.
   virtual void send(HttpRequest request, std::move_only_function<void(Result<HttpReply>)> done) = 0;
 };
 
