@@ -2,9 +2,7 @@
 
 #include <future>
 #include <string>
-#include <thread>
 
-#include "pipeline/base/bounded_queue.h"
 #include "pipeline/base/bytes.h"
 #include "pipeline/base/codec.h"
 #include "pipeline/base/compression.h"
@@ -53,19 +51,6 @@ TEST_CASE("a compressed block that lies about its size is refused") {
   CHECK_EQ(lz4_decompress(packed, plain.size()).value(), plain);
   CHECK_FALSE(lz4_decompress(packed, plain.size() + 1));
   CHECK_FALSE(lz4_decompress(packed, 1ULL << 30));
-}
-
-TEST_CASE("a closed queue drains and then ends") {
-  BoundedQueue<int> queue(2);
-  CHECK(queue.push(1));
-  CHECK(queue.push(2));
-  int third = 3;
-  CHECK_FALSE(queue.try_push(third));
-  queue.close();
-  CHECK_FALSE(queue.push(4));
-  CHECK_EQ(queue.pop(), 1);
-  CHECK_EQ(queue.pop(), 2);
-  CHECK_FALSE(queue.pop());
 }
 
 TEST_CASE("a strand runs its tasks in order") {

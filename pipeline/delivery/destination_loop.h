@@ -70,7 +70,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   const std::string name_;
   const DestinationSettings settings_;
   const Surroundings around_;
-  const NameFilter filter_;
+  const EventFilter filter_;
   const std::unique_ptr<Destination> destination_;
   When when_;
   DeliveryMetrics metrics_;

@@ -10,7 +10,7 @@ constexpr std::uint32_t kPassedOverMax = 1024;
 
 }  // namespace
 
-Feed::Feed(Log& log, const NameFilter& filter, Offsets start) : log_(log), filter_(filter), position_(std::move(start)) {}
+Feed::Feed(Log& log, const EventFilter& filter, Offsets start) : log_(log), filter_(filter), position_(std::move(start)) {}
 
 Result<void> Feed::open() {
   auto reader = log_.read(LogName::events, position_);
@@ -63,9 +63,9 @@ void Feed::enter_chunk() {
   index_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(here() > base ? here() - base : 0, chunk_->size()));
   last_name_ = {};
   wants_ = Wants::all;
-  if (filter_.wants_everything()) return;
+  if (filter_.takes_everything()) return;
   const auto& names = chunk_->names();
-  const auto wanted_names = std::ranges::count_if(names, [&](auto name) { return filter_.wants(name); });
+  const auto wanted_names = std::ranges::count_if(names, [&](auto name) { return filter_.takes(name); });
   if (wanted_names == 0) {
     wants_ = Wants::none;
   } else if (static_cast<std::size_t>(wanted_names) < names.size()) {
@@ -77,7 +77,7 @@ bool Feed::wanted(std::string_view event) {
   if (wants_ == Wants::all) return true;
   if (event.data() != last_name_.data() || event.size() != last_name_.size() || event.empty()) {
     last_name_ = event;
-    last_wanted_ = filter_.wants(event);
+    last_wanted_ = filter_.takes(event);
   }
   return last_wanted_;
 }

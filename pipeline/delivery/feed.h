@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "pipeline/delivery/name_filter.h"
+#include "pipeline/event/event_filter.h"
 #include "pipeline/ports/log.h"
 
 namespace penstock::delivery {
@@ -26,7 +26,7 @@ class Feed {
   };
 
   // Log and filter must outlive it.
-  Feed(Log& log, const NameFilter& filter, Offsets start);
+  Feed(Log& log, const EventFilter& filter, Offsets start);
 
   // After an error the next call opens the log anew where reading stood, so the caller only waits.
   Result<Step> next();
@@ -50,7 +50,7 @@ class Feed {
   std::uint64_t& here() { return position_[static_cast<std::size_t>(chunk_->partition())]; }
 
   Log& log_;
-  const NameFilter& filter_;
+  const EventFilter& filter_;
   Offsets position_;
   std::unique_ptr<LogReader> reader_;
   std::shared_ptr<const StoredRecord> record_;

@@ -1,8 +1,8 @@
-#include "pipeline/delivery/name_filter.h"
+#include "pipeline/event/event_filter.h"
 
 #include <doctest/doctest.h>
 
-namespace penstock::delivery {
+namespace penstock {
 
 TEST_CASE("names and globs say which events are wanted") {
   struct Case {
@@ -29,8 +29,8 @@ TEST_CASE("names and globs say which events are wanted") {
            {{"*a*a*a*a*b"}, std::string(2000, 'a'), false},
        }) {
     CAPTURE(event);
-    CHECK(NameFilter(patterns).wants(event) == wanted);
+    CHECK(EventFilter(patterns).takes(event) == wanted);
   }
 }
 
-}  // namespace penstock::delivery
+}  // namespace penstock
