@@ -19,7 +19,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-VARIANTS = {"file → 3 apps → file": "shop.yaml", "file → 3 apps → null": "shop_null.yaml"}
+VARIANTS = {"file → 3 apps → file": "shop.yaml", "file → 3 apps → discard": "shop_discard.yaml"}
 
 
 def generate(count, path):

@@ -72,7 +72,7 @@ class Configuration(FlowTest):
             for name in names:
                 shown = self.cli("connectors", "show", name).stdout
                 entry = shown[shown.index("# " + kind.capitalize()[:-1]):].split("```yaml\n")[1].split("```")[0]
-                other = ("destinations:\n  - { name: o, type: 'null' }\n" if kind == "sources" else
+                other = ("destinations:\n  - { name: o, type: discard }\n" if kind == "sources" else
                          "sources:\n  - { name: i, type: stdin }\n")
                 self.write("penstock.yaml", f"{kind}:\n{entry}\n{other}")
                 checked = self.cli("validate", "penstock.yaml", env=EnvironmentWithEverything())

@@ -10,10 +10,10 @@
 #include "pipeline/ports/destination.h"
 #include "pipeline/registry/registry.h"
 
-namespace penstock::destinations::null {
+namespace penstock::destinations::discard {
 
 // Any thread may call anything; a batch is completed before submit returns.
-class NullDestination final : public Destination {
+class DiscardDestination final : public Destination {
  public:
   struct Config {
     static constexpr auto fields() { return std::tuple{}; }
@@ -21,7 +21,7 @@ class NullDestination final : public Destination {
   static constexpr std::string_view kSummary = "Counts events and discards them.";
   static constexpr std::string_view kExample = "";
 
-  NullDestination(Config, const ConnectorContext&) {}
+  DiscardDestination(Config, const ConnectorContext&) {}
 
   Result<void> connect(std::stop_token) override { return {}; }
   void submit(Batch batch, Completion done) override {
@@ -39,4 +39,4 @@ class NullDestination final : public Destination {
   std::atomic<std::uint64_t> bytes_ = 0;
 };
 
-}  // namespace penstock::destinations::null
+}  // namespace penstock::destinations::discard

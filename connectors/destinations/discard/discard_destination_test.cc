@@ -1,10 +1,10 @@
 #include <doctest/doctest.h>
 
-#include "connectors/destinations/null/null_destination.h"
+#include "connectors/destinations/discard/discard_destination.h"
 #include "pipeline/config/document.h"
 #include "tests/fakes/manual_clock.h"
 
-namespace penstock::destinations::null {
+namespace penstock::destinations::discard {
 
 void register_in(Registry& registry);
 
@@ -13,7 +13,7 @@ TEST_CASE("every batch is delivered at once, and counted") {
     void send(HttpRequest, std::move_only_function<void(Result<HttpReply>)>) override { FAIL("nothing is sent"); }
   } http;
   fakes::ManualClock clock;
-  NullDestination destination({}, ConnectorContext{"nowhere", "", clock, http});
+  DiscardDestination destination({}, ConnectorContext{"nowhere", "", clock, http});
   REQUIRE(destination.connect({}).has_value());
   int answers = 0;
   for (int i = 0; i < 3; ++i) {
@@ -34,13 +34,13 @@ TEST_CASE("every batch is delivered at once, and counted") {
 TEST_CASE("the example in the reference is a configuration") {
   Registry registry;
   register_in(registry);
-  const auto* type = registry.destinations.find("null");
+  const auto* type = registry.destinations.find("discard");
   REQUIRE(type != nullptr);
-  auto document = config::parse_document("type: null\n" + type->example, "example.yaml", {});
+  auto document = config::parse_document("type: discard\n" + type->example, "example.yaml", {});
   config::StructReader reader(document.root, "example", document.problems);
   reader.allow("type");
   type->read(reader);
   CHECK_MESSAGE(reader.finish(), (document.problems.empty() ? "" : document.problems.front().to_string()));
 }
 
-}  // namespace penstock::destinations::null
+}  // namespace penstock::destinations::discard
