@@ -9,6 +9,7 @@
 #include "pipeline/cli/commands.h"
 #include "pipeline/cli/exit_code.h"
 #include "pipeline/scripting/cases/app_cases.h"
+#include "pipeline/scripting/transform/app_table.h"
 #include "pipeline/scripting/transform/chain_plan.h"
 
 namespace penstock::cli {
@@ -45,6 +46,15 @@ bool test_app(const std::string& folder) {
 }
 
 }  // namespace
+
+int print_app_reference() {
+  fmt::print("# The `app` table\n\n`transform(event, app)` gets it as its second argument. Everything in it is deterministic: the "
+             "same event\nthrough the same apps gives the same result.\n\n| In it | Meaning |\n| --- | --- |\n");
+  fmt::print("| `app.settings` | The app's settings, as app.yaml declares them and `with:` gives them; read-only. |\n");
+  fmt::print("| `app.null` | JSON null; assigning nil deletes. |\n");
+  for (const auto& function : scripting::app_functions()) fmt::print("| `{}` | {} |\n", function.usage, function.doc);
+  return kOk;
+}
 
 int test_apps(const std::vector<std::string>& names, const topology::PlanContext& context) {
   std::vector<std::string> places{kOwnApps};

@@ -56,19 +56,25 @@ CLI::App* add(CLI::App& parent, const std::string& name, const std::string& text
   return added;
 }
 
+// An option that takes one of a few words; --help lists them.
+template <class T>
+void add_choice(CLI::App& command, const std::string& name, T& out, const std::string& text,
+                const std::map<std::string, T>& choices) {
+  std::vector<std::string> words;
+  for (const auto& [word, value] : choices) words.push_back(word);
+  command.add_option_function<std::string>(name, [&out, choices](const std::string& word) { out = choices.at(word); }, text)
+      ->check(CLI::IsMember(words));
+}
+
 void add_run(CLI::App& app, Arguments& a, Command& chosen) {
   auto* run_command = add(app, "run", "Run a pipeline until it is stopped or its sources are over", "penstock run penstock.yaml",
                           chosen, [&](const auto& context) { return run(a.run, context); });
   run_command->add_option("file", a.run.file, "The configuration")->capture_default_str();
   run_command->add_flag("--keep-running", a.run.keep_running, "Do not end when all sources are over");
-  const std::map<std::string, LogLevel> levels{
-      {"debug", LogLevel::debug}, {"info", LogLevel::info}, {"warning", LogLevel::warning}, {"error", LogLevel::error}};
-  run_command->add_option("--log-level", a.run.log_level, "debug, info, warning or error")
-      ->transform(CLI::CheckedTransformer(levels));
-  const std::map<std::string, LogFormat> formats{
-      {"auto", LogFormat::automatic}, {"text", LogFormat::text}, {"json", LogFormat::json}};
-  run_command->add_option("--log-format", a.run.log_format, "auto (text on a terminal, else json), text or json")
-      ->transform(CLI::CheckedTransformer(formats));
+  add_choice(*run_command, "--log-level", a.run.log_level, "Least important messages to show",
+             {{"debug", LogLevel::debug}, {"info", LogLevel::info}, {"warning", LogLevel::warning}, {"error", LogLevel::error}});
+  add_choice(*run_command, "--log-format", a.run.log_format, "auto: text on a terminal, else json",
+             {{"auto", LogFormat::automatic}, {"text", LogFormat::text}, {"json", LogFormat::json}});
 }
 
 void add_checks(CLI::App& app, Arguments& a, Command& chosen, const Registry& registry) {
@@ -95,6 +101,8 @@ void add_checks(CLI::App& app, Arguments& a, Command& chosen, const Registry& re
   add(*apps, "test", "Run the cases of apps", "penstock app test hash_fields ./apps/mine", chosen,
       [&](const auto& context) { return test_apps(a.names, context); })
       ->add_option("names", a.names, "Names or folders; none: every app in plugins/ and ./apps/");
+  add(*apps, "reference", "What an app finds in its `app` table", "penstock app reference", chosen,
+      [](const auto&) { return print_app_reference(); });
 }
 
 void add_questions(CLI::App& app, Arguments& a, Command& chosen) {
