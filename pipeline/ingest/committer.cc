@@ -3,11 +3,7 @@
 namespace penstock::ingest {
 
 Committer::Committer(Log& log, const Clock& clock, CommitLimits limits, WorkerMetrics metrics, CommitListener listener)
-    : log_(log),
-      clock_(clock),
-      limits_(limits),
-      metrics_(metrics),
-      listener_(std::move(listener)),
+    : log_(log), clock_(clock), limits_(limits), metrics_(metrics), listener_(std::move(listener)),
       chunks_(log.partitions()) {}
 
 Committer::~Committer() {
@@ -54,31 +50,32 @@ Result<void> Committer::commit(std::uint64_t chain_version) {
   discard();
 
   // Derived state needs everything but the events, once they are durable.
-  LogRecord changes{.chunks = {}, .dead = record.dead, .state = record.state, .positions = record.positions,
+  LogRecord changes{.chunks = {},
+                    .dead = record.dead,
+                    .state = record.state,
+                    .positions = record.positions,
                     .chain_version = chain_version};
   {
     const std::lock_guard lock(mutex_);
     in_flight_ = true;
   }
   const auto started = clock_.steady();
-  log_.append(LogName::events, std::move(record),
-              [this, started, changes = std::move(changes)](Result<Appended> appended) {
-                if (appended) {
-                  metrics_.commits.add();
-                  metrics_.commit_seconds.observe(
-                      std::chrono::duration<double>(clock_.steady() - started).count());
-                  listener_(appended->sequence, changes);
-                }
+  log_.append(LogName::events, std::move(record), [this, started, changes = std::move(changes)](Result<Appended> appended) {
+    if (appended) {
+      metrics_.commits.add();
+      metrics_.commit_seconds.observe(std::chrono::duration<double>(clock_.steady() - started).count());
+      listener_(appended->sequence, changes);
+    }
                 // Notified under the lock: the waiter may destroy this object as soon as it sees the answer.
-                const std::lock_guard lock(mutex_);
-                in_flight_ = false;
-                if (appended) {
-                  for (const auto& moved : changes.positions) committed_[moved.source][moved.partition] = moved.position;
-                } else {
-                  refused_ = std::move(appended).error();
-                }
-                answered_.notify_all();
-              });
+    const std::lock_guard lock(mutex_);
+    in_flight_ = false;
+    if (appended) {
+      for (const auto& moved : changes.positions) committed_[moved.source][moved.partition] = moved.position;
+    } else {
+      refused_ = std::move(appended).error();
+    }
+    answered_.notify_all();
+  });
   return {};
 }
 

@@ -14,13 +14,15 @@ SourceMetrics::SourceMetrics(telemetry::Metrics& metrics, const std::string& sou
     : received(metrics.counter("penstock_source_records_total", "Records read from or pushed by a source.",
                                {{"source", source}})),
       received_bytes(metrics.counter("penstock_source_bytes_total", "Bytes of these records.", {{"source", source}})),
-      kept(outcome(metrics, source, "kept")),
-      dropped(outcome(metrics, source, "dropped")),
+      kept(outcome(metrics, source, "kept")), dropped(outcome(metrics, source, "dropped")),
       dead(outcome(metrics, source, "dead")),
       lone_surrogates(metrics.counter("penstock_ingest_surrogates_replaced_total",
                                       "Lone surrogate escapes replaced by U+FFFD.", {{"source", source}})),
-      warnings(metrics.counter("penstock_source_warnings_total",
-                               "Things a source had to tell: truncated files, lost input.", {{"source", source}})) {}
+      duplicate_keys(metrics.counter("penstock_ingest_duplicate_keys_total",
+                                     "Top-level keys that came again in a body; the last value stayed.",
+                                     {{"source", source}})),
+      warnings(metrics.counter("penstock_source_warnings_total", "Things a source had to tell: truncated files, lost input.",
+                               {{"source", source}})) {}
 
 WorkerMetrics::WorkerMetrics(telemetry::Metrics& metrics)
     : commits(metrics.counter("penstock_ingest_commits_total", "Commit records appended to the log of events.")),

@@ -18,6 +18,7 @@ struct SourceMetrics {
   telemetry::Counter dropped;          // events an app dropped
   telemetry::Counter dead;             // dead letters, whatever the reason
   telemetry::Counter lone_surrogates;  // replaced by \ufffd
+  telemetry::Counter duplicate_keys;   // top-level keys that came again; the last value stayed
   telemetry::Counter warnings;         // of a source: truncated files and the like
 };
 
@@ -28,12 +29,14 @@ struct Tally {
   std::uint64_t dropped = 0;
   std::uint64_t dead = 0;
   std::uint64_t lone_surrogates = 0;
+  std::uint64_t duplicate_keys = 0;
 
   void add_to(const SourceMetrics& metrics) const {
     metrics.kept.add(kept);
     metrics.dropped.add(dropped);
     metrics.dead.add(dead);
     metrics.lone_surrogates.add(lone_surrogates);
+    metrics.duplicate_keys.add(duplicate_keys);
   }
 };
 
@@ -43,8 +46,8 @@ struct WorkerMetrics {
   explicit WorkerMetrics(telemetry::Metrics& metrics);
 
   telemetry::Counter commits;
-  telemetry::Counter rewinds;             // a commit was refused (full disk) and its input is read again
-  telemetry::Histogram commit_seconds;    // from append to durable
+  telemetry::Counter rewinds;  // a commit was refused (full disk) and its input is read again
+  telemetry::Histogram commit_seconds;  // from append to durable
 };
 
 }  // namespace penstock::ingest

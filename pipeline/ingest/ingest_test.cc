@@ -49,13 +49,14 @@ struct Bench {
 
   std::unique_ptr<Worker> worker(bool with_lines = true, WorkerOptions options = {}) {
     std::vector<PolledInput> polled;
-    if (with_lines) polled.push_back({{.name = "lines", .project = "shop", .paths = {}}, std::make_unique<fakes::FakeSource>(lines), {}});
+    if (with_lines)
+      polled.push_back({{.name = "lines", .project = "shop", .paths = {}}, std::make_unique<fakes::FakeSource>(lines), {}});
     std::vector<PushedInput> pushed;
     pushed.push_back({{.name = "web", .project = "shop", .paths = {}}, {}});
     auto made = std::make_unique<Worker>(
         log, clock, [this](const std::string& source) { return of(source); },
-        [this](std::uint64_t, const LogRecord& changes) { keep(changes); }, std::make_unique<ByName>(),
-        std::move(polled), std::move(pushed), options, WorkerMetrics{});
+        [this](std::uint64_t, const LogRecord& changes) { keep(changes); }, std::make_unique<ByName>(), std::move(polled),
+        std::move(pushed), options, WorkerMetrics{});
     REQUIRE(made->open());
     return made;
   }
@@ -117,6 +118,14 @@ TEST_CASE("each line of a file is in the log once, with its bytes, and bad ones 
   CHECK_EQ(bench.dead[0].body, "{broken");
   CHECK_EQ(bench.dead[1].app, "by_name");
   CHECK_EQ(bench.dead[2].code, "no_facts");
+}
+
+TEST_CASE("a body that repeats a key is stored with the last value, in its first place") {
+  Bench bench;
+  bench.lines.lines = {R"({"event":"a", "n":1, "distinct_id":"u" , "n":2.0})"};
+  const auto worker = bench.worker();
+  run_until_idle(*worker);
+  CHECK_EQ(bench.bodies(), std::vector<std::string>{R"({"event":"a","n":2.0,"distinct_id":"u"})"});
 }
 
 TEST_CASE("a restart goes on where the last commit stood, whatever had been read since") {

@@ -19,13 +19,8 @@ std::string make_run_id(const Clock& clock) {
 
 CapturedIntake::CapturedIntake(SourceIdentity source, Log& log, const Clock& clock, SourceMetrics metrics,
                                std::size_t pending_bytes_max)
-    : source_(std::move(source)),
-      log_(log),
-      clock_(clock),
-      metrics_(metrics),
-      pending_bytes_max_(pending_bytes_max),
-      facts_(source_.paths, source_.project),
-      run_id_(make_run_id(clock)) {}
+    : source_(std::move(source)), log_(log), clock_(clock), metrics_(metrics), pending_bytes_max_(pending_bytes_max),
+      facts_(source_.paths, source_.project), run_id_(make_run_id(clock)) {}
 
 void CapturedIntake::push(PushedRecords records, std::move_only_function<void(Result<Accepted>)> done) {
   if (const auto failure = log_.failure()) {
@@ -67,12 +62,13 @@ LogRecord CapturedIntake::to_record(const PushedRecords& records, Accepted& acce
   };
   for (std::size_t i = 0; i < records.bodies.size(); ++i) {
     place.index = static_cast<std::uint32_t>(i);
-    const auto repairs = validator_.validate(records.bodies[i], index_);
+    const auto repairs = reader_.read(records.bodies[i], index_);
     if (!repairs) {
       refuse(i, kInvalidJson, repairs.error().message, records.bodies[i]);
       continue;
     }
     metrics_.lone_surrogates.add(repairs->lone_surrogates);
+    metrics_.duplicate_keys.add(repairs->duplicate_keys);
     const auto facts = facts_.read(index_, place, now);
     if (!facts) {
       refuse(i, kNoFacts, facts.error().message, records.bodies[i]);

@@ -8,6 +8,7 @@
 
 #include "pipeline/event/fact_map.h"
 #include "pipeline/event/json.h"
+#include "pipeline/ingest/body_reader.h"
 #include "pipeline/ingest/ingest_metrics.h"
 #include "pipeline/ports/log.h"
 #include "pipeline/ports/source.h"
@@ -25,8 +26,7 @@ struct SourceIdentity {
 class CapturedIntake final : public Intake {
  public:
   // More than `pending_bytes_max` bytes waiting for the disk: the answer is `unavailable`, and the client comes again.
-  CapturedIntake(SourceIdentity source, Log& log, const Clock& clock, SourceMetrics metrics,
-                 std::size_t pending_bytes_max);
+  CapturedIntake(SourceIdentity source, Log& log, const Clock& clock, SourceMetrics metrics, std::size_t pending_bytes_max);
 
   void push(PushedRecords records, std::move_only_function<void(Result<Accepted>)> done) override;
 
@@ -40,7 +40,7 @@ class CapturedIntake final : public Intake {
   const std::size_t pending_bytes_max_;
 
   std::mutex mutex_;
-  json::Validator validator_;      // guarded by mutex_
+  BodyReader reader_;              // guarded by mutex_
   json::ObjectIndex index_;        // guarded by mutex_
   FactReader facts_;               // guarded by mutex_
   const std::string run_id_;       // with the count below names a push; part of the uuid of events that have none

@@ -5,8 +5,8 @@
 namespace penstock::ingest {
 namespace {
 
-DeadLetter letter(const Facts& facts, int partitions, std::string_view code, std::string_view reason,
-                  std::string_view body, Timestamp now) {
+DeadLetter letter(const Facts& facts, int partitions, std::string_view code, std::string_view reason, std::string_view body,
+                  Timestamp now) {
   DeadLetter dead;
   dead.uuid = facts.uuid;
   dead.stage = kIngestStage;

@@ -8,23 +8,23 @@ Transformer::Transformer(Transform& chain, Committer& committer, int partitions)
     : chain_(&chain), committer_(committer), partitions_(partitions) {}
 
 void Transformer::raw(const RawRecord& record, const std::string& partition, const std::string& label,
-                      FactReader& reader, const SourceIdentity& source, Timestamp now, Tally& tally) {
+                      FactReader& fact_reader, const SourceIdentity& source, Timestamp now, Tally& tally) {
   const RecordPlace place{.source = source.name, .partition = partition, .offset = record.offset};
   const auto refuse = [&](std::string_view code, std::string_view reason) {
     committer_.add(refusal({.place = place, .label = label, .now = now}, partitions_, code, reason, record.body));
     ++tally.dead;
   };
   if (!record.refused.empty()) return refuse(kTooLarge, record.refused);
-  const auto repairs = validator_.validate(record.body, index_);
+  const auto repairs = reader_.read(record.body, index_);
   if (!repairs) return refuse(kInvalidJson, repairs.error().message);
   tally.lone_surrogates += repairs->lone_surrogates;
-  const auto facts = reader.read(index_, place, now);
+  tally.duplicate_keys += repairs->duplicate_keys;
+  const auto facts = fact_reader.read(index_, place, now);
   if (!facts) return refuse(kNoFacts, facts.error().message);
   run(*facts, source.paths.canonical(), now, tally);
 }
 
-Result<void> Transformer::accepted(const Facts& facts, std::string_view body, bool canonical, Timestamp now,
-                                   Tally& tally) {
+Result<void> Transformer::accepted(const Facts& facts, std::string_view body, bool canonical, Timestamp now, Tally& tally) {
   TRY(json::index_object(body, index_));
   run(facts, canonical, now, tally);
   return {};
@@ -49,9 +49,7 @@ void Transformer::run(const Facts& facts, bool canonical, Timestamp now, Tally& 
       for (const auto& event : out_.events) committer_.add(event.facts, event.body);
       tally.kept += out_.events.size();
       return;
-    case Transformed::Kind::dropped:
-      ++tally.dropped;
-      return;
+    case Transformed::Kind::dropped: ++tally.dropped; return;
     case Transformed::Kind::failed:
       committer_.add(app_failure(facts, partitions_, out_.app, out_.code, out_.reason, index_.text(), now));
       ++tally.dead;

@@ -7,6 +7,7 @@
 
 #include "pipeline/event/fact_map.h"
 #include "pipeline/event/json.h"
+#include "pipeline/ingest/body_reader.h"
 #include "pipeline/ingest/committer.h"
 #include "pipeline/ingest/intake.h"
 #include "pipeline/ports/transform.h"
@@ -29,7 +30,7 @@ class Transformer {
   const IngestCounts& counts() const { return counts_; }
 
   // A record as a polled source read it: nothing about it is known to be valid.
-  void raw(const RawRecord& record, const std::string& partition, const std::string& label, FactReader& reader,
+  void raw(const RawRecord& record, const std::string& partition, const std::string& label, FactReader& fact_reader,
            const SourceIdentity& source, Timestamp now, Tally& tally);
 
   // An event from `captured`: its body was validated and its facts read when it was accepted. Error: damaged storage.
@@ -47,7 +48,7 @@ class Transformer {
   Transform* chain_;
   Committer& committer_;
   const int partitions_;
-  json::Validator validator_;
+  BodyReader reader_;
   json::ObjectIndex index_;
   Transformed out_;
   IngestCounts counts_;

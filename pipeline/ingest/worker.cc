@@ -23,8 +23,7 @@ std::string encode_sequence(std::uint64_t sequence) {
 }  // namespace
 
 struct Worker::Polled {
-  explicit Polled(PolledInput given)
-      : input(std::move(given)), facts(input.identity.paths, input.identity.project) {}
+  explicit Polled(PolledInput given) : input(std::move(given)), facts(input.identity.paths, input.identity.project) {}
 
   PolledInput input;
   FactReader facts;
@@ -35,15 +34,9 @@ struct Worker::Polled {
 Worker::Worker(Log& log, const Clock& clock, StoredPositions positions, CommitListener listener,
                std::unique_ptr<Transform> chain, std::vector<PolledInput> polled, std::vector<PushedInput> pushed,
                WorkerOptions options, WorkerMetrics metrics)
-    : log_(log),
-      clock_(clock),
-      positions_(std::move(positions)),
-      options_(options),
-      metrics_(metrics),
-      chain_(std::move(chain)),
-      committer_(log, clock, options.commit, metrics, std::move(listener)),
-      transformer_(*chain_, committer_, log.partitions()),
-      captured_next_(static_cast<std::size_t>(log.partitions()), 0),
+    : log_(log), clock_(clock), positions_(std::move(positions)), options_(options), metrics_(metrics),
+      chain_(std::move(chain)), committer_(log, clock, options.commit, metrics, std::move(listener)),
+      transformer_(*chain_, committer_, log.partitions()), captured_next_(static_cast<std::size_t>(log.partitions()), 0),
       chain_version_(chain_->version()) {
   for (auto& input : polled) polled_.push_back(std::make_unique<Polled>(std::move(input)));
   for (auto& input : pushed) {
@@ -162,7 +155,8 @@ Result<void> Worker::take_record(const StoredRecord& record, Timestamp now) {
     TRY(take_chunk(*chunk, now));
   }
   for (const auto& letter : record.dead) {
-    if (captured_next_.at(static_cast<std::size_t>(letter.partition)) <= record.sequence) transformer_.dead_on_arrival(letter);
+    if (captured_next_.at(static_cast<std::size_t>(letter.partition)) <= record.sequence)
+      transformer_.dead_on_arrival(letter);
   }
   for (std::size_t p = 0; p < captured_next_.size(); ++p) {
     captured_next_[p] = std::max(captured_next_[p], record.sequence + 1);

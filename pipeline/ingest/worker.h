@@ -46,9 +46,8 @@ struct WorkerOptions {
 
 class Worker {
  public:
-  Worker(Log& log, const Clock& clock, StoredPositions positions, CommitListener listener,
-         std::unique_ptr<Transform> chain, std::vector<PolledInput> polled, std::vector<PushedInput> pushed,
-         WorkerOptions options, WorkerMetrics metrics);
+  Worker(Log& log, const Clock& clock, StoredPositions positions, CommitListener listener, std::unique_ptr<Transform> chain,
+         std::vector<PolledInput> polled, std::vector<PushedInput> pushed, WorkerOptions options, WorkerMetrics metrics);
   ~Worker();
 
   // Opens every input where the log says it stands. Before run(); an error names the source.
@@ -102,8 +101,8 @@ class Worker {
 
   std::atomic<bool> draining_ = false;
   std::atomic<bool> idle_ = false;
-  std::atomic<bool> finished_ = false;               // every polled source is
-  std::atomic<std::uint64_t> captured_read_ = 0;     // the sequence up to which `captured` was committed when last idle
+  std::atomic<bool> finished_ = false;  // every polled source is
+  std::atomic<std::uint64_t> captured_read_ = 0;  // the sequence up to which `captured` was committed when last idle
   std::atomic<std::uint64_t> chain_version_ = 0;
 
   std::mutex mutex_;
