@@ -25,9 +25,10 @@ Result<std::string> lz4_decompress(std::string_view packed, std::size_t plain_si
   // LZ4 cannot expand more than 255 times: a larger claim is a lie that must not cost the allocation.
   if (plain_size > 255 * packed.size() + 64) return fail(ErrorKind::corrupt, "an LZ4 block claims an impossible size");
   std::string plain(plain_size, '\0');
-  const int size = LZ4_decompress_safe(packed.data(), plain.data(), static_cast<int>(packed.size()),
-                                       static_cast<int>(plain_size));
-  if (size < 0 || static_cast<std::size_t>(size) != plain_size) return fail(ErrorKind::corrupt, "an LZ4 block does not decode");
+  const int size =
+      LZ4_decompress_safe(packed.data(), plain.data(), static_cast<int>(packed.size()), static_cast<int>(plain_size));
+  if (size < 0 || static_cast<std::size_t>(size) != plain_size)
+    return fail(ErrorKind::corrupt, "an LZ4 block does not decode");
   return plain;
 }
 

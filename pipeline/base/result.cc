@@ -20,9 +20,7 @@ std::string_view to_string(ErrorKind kind) {
   return "unknown";
 }
 
-Error Error::context(std::string_view clause) && {
-  return Error{kind, fmt::format("{}: {}", clause, message)};
-}
+Error Error::context(std::string_view clause) && { return Error{kind, fmt::format("{}: {}", clause, message)}; }
 
 Error Error::context(std::string_view clause) const& { return Error{*this}.context(clause); }
 

@@ -53,14 +53,13 @@ using Result = std::expected<T, Error>;
 // TRY_ASSIGN(declaration, expression): the same, and keeps the value.
 #define PENSTOCK_JOIN2(a, b) a##b
 #define PENSTOCK_JOIN(a, b) PENSTOCK_JOIN2(a, b)
-#define TRY(expression)                                                   \
-  do {                                                                    \
-    if (auto penstock_tried = (expression); !penstock_tried.has_value())  \
-      return std::unexpected(std::move(penstock_tried).error());          \
+#define TRY(expression)                                                  \
+  do {                                                                   \
+    if (auto penstock_tried = (expression); !penstock_tried.has_value()) \
+      return std::unexpected(std::move(penstock_tried).error());         \
   } while (false)
-#define TRY_ASSIGN_AS(declaration, expression, name)                 \
-  auto name = (expression);                                          \
+#define TRY_ASSIGN_AS(declaration, expression, name)                      \
+  auto name = (expression);                                               \
   if (!name.has_value()) return std::unexpected(std::move(name).error()); \
   declaration = *std::move(name)
-#define TRY_ASSIGN(declaration, expression) \
-  TRY_ASSIGN_AS(declaration, expression, PENSTOCK_JOIN(penstock_tried_, __LINE__))
+#define TRY_ASSIGN(declaration, expression) TRY_ASSIGN_AS(declaration, expression, PENSTOCK_JOIN(penstock_tried_, __LINE__))

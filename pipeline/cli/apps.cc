@@ -48,8 +48,9 @@ bool test_app(const std::string& folder) {
 }  // namespace
 
 int print_app_reference() {
-  fmt::print("# The `app` table\n\n`transform(event, app)` gets it as its second argument. Everything in it is deterministic: the "
-             "same event\nthrough the same apps gives the same result.\n\n| In it | Meaning |\n| --- | --- |\n");
+  fmt::print(
+      "# The `app` table\n\n`transform(event, app)` gets it as its second argument. Everything in it is deterministic: the "
+      "same event\nthrough the same apps gives the same result.\n\n| In it | Meaning |\n| --- | --- |\n");
   fmt::print("| `app.settings` | The app's settings, as app.yaml declares them and `with:` gives them; read-only. |\n");
   fmt::print("| `app.null` | JSON null; assigning nil deletes. |\n");
   for (const auto& function : scripting::app_functions()) fmt::print("| `{}` | {} |\n", function.usage, function.doc);

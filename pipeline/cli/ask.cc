@@ -53,7 +53,8 @@ void print_status(const json::value& s) {
              text(ingest, "dead"), text(ingest, "chain_version"));
   fmt::print("log: captured {} events in {} bytes, events {} in {} bytes\n", text(logs.at("captured"), "events"),
              text(logs.at("captured"), "bytes"), text(logs.at("events"), "events"), text(logs.at("events"), "bytes"));
-  for (const auto& source : s.at("sources").as_array()) fmt::print("source {} ({})\n", text(source, "name"), text(source, "type"));
+  for (const auto& source : s.at("sources").as_array())
+    fmt::print("source {} ({})\n", text(source, "name"), text(source, "type"));
   for (const auto& app : s.at("apps").as_array()) {
     fmt::print("app {}: {} events, {} dropped, {} errors\n", text(app, "name"), text(app, "events"), text(app, "dropped"),
                text(app, "errors"));

@@ -12,7 +12,8 @@
 namespace penstock::cli {
 namespace {
 
-constexpr std::string_view kFirstConfig = R"(# A Penstock pipeline. Check it with `penstock validate`, start it with `penstock run`.
+constexpr std::string_view kFirstConfig =
+    R"(# A Penstock pipeline. Check it with `penstock validate`, start it with `penstock run`.
 # Paths are relative to this file. `penstock connectors list` names every source and destination.
 
 data: ./data                          # logs, cursors and dead letters; one process at a time
@@ -54,9 +55,9 @@ bool print_type(std::string_view kind, const std::string& name, const ConnectorT
                 const std::string& common) {
   const auto* type = types.find(name);
   if (type == nullptr) return false;
-  fmt::print("# {} `{}`\n\n{}\n\n{}\n## Settings of every {}\n\n{}\n## Example\n\n```yaml\n- name: my_{}\n  type: {}\n", kind, name,
-             type->summary, config::reference_markdown(*type->settings), kind == "Source" ? "source" : "destination", common,
-             name, name);
+  fmt::print("# {} `{}`\n\n{}\n\n{}\n## Settings of every {}\n\n{}\n## Example\n\n```yaml\n- name: my_{}\n  type: {}\n",
+             kind, name, type->summary, config::reference_markdown(*type->settings),
+             kind == "Source" ? "source" : "destination", common, name, name);
   std::size_t at = 0;
   while (at < type->example.size()) {
     const auto end = std::min(type->example.find('\n', at), type->example.size());

@@ -62,17 +62,19 @@ void add_choice(CLI::App& command, const std::string& name, T& out, const std::s
                 const std::map<std::string, T>& choices) {
   std::vector<std::string> words;
   for (const auto& [word, value] : choices) words.push_back(word);
-  command.add_option_function<std::string>(name, [&out, choices](const std::string& word) { out = choices.at(word); }, text)
+  command.add_option_function<std::string>(
+             name, [&out, choices](const std::string& word) { out = choices.at(word); }, text)
       ->check(CLI::IsMember(words));
 }
 
 void add_run(CLI::App& app, Arguments& a, Command& chosen) {
-  auto* run_command = add(app, "run", "Run a pipeline until it is stopped or its sources are over", "penstock run penstock.yaml",
-                          chosen, [&](const auto& context) { return run(a.run, context); });
+  auto* run_command = add(app, "run", "Run a pipeline until it is stopped or its sources are over",
+                          "penstock run penstock.yaml", chosen, [&](const auto& context) { return run(a.run, context); });
   run_command->add_option("file", a.run.file, "The configuration")->capture_default_str();
   run_command->add_flag("--keep-running", a.run.keep_running, "Do not end when all sources are over");
-  add_choice(*run_command, "--log-level", a.run.log_level, "Least important messages to show",
-             {{"debug", LogLevel::debug}, {"info", LogLevel::info}, {"warning", LogLevel::warning}, {"error", LogLevel::error}});
+  add_choice(
+      *run_command, "--log-level", a.run.log_level, "Least important messages to show",
+      {{"debug", LogLevel::debug}, {"info", LogLevel::info}, {"warning", LogLevel::warning}, {"error", LogLevel::error}});
   add_choice(*run_command, "--log-format", a.run.log_format, "auto: text on a terminal, else json",
              {{"auto", LogFormat::automatic}, {"text", LogFormat::text}, {"json", LogFormat::json}});
 }
@@ -98,9 +100,9 @@ void add_checks(CLI::App& app, Arguments& a, Command& chosen, const Registry& re
       ->capture_default_str();
   auto* apps = app.add_subcommand("app", "Lua apps");
   apps->require_subcommand(1);
-  add(*apps, "test", "Run the cases of apps", "penstock app test hash_fields ./apps/mine", chosen,
-      [&](const auto& context) { return test_apps(a.names, context); })
-      ->add_option("names", a.names, "Names or folders; none: every app in plugins/ and ./apps/");
+  add(*apps, "test", "Run the cases of apps", "penstock app test hash_fields ./apps/mine", chosen, [&](const auto& context) {
+    return test_apps(a.names, context);
+  })->add_option("names", a.names, "Names or folders; none: every app in plugins/ and ./apps/");
   add(*apps, "reference", "What an app finds in its `app` table", "penstock app reference", chosen,
       [](const auto&) { return print_app_reference(); });
 }
@@ -110,8 +112,8 @@ void add_questions(CLI::App& app, Arguments& a, Command& chosen) {
                              [&](const auto& context) { return status(a.target, a.json, context); });
   add_target(*status_command, a.target);
   status_command->add_flag("--json", a.json, "As JSON");
-  auto* reload_command = add(app, "reload", "Apply a changed configuration to the running pipeline", "penstock reload", chosen,
-                             [&](const auto& context) { return reload(a.target, context); });
+  auto* reload_command = add(app, "reload", "Apply a changed configuration to the running pipeline", "penstock reload",
+                             chosen, [&](const auto& context) { return reload(a.target, context); });
   add_target(*reload_command, a.target);
 
   auto* dead = app.add_subcommand("dead", "Events that could not go on");
@@ -144,7 +146,8 @@ int main(int argc, char** argv, const Registry& registry) {
   CLI::App app{"Penstock: a self-hosted pipeline for product events", "penstock"};
   app.set_version_flag("--version", "penstock " PENSTOCK_VERSION);
   app.require_subcommand(1);
-  app.footer("Exit codes: 0 well; 1 not well (invalid file, failing case, unhealthy); 2 wrong command line; 3 could not be done.");
+  app.footer(
+      "Exit codes: 0 well; 1 not well (invalid file, failing case, unhealthy); 2 wrong command line; 3 could not be done.");
   Arguments arguments;
   Command chosen;
   add_run(app, arguments, chosen);

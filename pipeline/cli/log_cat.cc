@@ -24,7 +24,8 @@ Result<void> print_all(Log& log, LogName name) {
         line.clear();
         append_envelope(line, {chunk->facts(i), body});
         line.push_back('\n');
-        if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size()) return fail_errno("write to standard output", errno);
+        if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size())
+          return fail_errno("write to standard output", errno);
       }
     }
   }

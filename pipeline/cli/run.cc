@@ -29,7 +29,7 @@ sigset_t awaited_signals() {
 
 // From now on a signal ends the process at once. The log makes that safe.
 void let_signals_exit() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = [](int signal) { _exit(128 + signal); };
   for (const int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
   const sigset_t set = awaited_signals();
@@ -75,12 +75,12 @@ int run_planned(topology::PipelinePlan plan, const RunOptions& options, const to
   const auto control_settings = plan.settings.control;
   auto pipeline = topology::Pipeline::start(std::move(plan), context.registry);
   if (!pipeline) return complain(pipeline.error());
-  const std::string token =
-      control_settings.token.empty() ? control::random_token() : control_settings.token.reveal();
+  const std::string token = control_settings.token.empty() ? control::random_token() : control_settings.token.reveal();
   auto control = control::ControlServer::start({control_settings.listen, token}, **pipeline,
                                                [&] { return topology::plan_pipeline(options.file, context); });
   if (!control) return complain(control.error());
-  if (auto written = control::write_control_file(data, {(*control)->url(), token}); !written) return complain(written.error());
+  if (auto written = control::write_control_file(data, {(*control)->url(), token}); !written)
+    return complain(written.error());
   log_info("penstock", "runs {}; control API at {} (token in {}); `penstock status --data {}` shows how it is doing",
            options.file, (*control)->url(), control::control_file_path(data), data);
 
@@ -91,7 +91,8 @@ int run_planned(topology::PipelinePlan plan, const RunOptions& options, const to
   control->reset();
   control::remove_control_file(data);
   if (ending == Ending::finished) print_summary(status);
-  if (!stopped) return complain(std::move(stopped).error().context("restart it once the cause is mended; accepted events are safe"));
+  if (!stopped)
+    return complain(std::move(stopped).error().context("restart it once the cause is mended; accepted events are safe"));
   return kOk;
 }
 

@@ -41,7 +41,8 @@ Result<ControlAddress> read_control_file(const std::string& data) {
   if (!in) {
     return fail(ErrorKind::not_found,
                 fmt::format("there is no {}: no penstock runs on this data folder. Start one with `penstock run`, or name "
-                            "the folder with --data, or the address with --url and --token.", path));
+                            "the folder with --data, or the address with --url and --token.",
+                            path));
   }
   std::stringstream text;
   text << in.rdbuf();

@@ -108,7 +108,8 @@ void ControlServer::Impl::handle(ServerRequest request, http::Responder respond)
     return respond({.status = 200, .body = pipeline.render_metrics(), .content_type = "text/plain; version=0.0.4"});
   }
   if (!request.path.starts_with("/api/")) {
-    return respond(error_reply(404, "there is /health, /ready, /metrics and /api/…: see the documentation of the control API"));
+    return respond(
+        error_reply(404, "there is /health, /ready, /metrics and /api/…: see the documentation of the control API"));
   }
   const auto token = http::bearer_token(request);
   if (!token || !http::equal_secrets(*token, options.token)) {
@@ -163,8 +164,8 @@ Result<topology::ReloadReport> ControlServer::Impl::apply(config::Problems& prob
   auto planned = replan();
   if (!planned.plan) {
     problems = std::move(planned.problems);
-    return fail(ErrorKind::invalid, fmt::format("the configuration is invalid ({} problems); nothing was changed",
-                                                problems.size()));
+    return fail(ErrorKind::invalid,
+                fmt::format("the configuration is invalid ({} problems); nothing was changed", problems.size()));
   }
   auto report = pipeline.reload(*std::move(planned.plan));
   if (report) {

@@ -79,22 +79,22 @@ std::string base64(const std::string& bytes) {
 }  // namespace
 
 std::string to_json(const topology::PipelineStatus& s) {
-  return json::serialize(json::object{
-      {"version", s.version},
-      {"file", s.file},
-      {"state", s.state},
-      {"healthy", s.healthy},
-      {"verdict", s.verdict},
-      {"started_at", format_timestamp(s.started_at)},
-      {"ingest", json::object{{"idle", s.ingest_idle},
-                              {"chain_version", fmt::format("{:016x}", s.chain_version)},
-                              {"kept", s.ingest_kept},
-                              {"dropped", s.ingest_dropped},
-                              {"dead", s.ingest_dead}}},
-      {"log", json::object{{"captured", log_view(s.captured)}, {"events", log_view(s.events)}}},
-      {"sources", source_views(s.sources)},
-      {"apps", app_views(s.apps)},
-      {"destinations", destination_views(s.destinations)}});
+  return json::serialize(
+      json::object{{"version", s.version},
+                   {"file", s.file},
+                   {"state", s.state},
+                   {"healthy", s.healthy},
+                   {"verdict", s.verdict},
+                   {"started_at", format_timestamp(s.started_at)},
+                   {"ingest", json::object{{"idle", s.ingest_idle},
+                                           {"chain_version", fmt::format("{:016x}", s.chain_version)},
+                                           {"kept", s.ingest_kept},
+                                           {"dropped", s.ingest_dropped},
+                                           {"dead", s.ingest_dead}}},
+                   {"log", json::object{{"captured", log_view(s.captured)}, {"events", log_view(s.events)}}},
+                   {"sources", source_views(s.sources)},
+                   {"apps", app_views(s.apps)},
+                   {"destinations", destination_views(s.destinations)}});
 }
 
 std::string to_json(const topology::ReloadReport& report) {

@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "pipeline/base/result.h"
-#include "pipeline/event/dead_letter.h"
 #include "pipeline/event/chunk.h"
+#include "pipeline/event/dead_letter.h"
 
 namespace penstock {
 
@@ -101,9 +101,9 @@ class Log {
   virtual Result<std::unique_ptr<LogReader>> read_from_sequence(LogName log, std::uint64_t sequence) = 0;
 
   virtual Offsets begin(LogName log) const = 0;  // the oldest that is kept
-  virtual Offsets end(LogName log) const = 0;    // after the newest durable one
+  virtual Offsets end(LogName log) const = 0;  // after the newest durable one
   virtual std::uint64_t next_sequence(LogName log) const = 0;  // after the newest durable record
-  virtual std::uint64_t bytes(LogName log) const = 0;          // on disk
+  virtual std::uint64_t bytes(LogName log) const = 0;  // on disk
 
   // Bytes queued and not yet durable: what intake looks at before it accepts more.
   virtual std::size_t pending_bytes() const = 0;

@@ -68,7 +68,7 @@ Result<std::size_t> read_up_to(int fd, std::uint64_t offset, char* out, std::siz
 }
 
 Result<std::uint64_t> size_of(int fd, const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd, &info) != 0) return fail_errno("stat " + path, errno);
   return static_cast<std::uint64_t>(info.st_size);
 }

@@ -56,7 +56,7 @@ class PolledSource {
 
 // One record of a pushed source, before it is durable.
 struct PushedRecords {
-  std::string text;                      // what the views below point into
+  std::string text;  // what the views below point into
   std::vector<std::string_view> bodies;  // each should be one JSON object
 };
 

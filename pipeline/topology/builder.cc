@@ -23,11 +23,11 @@ FactPaths paths_of(const SourceSettings& settings) {
 Result<delivery::When> bind_condition(const std::string& expression) {
   if (expression.empty()) return delivery::When();
   TRY_ASSIGN(auto condition, scripting::Condition::compile(expression));
-  return delivery::When([condition = std::move(condition), index = json::ObjectIndex()](
-                            const EventView& event) mutable -> Result<bool> {
-    TRY(json::index_object(event.body, index));
-    return condition.eval(index, event.facts);
-  });
+  return delivery::When(
+      [condition = std::move(condition), index = json::ObjectIndex()](const EventView& event) mutable -> Result<bool> {
+        TRY(json::index_object(event.body, index));
+        return condition.eval(index, event.facts);
+      });
 }
 
 std::uint64_t events_in(const Log& log, LogName name) { return delivery::events_between(log.begin(name), log.end(name)); }
@@ -56,16 +56,15 @@ Result<PreparedDestination> Parts::prepare(const PlannedDestination& planned) {
   if (!built) return fail(std::move(built).error().context("destination " + name));
   auto when = bind_condition(planned.delivery.when);
   if (!when) return fail(std::move(when).error().context("destination " + name + ": when"));
-  return PreparedDestination{
-      .name = name,
-      .type = planned.settings.type,
-      .fingerprint = planned.fingerprint,
-      .parts = {.name = name,
-                .settings = planned.delivery,
-                .destination = *std::move(built),
-                .when = *std::move(when),
-                .metrics = delivery::DeliveryMetrics(metrics, name),
-                .seed = std::random_device()()}};
+  return PreparedDestination{.name = name,
+                             .type = planned.settings.type,
+                             .fingerprint = planned.fingerprint,
+                             .parts = {.name = name,
+                                       .settings = planned.delivery,
+                                       .destination = *std::move(built),
+                                       .when = *std::move(when),
+                                       .metrics = delivery::DeliveryMetrics(metrics, name),
+                                       .seed = std::random_device()()}};
 }
 
 Result<std::unique_ptr<RunningDestination>> Parts::start(PreparedDestination prepared) {
@@ -98,7 +97,8 @@ Result<BuiltIngest> Parts::build_ingest() {
       [this](std::uint64_t sequence, const LogRecord& changes) {
         // Derived state can always be rebuilt from the log, so it may lag behind; the next start catches up.
         if (auto applied = state_->apply(sequence, changes); !applied) {
-          log_error("state", "commit {} is not in derived state until the next start: {}", sequence, applied.error().message);
+          log_error("state", "commit {} is not in derived state until the next start: {}", sequence,
+                    applied.error().message);
         }
       },
       std::move(chain), std::move(polled), std::move(pushed), options, ingest::WorkerMetrics(metrics));
@@ -122,10 +122,10 @@ Result<void> Parts::build_source(const PlannedSource& planned, std::vector<inges
     return {};
   }
   pushed.push_back({identity, source_metrics});
-  running.push_back({name,
-                     std::make_unique<ingest::CapturedIntake>(identity, *log, clock, source_metrics,
-                                                              plan.settings.log.pending_max.count),
-                     std::get<std::unique_ptr<PushedSource>>(std::move(made))});
+  running.push_back(
+      {name,
+       std::make_unique<ingest::CapturedIntake>(identity, *log, clock, source_metrics, plan.settings.log.pending_max.count),
+       std::get<std::unique_ptr<PushedSource>>(std::move(made))});
   return {};
 }
 

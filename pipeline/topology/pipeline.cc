@@ -210,8 +210,10 @@ PipelineStatus Pipeline::status() const {
 Result<ReloadReport> Pipeline::reload(PipelinePlan next) {
   Impl& impl = *impl_;
   if (const auto fixed = changed_fixed_parts(impl.parts.plan, next); !fixed.empty()) {
-    return fail(ErrorKind::conflict, fmt::format("{} cannot be changed by a reload: restart penstock to apply it. Nothing was "
-                                                 "changed.", join(fixed)));
+    return fail(ErrorKind::conflict,
+                fmt::format("{} cannot be changed by a reload: restart penstock to apply it. Nothing was "
+                            "changed.",
+                            join(fixed)));
   }
   // First everything that may fail.
   TRY_ASSIGN(auto chain, impl.parts.build_chain(next.chain));
@@ -226,8 +228,8 @@ Result<ReloadReport> Pipeline::reload(PipelinePlan next) {
     TRY_ASSIGN(auto made, impl.parts.prepare(planned));
     prepared.push_back(std::move(made));
     if (!is_new) leaving_names.push_back(planned.settings.name);
-    report.changes.push_back(fmt::format("destination {}: {}", planned.settings.name,
-                                         is_new ? "added" : "restarted, its settings changed"));
+    report.changes.push_back(
+        fmt::format("destination {}: {}", planned.settings.name, is_new ? "added" : "restarted, its settings changed"));
   }
   // Then what cannot.
   std::vector<std::unique_ptr<RunningDestination>> leaving;

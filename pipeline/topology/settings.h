@@ -35,9 +35,10 @@ struct LogSettings {
   static constexpr auto fields() {
     return std::tuple{
         field("type", &LogSettings::type, "Where the logs live: `local` is the data folder."),
-        field("partitions", &LogSettings::partitions,
-              "Partitions of both logs, 16 unless said. Fixed when the data folder is made; another number later is refused.",
-              range(1, 1024)),
+        field(
+            "partitions", &LogSettings::partitions,
+            "Partitions of both logs, 16 unless said. Fixed when the data folder is made; another number later is refused.",
+            range(1, 1024)),
         field("segment", &LogSettings::segment, "Size at which a new segment file is begun.", range(1_MiB, 1_GiB)),
         field("pending_max", &LogSettings::pending_max,
               "Bytes that may wait for the disk before pushed sources are told to come again.", range(1_MiB, 4_GiB))};
@@ -49,8 +50,9 @@ struct ProjectSettings {
   std::string token;
 
   static constexpr auto fields() {
-    return std::tuple{field("name", &ProjectSettings::name, "Stands in the fact `project` of every event.", Need::required),
-                      field("token", &ProjectSettings::token, "What SDKs send to name the project; public, as it stands in web pages.")};
+    return std::tuple{
+        field("name", &ProjectSettings::name, "Stands in the fact `project` of every event.", Need::required),
+        field("token", &ProjectSettings::token, "What SDKs send to name the project; public, as it stands in web pages.")};
   }
 };
 
@@ -61,11 +63,10 @@ struct MapSettings {
   std::string uuid;
 
   static constexpr auto fields() {
-    return std::tuple{
-        field("event", &MapSettings::event, "Dotted path of the event's name, e.g. `type`.", Need::required),
-        field("distinct_id", &MapSettings::distinct_id, "Dotted path of who did it, e.g. `customer.id`."),
-        field("timestamp", &MapSettings::timestamp, "Dotted path of when it happened."),
-        field("uuid", &MapSettings::uuid, "Dotted path of the event's own id, when it has one.")};
+    return std::tuple{field("event", &MapSettings::event, "Dotted path of the event's name, e.g. `type`.", Need::required),
+                      field("distinct_id", &MapSettings::distinct_id, "Dotted path of who did it, e.g. `customer.id`."),
+                      field("timestamp", &MapSettings::timestamp, "Dotted path of when it happened."),
+                      field("uuid", &MapSettings::uuid, "Dotted path of the event's own id, when it has one.")};
   }
 };
 

@@ -19,7 +19,17 @@ namespace penstock::fakes {
 
 class MemoryDisk final : public Disk {
  public:
-  enum class Verb : std::uint8_t { append, sync, truncate, open_append, open_read, read, write_atomically, remove, sync_directory };
+  enum class Verb : std::uint8_t {
+    append,
+    sync,
+    truncate,
+    open_append,
+    open_read,
+    read,
+    write_atomically,
+    remove,
+    sync_directory
+  };
 
   // What a power cut leaves of bytes that were never synced. Names that were never synced go or stay by the seed.
   enum class Unsynced : std::uint8_t {
