@@ -54,7 +54,8 @@ Result<std::string> ControlClient::ask(const std::string& method, const std::str
   request.method = method;
   request.url = address_.url + path;
   request.headers = {{"Authorization", "Bearer " + address_.token}};
-  request.timeout = Duration(30'000);
+  // A reload waits for destinations to drain, which may take as long as their `drain` says.
+  request.timeout = method == "POST" ? Duration(900'000) : Duration(30'000);
   request.answer_max = 256_MiB;
   std::promise<Result<HttpReply>> promise;
   client->send(std::move(request), [&](Result<HttpReply> reply) { promise.set_value(std::move(reply)); });

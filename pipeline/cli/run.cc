@@ -32,6 +32,7 @@ void let_signals_exit() {
   struct sigaction action{};
   action.sa_handler = [](int signal) { _exit(128 + signal); };
   for (const int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
+  ::signal(SIGHUP, SIG_IGN);  // there is nothing left to reload
   const sigset_t set = awaited_signals();
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }

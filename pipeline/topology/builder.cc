@@ -131,8 +131,9 @@ Result<void> Parts::build_source(const PlannedSource& planned, std::vector<inges
 
 void Parts::close() {
   if (delivery_threads_) delivery_threads_->stop();
-  if (blocking_threads_) blocking_threads_->stop();
+  // Before the threads that may be waiting in a close() for its answers.
   if (http_) http_->stop();
+  if (blocking_threads_) blocking_threads_->stop();
   if (log) log->close();
 }
 

@@ -51,6 +51,11 @@ MeasuredChain::MeasuredChain(std::unique_ptr<scripting::Chain> chain, AppBoard& 
 }
 
 void MeasuredChain::begin_batch(Timestamp now) {
+  publish();
+  chain_->begin_batch(now);
+}
+
+void MeasuredChain::publish() {
   std::vector<AppStatus> apps;
   for (std::size_t i = 0; i < chain_->size(); ++i) {
     const AppCounters& counted = chain_->counters(i);
@@ -61,7 +66,6 @@ void MeasuredChain::begin_batch(Timestamp now) {
                     .errors = counted.errors + counted.memory_stops + counted.instruction_stops + counted.time_stops});
   }
   board_.show(std::move(apps));
-  chain_->begin_batch(now);
 }
 
 }  // namespace penstock::topology

@@ -30,6 +30,8 @@ class MeasuredChain final : public Transform {
   static Result<std::unique_ptr<MeasuredChain>> make(std::shared_ptr<const scripting::ChainPlan> plan, AppBoard& board,
                                                      telemetry::Metrics& metrics);
 
+  ~MeasuredChain() override { publish(); }
+
   void begin_batch(Timestamp now) override;
   void run(const json::ObjectIndex& body, const Facts& facts, bool canonical, Transformed& out) override {
     chain_->run(body, facts, canonical, out);
@@ -46,6 +48,7 @@ class MeasuredChain final : public Transform {
   };
 
   MeasuredChain(std::unique_ptr<scripting::Chain> chain, AppBoard& board, telemetry::Metrics& metrics);
+  void publish();
 
   std::unique_ptr<scripting::Chain> chain_;
   AppBoard& board_;

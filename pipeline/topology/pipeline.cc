@@ -40,6 +40,12 @@ struct Pipeline::Impl {
   void wake_destinations();
   void stop_everything(Duration ingest_drain);
   void stop_destinations(std::vector<std::unique_ptr<RunningDestination>> leaving);
+  Result<std::vector<PreparedDestination>> prepare_changed(const PipelinePlan& next, ReloadReport& report);
+  std::vector<std::unique_ptr<RunningDestination>> take_leaving(const PipelinePlan& next,
+                                                                const std::vector<PreparedDestination>& prepared,
+                                                                ReloadReport& report);
+  Result<void> start_prepared(std::vector<PreparedDestination> prepared);
+  bool worker_failed() const;
   bool all_settled() const;
 
   Parts parts;
@@ -48,8 +54,12 @@ struct Pipeline::Impl {
   std::jthread worker_thread;
   std::unique_ptr<delivery::TailWatcher> watcher;
 
+  std::mutex changing;  // held while destinations and chain are being replaced, or everything is being stopped
+  std::uint64_t chain_set = 0;  // guarded by changing; the version that was last given to the worker
+
   mutable std::mutex mutex;
   std::map<std::string, std::unique_ptr<RunningDestination>> destinations;  // guarded by mutex
+  std::size_t destinations_wanted = 0;  // guarded by mutex; more than there are while a reload restarts some
   std::optional<Error> worker_failure;                                      // guarded by mutex
   std::atomic<bool> draining = false;
   bool stopped = false;
@@ -71,6 +81,7 @@ Result<void> Pipeline::Impl::start() {
     TRY_ASSIGN(auto running, parts.start(std::move(prepared)));
     destinations.emplace(planned.settings.name, std::move(running));
   }
+  destinations_wanted = destinations.size();
   watcher = std::make_unique<delivery::TailWatcher>(*parts.log, LogName::events, [this] { wake_destinations(); });
   TRY(start_ingest());
   return start_sources();
@@ -79,6 +90,7 @@ Result<void> Pipeline::Impl::start() {
 Result<void> Pipeline::Impl::start_ingest() {
   TRY_ASSIGN(auto built, parts.build_ingest());
   worker = std::move(built.worker);
+  chain_set = worker->chain_version();
   sources = std::move(built.pushed);
   TRY(worker->open());
   worker_thread = std::jthread([this](std::stop_token stop) {
@@ -107,13 +119,18 @@ void Pipeline::Impl::wake_destinations() {
 }
 
 void Pipeline::Impl::stop_everything(Duration ingest_drain) {
-  if (std::exchange(stopped, true)) return;
-  draining = true;
+  {
+    // A reload under way comes to its end first; a later one sees that it is too late.
+    const std::lock_guard one(changing);
+    if (std::exchange(stopped, true)) return;
+    draining = true;
+  }
   for (auto& source : sources) source.source->stop();
   if (worker) {
     worker->drain();
     const auto deadline = parts.clock.steady() + ingest_drain;
-    while (worker_thread.joinable() && !worker->idle() && parts.clock.steady() < deadline && !parts.log->failure()) {
+    while (worker_thread.joinable() && !worker->idle() && parts.clock.steady() < deadline && !parts.log->failure() &&
+           !worker_failed()) {
       std::this_thread::sleep_for(Duration(5));
     }
   }
@@ -152,9 +169,69 @@ void Pipeline::Impl::stop_destinations(std::vector<std::unique_ptr<RunningDestin
   waiting->changed.wait(lock, [&] { return waiting->left == 0; });
 }
 
+bool Pipeline::Impl::worker_failed() const {
+  const std::lock_guard lock(mutex);
+  return worker_failure.has_value();
+}
+
+// New ones and those whose settings differ, built but not started.
+Result<std::vector<PreparedDestination>> Pipeline::Impl::prepare_changed(const PipelinePlan& next, ReloadReport& report) {
+  std::vector<PreparedDestination> prepared;
+  const std::lock_guard lock(mutex);
+  for (const auto& planned : next.destinations) {
+    const auto found = destinations.find(planned.settings.name);
+    const bool is_new = found == destinations.end();
+    if (!is_new && found->second->fingerprint == planned.fingerprint) continue;
+    TRY_ASSIGN(auto made, parts.prepare(planned));
+    prepared.push_back(std::move(made));
+    report.changes.push_back(
+        fmt::format("destination {}: {}", planned.settings.name, is_new ? "added" : "restarted, its settings changed"));
+  }
+  return prepared;
+}
+
+// Those that are no longer wanted, and those that `prepared` replaces.
+std::vector<std::unique_ptr<RunningDestination>> Pipeline::Impl::take_leaving(
+    const PipelinePlan& next, const std::vector<PreparedDestination>& prepared, ReloadReport& report) {
+  std::vector<std::unique_ptr<RunningDestination>> leaving;
+  const std::lock_guard lock(mutex);
+  destinations_wanted = next.destinations.size();
+  for (auto it = destinations.begin(); it != destinations.end();) {
+    const std::string& name = it->first;
+    const bool gone = std::ranges::none_of(next.destinations, [&](const auto& d) { return d.settings.name == name; });
+    const bool replaced = std::ranges::any_of(prepared, [&](const auto& made) { return made.name == name; });
+    if (gone) report.changes.push_back(fmt::format("destination {}: removed, its cursor is kept", name));
+    if (gone || replaced) {
+      leaving.push_back(std::move(it->second));
+      it = destinations.erase(it);
+    } else {
+      ++it;
+    }
+  }
+  return leaving;
+}
+
+// As many as can be; the first error is told, and its destination stands still until the next reload or start.
+Result<void> Pipeline::Impl::start_prepared(std::vector<PreparedDestination> prepared) {
+  Result<void> all;
+  for (auto& made : prepared) {
+    const std::string name = made.name;
+    auto running = parts.start(std::move(made));
+    if (!running) {
+      if (all) all = fail(std::move(running).error().context("it is stopped until the next reload"));
+      continue;
+    }
+    (*running)->runner->wake();
+    const std::lock_guard lock(mutex);
+    destinations.emplace(name, *std::move(running));
+  }
+  return all;
+}
+
 bool Pipeline::Impl::all_settled() const {
   const Offsets end = parts.log->end(LogName::events);
   const std::lock_guard lock(mutex);
+  if (destinations.size() != destinations_wanted) return false;
   return std::ranges::all_of(destinations, [&](const auto& entry) {
     entry.second->runner->hurry();
     return entry.second->runner->settled(end);
@@ -209,56 +286,26 @@ PipelineStatus Pipeline::status() const {
 
 Result<ReloadReport> Pipeline::reload(PipelinePlan next) {
   Impl& impl = *impl_;
+  const std::lock_guard one(impl.changing);
+  if (impl.draining) return fail(ErrorKind::stopped, "penstock is stopping; nothing was changed");
   if (const auto fixed = changed_fixed_parts(impl.parts.plan, next); !fixed.empty()) {
     return fail(ErrorKind::conflict,
                 fmt::format("{} cannot be changed by a reload: restart penstock to apply it. Nothing was "
                             "changed.",
                             join(fixed)));
   }
-  // First everything that may fail.
-  TRY_ASSIGN(auto chain, impl.parts.build_chain(next.chain));
-  std::vector<PreparedDestination> prepared;
-  std::vector<std::string> leaving_names;
+  // First everything that may fail for its settings' sake; then the change itself.
   ReloadReport report;
-  for (const auto& planned : next.destinations) {
-    const std::lock_guard lock(impl.mutex);
-    const auto found = impl.destinations.find(planned.settings.name);
-    const bool is_new = found == impl.destinations.end();
-    if (!is_new && found->second->fingerprint == planned.fingerprint) continue;
-    TRY_ASSIGN(auto made, impl.parts.prepare(planned));
-    prepared.push_back(std::move(made));
-    if (!is_new) leaving_names.push_back(planned.settings.name);
-    report.changes.push_back(
-        fmt::format("destination {}: {}", planned.settings.name, is_new ? "added" : "restarted, its settings changed"));
-  }
-  // Then what cannot.
-  std::vector<std::unique_ptr<RunningDestination>> leaving;
-  {
-    const std::lock_guard lock(impl.mutex);
-    for (auto it = impl.destinations.begin(); it != impl.destinations.end();) {
-      const bool gone = std::ranges::none_of(next.destinations, [&](const auto& d) { return d.settings.name == it->first; });
-      const bool restarts = std::ranges::find(leaving_names, it->first) != leaving_names.end();
-      if (gone) report.changes.push_back(fmt::format("destination {}: removed, its cursor is kept", it->first));
-      if (!gone && !restarts) {
-        ++it;
-        continue;
-      }
-      leaving.push_back(std::move(it->second));
-      it = impl.destinations.erase(it);
-    }
-  }
-  impl.stop_destinations(std::move(leaving));
-  for (auto& made : prepared) {
-    const std::string name = made.name;
-    TRY_ASSIGN(auto running, impl.parts.start(std::move(made)));
-    running->runner->wake();
-    const std::lock_guard lock(impl.mutex);
-    impl.destinations.emplace(name, std::move(running));
-  }
-  if (chain->version() != impl.worker->chain_version()) {
-    report.changes.push_back(fmt::format("apps: the chain is now {:016x}", chain->version()));
+  TRY_ASSIGN(auto chain, impl.parts.build_chain(next.chain));
+  TRY_ASSIGN(auto prepared, impl.prepare_changed(next, report));
+  impl.stop_destinations(impl.take_leaving(next, prepared, report));
+  const auto started = impl.start_prepared(std::move(prepared));
+  if (chain->version() != impl.chain_set) {
+    impl.chain_set = chain->version();
+    report.changes.push_back(fmt::format("apps: the chain is now {:016x}", impl.chain_set));
     impl.worker->set_chain(std::move(chain));
   }
+  if (!started) return fail(started.error());
   return report;
 }
 
