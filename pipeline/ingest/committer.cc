@@ -1,6 +1,13 @@
 #include "pipeline/ingest/committer.h"
 
 namespace penstock::ingest {
+namespace {
+
+// Below what a chunk and a record of the log can hold (2^20 events, 256 MiB), with room for facts and headers.
+constexpr std::size_t kRecordEventsMax = 1'000'000;
+constexpr std::size_t kRecordBytesMax = 192 << 20;
+
+}  // namespace
 
 Committer::Committer(Log& log, const Clock& clock, CommitLimits limits, WorkerMetrics metrics, CommitListener listener)
     : log_(log), clock_(clock), limits_(limits), metrics_(metrics), listener_(std::move(listener)),
@@ -11,7 +18,10 @@ Committer::~Committer() {
   answered_.wait(lock, [&] { return !in_flight_; });
 }
 
-void Committer::add(DeadLetter letter) { dead_.push_back(std::move(letter)); }
+void Committer::add(DeadLetter letter) {
+  dead_bytes_ += letter.body.size() + letter.reason.size();
+  dead_.push_back(std::move(letter));
+}
 
 void Committer::move_to(const std::string& source, const std::string& partition, std::string position) {
   positions_[{source, partition}] = std::move(position);
@@ -23,8 +33,18 @@ void Committer::touch() {
 
 bool Committer::full() const {
   if (!opened_) return false;
-  return chunks_.events() + dead_.size() >= limits_.events || chunks_.bytes() >= limits_.bytes ||
+  return chunks_.events() + dead_.size() >= limits_.events || chunks_.bytes() + dead_bytes_ >= limits_.bytes ||
          clock_.steady() - *opened_ >= limits_.within;
+}
+
+bool Committer::quiet() const {
+  const std::lock_guard lock(mutex_);
+  return !in_flight_ && !refused_;
+}
+
+bool Committer::has_room(std::size_t events, std::size_t bytes) const {
+  return chunks_.events() + dead_.size() + events <= kRecordEventsMax &&
+         chunks_.bytes() + dead_bytes_ + bytes <= kRecordBytesMax;
 }
 
 bool Committer::in_flight() const {
@@ -88,6 +108,7 @@ std::map<std::string, std::string> Committer::committed(const std::string& sourc
 void Committer::discard() {
   chunks_.finish();
   dead_.clear();
+  dead_bytes_ = 0;
   positions_.clear();
   opened_.reset();
 }

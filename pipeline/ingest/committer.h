@@ -47,6 +47,11 @@ class Committer {
   // A limit is reached: commit before reading on.
   bool full() const;
   bool in_flight() const;
+  // Nothing is in flight, and no refusal waits to be told by settle().
+  bool quiet() const;
+  // Whether that much more fits into one record of the log, whatever the limits of a commit say: an app may make a thousand
+  // events of one.
+  bool has_room(std::size_t events, std::size_t bytes) const;
 
   // Appends the batch. Waits for the one in flight first.
   Result<void> commit(std::uint64_t chain_version);
@@ -66,12 +71,13 @@ class Committer {
 
   ChunkSet chunks_;
   std::vector<DeadLetter> dead_;
+  std::size_t dead_bytes_ = 0;
   std::map<std::pair<std::string, std::string>, std::string> positions_;
   std::optional<SteadyTime> opened_;
 
   mutable std::mutex mutex_;
   std::condition_variable answered_;
-  bool in_flight_ = false;        // guarded by mutex_
+  bool in_flight_ = false;  // guarded by mutex_
   std::optional<Error> refused_;  // guarded by mutex_
   std::map<std::string, std::map<std::string, std::string>> committed_;  // guarded by mutex_
 };

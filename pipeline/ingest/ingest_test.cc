@@ -11,7 +11,7 @@
 namespace penstock::ingest {
 namespace {
 
-// Keeps, drops or fails an event by its name: "drop…" and "fail…" do what they say.
+// Keeps, drops, fails or multiplies an event by its name: "drop…", "fail…" and "flood…" do what they say.
 class ByName final : public Transform {
  public:
   explicit ByName(std::uint64_t version = 1) : version_(version) {}
@@ -26,7 +26,8 @@ class ByName final : public Transform {
       out.code = "app_error";
       out.reason = "app.lua:1: it failed";
     }
-    if (out.kind == Transformed::Kind::kept) out.events.push_back({facts, body.text()});
+    const std::size_t copies = facts.event.starts_with("flood") ? 1'000'001 : 1;
+    if (out.kind == Transformed::Kind::kept) out.events.assign(copies, {facts, body.text()});
   }
   std::uint64_t version() const override { return version_; }
 
@@ -118,6 +119,17 @@ TEST_CASE("each line of a file is in the log once, with its bytes, and bad ones 
   CHECK_EQ(bench.dead[0].body, "{broken");
   CHECK_EQ(bench.dead[1].app, "by_name");
   CHECK_EQ(bench.dead[2].code, "no_facts");
+}
+
+TEST_CASE("an app that makes more events of one than a commit can hold costs that event only") {
+  Bench bench;
+  bench.lines.lines = {line("a", 1), line("flood", 2), line("b", 3)};
+  const auto worker = bench.worker();
+  run_until_idle(*worker);
+  CHECK_EQ(bench.bodies(), std::vector{line("a", 1), line("b", 3)});
+  REQUIRE_EQ(bench.dead.size(), 1);
+  CHECK_EQ(bench.dead[0].code, "output_too_large");
+  CHECK_EQ(bench.dead[0].body, line("flood", 2));
 }
 
 TEST_CASE("a body that repeats a key is stored with the last value, in its first place") {

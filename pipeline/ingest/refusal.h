@@ -14,6 +14,8 @@ inline constexpr std::string_view kInvalidJson = "invalid_json";  // not one val
 inline constexpr std::string_view kNoFacts = "no_facts";          // no event name, or a mapped field is missing
 inline constexpr std::string_view kTooLarge = "too_large";        // over the source's limit for one record
 
+inline constexpr std::string_view kOutputTooLarge = "output_too_large";  // an app made more of it than a commit holds
+
 struct RefusedAt {
   RecordPlace place;
   std::string label;  // the input partition for people: a path

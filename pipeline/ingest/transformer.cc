@@ -3,6 +3,9 @@
 #include "pipeline/ingest/refusal.h"
 
 namespace penstock::ingest {
+namespace {
+constexpr std::size_t kFactsBytes = 128;  // about, of one event, before they are packed
+}
 
 Transformer::Transformer(Transform& chain, Committer& committer, int partitions)
     : chain_(&chain), committer_(committer), partitions_(partitions) {}
@@ -42,10 +45,22 @@ void Transformer::dead_on_arrival(const DeadLetter& letter) {
   ++counts_.dead;
 }
 
+bool Transformer::fits() const {
+  std::size_t bytes = 0;
+  for (const auto& event : out_.events) bytes += event.body.size() + kFactsBytes;
+  return committer_.has_room(out_.events.size(), bytes);
+}
+
 void Transformer::run(const Facts& facts, bool canonical, Timestamp now, Tally& tally) {
   chain_->run(index_, facts, canonical, out_);
   switch (out_.kind) {
     case Transformed::Kind::kept:
+      if (!fits()) {
+        constexpr std::string_view kReason = "what the apps made of it does not fit into one commit of the log";
+        committer_.add(app_failure(facts, partitions_, {}, kOutputTooLarge, kReason, index_.text(), now));
+        ++tally.dead;
+        return;
+      }
       for (const auto& event : out_.events) committer_.add(event.facts, event.body);
       tally.kept += out_.events.size();
       return;

@@ -43,6 +43,7 @@ class Transformer {
   void count(const Tally& tally, const SourceMetrics& metrics);
 
  private:
+  bool fits() const;  // what the last run made, into the commit being collected
   void run(const Facts& facts, bool canonical, Timestamp now, Tally& tally);
 
   Transform* chain_;

@@ -89,7 +89,7 @@ Result<bool> Worker::step() {
     return false;
   }
   const bool moved = progressed || *committed;
-  const bool nothing_to_do = !moved && captured_at_end_ && committer_.empty() && !committer_.in_flight();
+  const bool nothing_to_do = !moved && captured_at_end_ && committer_.empty() && committer_.quiet();
   // In this order: whoever sees `idle_` also sees what it is about.
   if (nothing_to_do) captured_read_ = *std::ranges::min_element(captured_next_);
   finished_ = std::ranges::all_of(polled_, [](const auto& p) { return p->finished; });
@@ -217,6 +217,7 @@ Result<bool> Worker::commit_if_due(bool progressed) {
 }
 
 Result<void> Worker::rewind() {
+  idle_ = false;
   metrics_.rewinds.add();
   committer_.discard();
   for (auto& polled : polled_) polled->input.source->close();
