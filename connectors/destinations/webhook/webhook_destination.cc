@@ -189,6 +189,9 @@ void WebhookDestination::on_answer(OneByOne& run, std::size_t lane, std::size_t 
   std::unique_lock lock(mutex_);
   if (outcome.kind == Outcome::Kind::unavailable && !run.stopped) run.stopped = outcome;
   each[index] = std::move(outcome);
+  if (closed_ && !run.stopped) {
+    run.stopped = Outcome{Outcome::Kind::unavailable, "closed", "the destination was closed before it was sent", {}, false};
+  }
   if (!run.stopped && run.lanes[lane].next < run.lanes[lane].events.size()) {
     lock.unlock();
     return send_next(run, lane);

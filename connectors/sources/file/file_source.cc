@@ -77,6 +77,9 @@ void FileSource::close() {
 
 Result<PollState> FileSource::poll_whole(RawBatch& out, const ReadRules& rules) {
   for (;;) {
+    // A file that failed in the middle leaves its text behind.
+    out.buffer.clear();
+    out.records.clear();
     if (current_) {
       const auto state = current_->read(out, rules);
       if (state && *state != ReadState::end) return PollState::more;

@@ -42,9 +42,9 @@ class HttpSource final : public PushedSource {
           field("path", &Config::path, "Where to POST events to."),
           field("token", &Config::token, "If set, requests need the header \"Authorization: Bearer <token>\"."),
           field("body_max", &Config::body_max, "The largest body of a request, once decompressed; more is answered 413.",
-                range(1_KiB, 1_GiB)),
+                range(1_KiB, 128_MiB)),
           field("events_max", &Config::events_max, "The most events in one request; more are answered 413.",
-                range(1, 10'000'000)),
+                range(1, 1'000'000)),
           field("in_flight_max", &Config::in_flight_max,
                 "All requests being received or stored, together; beyond it they are answered 503 and come again.",
                 range(1_MiB, 64_GiB))};
