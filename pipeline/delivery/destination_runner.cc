@@ -42,8 +42,9 @@ Result<Offsets> start_of(const DestinationParts& parts, const Surroundings& arou
     const bool at_the_end = parts.settings.from == StartFrom::now && !empty(around.log);
     start = at_the_end ? around.log.end(LogName::events) : around.log.begin(LogName::events);
   }
-  // Durable before anything is read: a first start that crashes must not become a later `now`.
-  TRY(around.store.save_cursor(parts.name, start, Sync::yes));
+  // Durable before anything is read: a first start that crashes must not become a later `now`. One that stands where it
+  // stood writes nothing, so a full disk does not keep a destination from being restarted.
+  if (!stored || stored->next != start) TRY(around.store.save_cursor(parts.name, start, Sync::yes));
   return start;
 }
 
