@@ -5,6 +5,7 @@
 
 #include <boost/json.hpp>
 
+#include "pipeline/event/json.h"
 #include "pipeline/event/timestamps.h"
 
 namespace penstock::control {
@@ -44,17 +45,24 @@ json::array destination_views(const std::vector<topology::DestinationStatus>& de
   return out;
 }
 
+// A path or an id may be any bytes; JSON may not.
+json::string clean(const std::string& text) {
+  std::string quoted;
+  penstock::json::append_string(quoted, text);
+  return json::parse(quoted).as_string();
+}
+
 json::object letter_view(const std::string& id, const DeadLetter& letter) {
   return {{"id", id},
           {"uuid", letter.uuid.to_string()},
           {"stage", letter.stage},
           {"app", letter.app},
           {"code", letter.code},
-          {"reason", letter.reason},
+          {"reason", clean(letter.reason)},
           {"source", letter.source},
-          {"place", letter.place},
-          {"event", letter.event},
-          {"distinct_id", letter.distinct_id},
+          {"place", clean(letter.place)},
+          {"event", clean(letter.event)},
+          {"distinct_id", clean(letter.distinct_id)},
           {"attempts", letter.attempts},
           {"received_at", format_timestamp(letter.received_at)},
           {"first_at", format_timestamp(letter.first_at)},
