@@ -49,9 +49,10 @@ Result<ServerRequest> parse_request(std::string_view bytes, const HttpServerOpti
   error_code error;
   while (!bytes.empty() && !parser.is_done()) {
     const auto used = parser.put(boost::asio::const_buffer(bytes.data(), bytes.size()), error);
-    if (error && error != beast_http::error::need_more) break;
-    error = {};
-    if (used == 0) break;
+    // There is no more to come. Asking again with the same bytes would trip an assertion of Beast's: after "0\r\n" it
+    // expects the next call to bring at least the rest of the last chunk.
+    if (error == beast_http::error::need_more) error = beast_http::error::partial_message;
+    if (error) break;
     bytes.remove_prefix(used);
   }
   if (!error && !parser.is_done()) error = beast_http::error::partial_message;
