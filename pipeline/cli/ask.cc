@@ -8,6 +8,8 @@
 #include "pipeline/cli/commands.h"
 #include "pipeline/cli/control_client.h"
 #include "pipeline/cli/exit_code.h"
+#include "pipeline/control/json_views.h"
+#include "pipeline/topology/dead_letters.h"
 
 namespace penstock::cli {
 namespace {
@@ -32,6 +34,20 @@ Result<json::value> ask_json(const Target& target, const topology::PlanContext& 
   auto parsed = json::parse(body, error);
   if (error) return fail(ErrorKind::corrupt, "the control API's answer is not JSON: " + error.message());
   return parsed;
+}
+
+// Dead letters outlive the process: when none runs, the data folder itself is read. `read` gives what the API would.
+template <class Read>
+Result<json::value> ask_dead(const Target& target, const topology::PlanContext& context, const std::string& path,
+                             Read read) {
+  auto answer = ask_json(target, context, path);
+  if (answer || !target.url.empty()) return answer;
+  const auto data = data_folder(target, context);
+  if (!data) return answer;
+  const auto stopped = topology::StoppedPipeline::open(*data);
+  if (!stopped) return answer;
+  TRY_ASSIGN(const std::string text, read(*stopped));
+  return json::parse(text);
 }
 
 void print_destinations(const json::array& destinations) {
@@ -113,7 +129,13 @@ int reload(const Target& target, const topology::PlanContext& context) {
 }
 
 int list_dead(const Target& target, const DeadListOptions& options, const topology::PlanContext& context) {
-  const auto answer = ask_json(target, context, dead_path(options));
+  const auto answer =
+      ask_dead(target, context, dead_path(options), [&](const topology::StoppedPipeline& stopped) -> Result<std::string> {
+        const auto limit = static_cast<std::size_t>(options.limit);
+        TRY_ASSIGN(const auto letters, stopped.list({.stage = options.stage, .code = options.code, .since = {}},
+                                                    {.limit = limit, .after = options.after}));
+        return control::to_json(letters, limit);
+      });
   if (!answer) return complain(answer.error());
   if (options.json) {
     fmt::print("{}\n", json::serialize(*answer));
@@ -124,7 +146,11 @@ int list_dead(const Target& target, const DeadListOptions& options, const topolo
 }
 
 int show_dead(const Target& target, const std::string& id, bool as_json, const topology::PlanContext& context) {
-  const auto answer = ask_json(target, context, "/api/dead/" + percent_encode(id));
+  const auto answer = ask_dead(target, context, "/api/dead/" + percent_encode(id),
+                               [&](const topology::StoppedPipeline& stopped) -> Result<std::string> {
+                                 TRY_ASSIGN(const DeadLetter letter, stopped.find(id));
+                                 return control::to_json(id, letter);
+                               });
   if (!answer) return complain(answer.error());
   if (as_json) {
     fmt::print("{}\n", json::serialize(*answer));

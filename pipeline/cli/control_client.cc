@@ -38,12 +38,13 @@ Error error_of(int status, const std::string& body) {
 
 }  // namespace
 
+Result<std::string> data_folder(const Target& target, const topology::PlanContext& context) {
+  return target.data.empty() ? data_folder_of(target.file, context) : target.data;
+}
+
 Result<ControlClient> ControlClient::find(const Target& target, const topology::PlanContext& context) {
   if (!target.url.empty()) return ControlClient({target.url, target.token});
-  std::string data = target.data;
-  if (data.empty()) {
-    TRY_ASSIGN(data, data_folder_of(target.file, context));
-  }
+  TRY_ASSIGN(const std::string data, data_folder(target, context));
   TRY_ASSIGN(auto address, control::read_control_file(data));
   return ControlClient(std::move(address));
 }

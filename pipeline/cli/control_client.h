@@ -25,6 +25,9 @@ class ControlClient {
   control::ControlAddress address_;
 };
 
+// The data folder that a target names, by itself or in its file.
+Result<std::string> data_folder(const Target& target, const topology::PlanContext& context);
+
 // Query-string form of a text.
 std::string percent_encode(std::string_view text);
 

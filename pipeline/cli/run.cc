@@ -37,10 +37,15 @@ void let_signals_exit() {
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
+// How often a run whose sources are over says what it still waits for.
+constexpr Duration kReminder{10'000};
+
 enum class Ending { stopped, finished, failed };
 
 Ending wait_for_end(const topology::Pipeline& pipeline, control::ControlServer& control, bool keep_running) {
   const sigset_t set = awaited_signals();
+  const Clock& clock = system_clock();
+  auto remind_at = clock.steady() + kReminder;
   for (;;) {
     const int signal = sigtimedwait(&set, nullptr, &kLook);
     if (signal == SIGHUP) {
@@ -54,16 +59,27 @@ Ending wait_for_end(const topology::Pipeline& pipeline, control::ControlServer& 
       return Ending::stopped;
     }
     if (pipeline.failure()) return Ending::failed;
-    if (!keep_running && pipeline.finished()) return Ending::finished;
+    if (keep_running) continue;
+    if (pipeline.finished()) return Ending::finished;
+    if (pipeline.input_over() && clock.steady() >= remind_at) {
+      remind_at = clock.steady() + kReminder;
+      log_warning("penstock",
+                  "every source is over, and what they brought is in the log; still delivering: {} "
+                  "Ctrl-C ends now and loses nothing.",
+                  pipeline.status().verdict);
+    }
   }
 }
 
-void print_summary(const topology::PipelineStatus& status) {
+void print_summary(const topology::PipelineStatus& status, const std::string& data) {
   fmt::print("ingest: {} kept, {} dropped, {} dead\n", status.ingest_kept, status.ingest_dropped, status.ingest_dead);
+  auto dead = status.ingest_dead;
   for (const auto& d : status.destinations) {
     fmt::print("{}: {} delivered, {} filtered, {} dead{}\n", d.name, d.delivered, d.filtered, d.dead,
                d.lag_events == 0 ? "" : fmt::format(", {} still to go", d.lag_events));
+    dead += d.dead;
   }
+  if (dead > 0) fmt::print("why they are dead: penstock dead list --data {}\n", data);
 }
 
 int complain(const Error& error) {
@@ -91,7 +107,7 @@ int run_planned(topology::PipelinePlan plan, const RunOptions& options, const to
   auto stopped = (*pipeline)->stop();
   control->reset();
   control::remove_control_file(data);
-  if (ending == Ending::finished) print_summary(status);
+  if (ending == Ending::finished) print_summary(status, data);
   if (!stopped)
     return complain(std::move(stopped).error().context("restart it once the cause is mended; accepted events are safe"));
   return kOk;

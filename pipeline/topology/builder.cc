@@ -7,6 +7,7 @@
 
 #include "pipeline/base/log.h"
 #include "pipeline/scripting/transform/condition.h"
+#include "pipeline/topology/dead_letters.h"
 
 namespace penstock::topology {
 namespace {
@@ -147,25 +148,10 @@ std::string Parts::render_metrics() {
 }
 
 Result<std::vector<dead::Listed>> Parts::list_dead(const dead::Filter& filter, const dead::Page& page) const {
-  std::vector<dead::Listed> all;
-  if (filter.stage.empty() || filter.stage == ingest::kIngestStage) {
-    TRY_ASSIGN(all, state_->dead_letters().list(filter, page));
-  }
-  if (filter.stage != ingest::kIngestStage) {
-    TRY_ASSIGN(auto others, store_->dead_letters().list(filter, page));
-    std::ranges::move(others, std::back_inserter(all));
-  }
-  const bool newest_first = page.order == dead::Order::newest_first;
-  std::ranges::sort(all, [&](const auto& a, const auto& b) { return newest_first ? a.id > b.id : a.id < b.id; });
-  if (all.size() > page.limit) all.resize(page.limit);
-  return all;
+  return topology::list_dead(*state_, *store_, filter, page);
 }
 
-Result<DeadLetter> Parts::find_dead(const std::string& id) const {
-  auto found = store_->dead_letters().get(id);
-  if (found || found.error().kind != ErrorKind::not_found) return found;
-  return state_->dead_letters().get(id);
-}
+Result<DeadLetter> Parts::find_dead(const std::string& id) const { return topology::find_dead(*state_, *store_, id); }
 
 PipelineStatus Parts::status() const {
   PipelineStatus status;

@@ -238,12 +238,14 @@ bool Pipeline::Impl::all_settled() const {
   });
 }
 
-bool Pipeline::finished() const {
+bool Pipeline::input_over() const {
   const auto& planned = impl_->parts.plan.sources;
   if (!std::ranges::all_of(planned, [](const auto& s) { return s.plan.finite; })) return false;
   if (!std::ranges::all_of(impl_->sources, [](const auto& s) { return s.source->finished(); })) return false;
-  return impl_->worker->caught_up() && impl_->all_settled();
+  return impl_->worker->caught_up();
 }
+
+bool Pipeline::finished() const { return input_over() && impl_->all_settled(); }
 
 std::optional<Error> Pipeline::failure() const {
   if (auto broken = impl_->parts.log->failure()) return broken;

@@ -39,6 +39,8 @@ class Pipeline {
   // changes nothing. A difference that needs a restart (sources, data, log, …) is an error that names it. One at a time.
   Result<ReloadReport> reload(PipelinePlan next);
 
+  // Every source is finite and over, and all of it is in the log. Any thread.
+  bool input_over() const;
   // Every source is finite and over, and every destination has settled everything. Any thread.
   bool finished() const;
   // Something after which events cannot be promised any more; the process must stop. Any thread.

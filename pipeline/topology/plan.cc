@@ -85,8 +85,8 @@ void plan_sources(PipelinePlan& plan, const Registry& registry, Problems& proble
     source.project = source.settings.project;
     const auto& projects = plan.settings.projects;
     if (source.project.empty()) source.project = projects.empty() ? "default" : projects.front().name;
-    const bool known =
-        projects.empty() || std::ranges::any_of(projects, [&](const auto& p) { return p.name == source.project; });
+    const bool known = (projects.empty() && source.project == "default") ||
+                       std::ranges::any_of(projects, [&](const auto& p) { return p.name == source.project; });
     if (!known) reader.problem("project", fmt::format("no project is named '{}'", source.project));
     auto typed = read_type(reader, source.settings.type, registry.sources);
     if (!typed) continue;  // which keys are its own is unknown, so none can be called unknown

@@ -29,6 +29,7 @@ class FiniteRuns(FlowTest):
         self.assertIn("ingest: 500 kept, 0 dropped, 1 dead", first.stdout)
         self.assertIn("out: 500 delivered", first.stdout)
         self.assertEqual(numbers(self.lines()), list(range(500)))
+        self.assertEqual([d["code"] for d in self.dead()], ["invalid_json"], "dead letters outlive the process")
         second = self.cli("run", "penstock.yaml")
         self.assertIn("ingest: 0 kept", second.stdout)
         self.assertEqual(len(self.lines()), 500)

@@ -1,0 +1,50 @@
+#include "pipeline/topology/dead_letters.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "connectors/logs/local/local_log.h"
+#include "pipeline/ingest/refusal.h"
+#include "pipeline/ports/posix_disk.h"
+
+namespace penstock::topology {
+
+Result<std::vector<dead::Listed>> list_dead(const DerivedState& state, const delivery::DeliveryStore& store,
+                                            const dead::Filter& filter, const dead::Page& page) {
+  std::vector<dead::Listed> all;
+  if (filter.stage.empty() || filter.stage == ingest::kIngestStage) {
+    TRY_ASSIGN(all, state.dead_letters().list(filter, page));
+  }
+  if (filter.stage != ingest::kIngestStage) {
+    TRY_ASSIGN(auto others, store.dead_letters().list(filter, page));
+    std::ranges::move(others, std::back_inserter(all));
+  }
+  const bool newest_first = page.order == dead::Order::newest_first;
+  std::ranges::sort(all, [&](const auto& a, const auto& b) { return newest_first ? a.id > b.id : a.id < b.id; });
+  if (all.size() > page.limit) all.resize(page.limit);
+  return all;
+}
+
+Result<DeadLetter> find_dead(const DerivedState& state, const delivery::DeliveryStore& store, const std::string& id) {
+  auto found = store.dead_letters().get(id);
+  if (found || found.error().kind != ErrorKind::not_found) return found;
+  return state.dead_letters().get(id);
+}
+
+Result<StoppedPipeline> StoppedPipeline::open(const std::string& data) {
+  Disk& disk = posix_disk();
+  if (!disk.exists(data + "/FORMAT")) {
+    return fail(ErrorKind::not_found, fmt::format("{} is not a data folder: it has no file FORMAT", data));
+  }
+  StoppedPipeline opened;
+  logs::local::LocalLogOptions options;
+  options.folder = data;
+  TRY_ASSIGN(opened.log_, logs::local::LocalLog::open(std::move(options), disk, system_clock()));
+  TRY_ASSIGN(opened.state_, DerivedState::open(data + "/state", *opened.log_));
+  TRY_ASSIGN(opened.store_, delivery::DeliveryStore::open(data + "/delivery", system_clock()));
+  return opened;
+}
+
+}  // namespace penstock::topology

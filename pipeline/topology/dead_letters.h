@@ -1,0 +1,38 @@
+#pragma once
+// Both kinds of dead letters as one list: ingest's, which live in derived state, and the destinations', in delivery's store.
+// Of a running pipeline, or of a data folder that no process has open.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "pipeline/base/result.h"
+#include "pipeline/dead/dead_letter_table.h"
+#include "pipeline/delivery/delivery_store.h"
+#include "pipeline/ports/log.h"
+#include "pipeline/state/derived_state.h"
+
+namespace penstock::topology {
+
+Result<std::vector<dead::Listed>> list_dead(const DerivedState& state, const delivery::DeliveryStore& store,
+                                            const dead::Filter& filter, const dead::Page& page);
+Result<DeadLetter> find_dead(const DerivedState& state, const delivery::DeliveryStore& store, const std::string& id);
+
+// Holds the folder as a process would, so one at a time; closes it when destroyed.
+class StoppedPipeline {
+ public:
+  // conflict: a process has the folder. not_found: it is no data folder.
+  static Result<StoppedPipeline> open(const std::string& data);
+
+  Result<std::vector<dead::Listed>> list(const dead::Filter& filter, const dead::Page& page) const {
+    return list_dead(*state_, *store_, filter, page);
+  }
+  Result<DeadLetter> find(const std::string& id) const { return find_dead(*state_, *store_, id); }
+
+ private:
+  std::unique_ptr<Log> log_;  // outlives the state
+  std::unique_ptr<DerivedState> state_;
+  std::unique_ptr<delivery::DeliveryStore> store_;
+};
+
+}  // namespace penstock::topology
