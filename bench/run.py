@@ -56,13 +56,18 @@ def run_google_benchmark(program):
 
 
 def print_row(name, results):
-    times = [result["cpu_time"] for result in results]
-    unit = results[0]["time_unit"]
-    extra = ""
-    for counter, word, scale in (("items_per_second", "k events/s", 1e3), ("bytes_per_second", "MB/s", 1e6)):
-        if counter in results[0]:
-            extra += f"  {statistics.median(result[counter] for result in results) / scale:10.1f} {word}"
-    print(f"  {name:44} {statistics.median(times):12.1f} {unit} ({min(times):.1f}–{max(times):.1f}){extra}")
+    """Nanoseconds of CPU an event where the benchmark counts events, else an iteration."""
+    counts_events = "items_per_second" in results[0]
+    if counts_events:
+        times = [1e9 / result["items_per_second"] for result in results]
+    else:
+        to_ns = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}[results[0]["time_unit"]]
+        times = [result["cpu_time"] * to_ns for result in results]
+    what = "ns an event" if counts_events else "ns a run"
+    bandwidth = ""
+    if "bytes_per_second" in results[0]:
+        bandwidth = f"  {statistics.median(result['bytes_per_second'] for result in results) / 1e6:8.0f} MB/s"
+    print(f"  {name:32} {statistics.median(times):10.1f} {what} ({min(times):.1f}–{max(times):.1f}){bandwidth}")
 
 
 def main():
