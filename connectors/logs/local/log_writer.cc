@@ -29,33 +29,24 @@ std::optional<Error> Failure::get() const {
 
 LogWriter::LogWriter(Options options, Disk& disk, const Clock& clock, SegmentTable& table, Failure& failure,
                      std::atomic<std::size_t>& pending_bytes, Recovered recovered)
-    : options_(options),
-      disk_(disk),
-      clock_(clock),
-      table_(table),
-      failure_(failure),
-      pending_bytes_(pending_bytes),
-      file_(std::move(recovered.last)),
-      segment_(recovered.segments.back().first_sequence),
-      durable_bytes_(recovered.segments.back().bytes),
-      next_sequence_(recovered.next_sequence),
-      next_(std::move(recovered.next)),
-      last_append_(recovered.last_append),
-      last_indexed_(recovered.index.empty() ? 0 : recovered.index.back().position),
-      thread_([this] { run(); }) {}
+    : options_(options), disk_(disk), clock_(clock), table_(table), failure_(failure), pending_bytes_(pending_bytes),
+      file_(std::move(recovered.last)), segment_(recovered.segments.back().first_sequence),
+      durable_bytes_(recovered.segments.back().bytes), next_sequence_(recovered.next_sequence),
+      next_(std::move(recovered.next)), last_append_(recovered.last_append),
+      last_indexed_(recovered.index.empty() ? 0 : recovered.index.back().position), thread_([this] { run(); }) {}
 
 LogWriter::~LogWriter() { close(); }
 
 void LogWriter::append(Result<log_format::PreparedRecord> record, AppendDone done) {
   const std::size_t bytes = record ? record->bytes : 0;
-  {
-    const std::lock_guard lock(mutex_);
-    if (!closed_) {
-      pending_bytes_ += bytes;
-      queue_.push_back({std::move(record), std::move(done), bytes, {}});
-    }
+  std::unique_lock lock(mutex_);
+  if (closed_) {
+    lock.unlock();
+    return done(fail(ErrorKind::stopped, fmt::format("the log {} is closed", to_string(options_.log))));
   }
-  if (done) return done(fail(ErrorKind::stopped, fmt::format("the log {} is closed", to_string(options_.log))));
+  pending_bytes_ += bytes;
+  queue_.push_back({std::move(record), std::move(done), bytes, {}});
+  lock.unlock();
   filled_.notify_one();
 }
 
@@ -163,7 +154,8 @@ Result<void> LogWriter::roll_if_full() {
 
 Result<void> LogWriter::cut_back(const Error& why) {
   if (const auto cut = file_->truncate(durable_bytes_); !cut) {
-    return fail(sticky(cut.error().context(fmt::format("after \"{}\" the half-written end could not be removed", why.message))));
+    return fail(
+        sticky(cut.error().context(fmt::format("after \"{}\" the half-written end could not be removed", why.message))));
   }
   return fail(ErrorKind::unavailable, fmt::format("nothing was stored; free some space or wait: {}", why.message));
 }
