@@ -59,13 +59,13 @@ void require(bool holds, std::string_view what) {
 double cpu_seconds() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6; };
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-double wall_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double wall_seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 // A page view as an SDK sends it: what repeats, repeats; ids and paths do not.
 std::string body(std::mt19937_64& random, int number) {
@@ -96,9 +96,14 @@ std::vector<Sample> samples(int count) {
     Sample& sample = made[static_cast<std::size_t>(i)];
     sample.body = body(random, i);
     sample.distinct_id = fmt::format("user-{}", random() % 20000);
-    sample.facts = Facts{.uuid = Uuid::v5(Uuid{}, sample.body), .project = "shop", .event = "$pageview",
-                         .distinct_id = sample.distinct_id, .person_id = {}, .source = "web",
-                         .timestamp = Timestamp{1'785'578'400'000 + i}, .received_at = Timestamp{1'785'578'400'200 + i}};
+    sample.facts = Facts{.uuid = Uuid::v5(Uuid{}, sample.body),
+                         .project = "shop",
+                         .event = "$pageview",
+                         .distinct_id = sample.distinct_id,
+                         .person_id = {},
+                         .source = "web",
+                         .timestamp = Timestamp{1'785'578'400'000 + i},
+                         .received_at = Timestamp{1'785'578'400'200 + i}};
   }
   return made;
 }

@@ -53,7 +53,8 @@ TEST_CASE("a record lies in its bytes as record_format.h says") {
   CHECK(at<std::uint64_t>(record, 32) == 640);
   CHECK(at<std::uint32_t>(record, 40) == record.size() - 48);
   CHECK(at<std::uint32_t>(record, 44) == static_cast<std::uint32_t>(checksum(std::string_view(record).substr(8, 36))));
-  CHECK(record.substr(48, 5) == std::string("\x04\x02\x01\x03\x14"));  // chain 4, two chunks, partition 1, 3 events, offset 20
+  CHECK(record.substr(48, 5) ==
+        std::string("\x04\x02\x01\x03\x14"));  // chain 4, two chunks, partition 1, 3 events, offset 20
 }
 
 TEST_CASE("a record read back is the one that was written") {

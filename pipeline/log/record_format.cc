@@ -154,9 +154,10 @@ Result<RecordHeader> decode_header(std::string_view bytes) {
   TRY_ASSIGN(const auto kind, in.fixed<std::uint8_t>());
   TRY_ASSIGN(const auto flags, in.fixed<std::uint16_t>());
   if (version != kRecordVersion || kind != 0 || flags != 0) {
-    return fail(ErrorKind::conflict, fmt::format("a record of version {} (kind {}, flags {}), newer than this program, which "
-                                                 "knows version {}; use the newer program",
-                                                 version, kind, flags, kRecordVersion));
+    return fail(ErrorKind::conflict,
+                fmt::format("a record of version {} (kind {}, flags {}), newer than this program, which "
+                            "knows version {}; use the newer program",
+                            version, kind, flags, kRecordVersion));
   }
   TRY_ASSIGN(header.sequence, in.fixed<std::uint64_t>());
   TRY_ASSIGN(header.appended_at.ms, in.fixed<std::int64_t>());
@@ -181,16 +182,16 @@ Result<PreparedRecord> prepare(LogRecord record, int partitions) {
     const auto label = chunk_label(chunk);
     if (!label) return fail(ErrorKind::invalid, "append: " + label.error().message);
     if (label->partition < 0 || label->partition >= partitions) {
-      return fail(ErrorKind::invalid, fmt::format("append: a chunk of partition {} in a log of {} partitions",
-                                                  label->partition, partitions));
+      return fail(ErrorKind::invalid,
+                  fmt::format("append: a chunk of partition {} in a log of {} partitions", label->partition, partitions));
     }
     prepared.labels.push_back({static_cast<std::uint64_t>(label->partition), label->events});
     prepared.bytes += chunk.size() + kLabelBytesMax;
   }
   prepared.chunks = std::move(record.chunks);
   if (prepared.bytes > kPayloadMax) {
-    return fail(ErrorKind::limit, fmt::format("append: a record of {} bytes; at most {} go into one", prepared.bytes,
-                                              kPayloadMax));
+    return fail(ErrorKind::limit,
+                fmt::format("append: a record of {} bytes; at most {} go into one", prepared.bytes, kPayloadMax));
   }
   return prepared;
 }

@@ -64,9 +64,9 @@ struct PreparedRecord {
   };
   std::vector<std::string> chunks;
   std::vector<Label> labels;  // of the chunks
-  std::string rest;           // chain version apart, everything that is not a chunk
+  std::string rest;  // chain version apart, everything that is not a chunk
   std::uint64_t chain_version = 0;
-  std::size_t bytes = 0;      // an upper bound of the stored size
+  std::size_t bytes = 0;  // an upper bound of the stored size
 };
 
 // invalid: a chunk is not one, or its partition is not among `partitions`; limit: more than kPayloadMax.

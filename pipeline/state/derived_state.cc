@@ -27,16 +27,10 @@ std::uint64_t events_in(const Offsets& offsets) { return std::accumulate(offsets
 
 struct DerivedState::Impl {
   Impl(Database opened, Log& log_to_follow, Standing stored)
-      : database(std::move(opened)),
-        dead_letters(*database.db, *database.families[kDead]),
-        log(log_to_follow),
-        standing(stored),
-        next_sequence(stored.next_sequence),
-        chain_version(stored.chain_version),
-        complete_from_ms(stored.complete_from_ms),
-        flushed_sequence(stored.next_sequence),
-        events_at_flush(events_in(log_to_follow.end(LogName::events))),
-        flusher([this] { flush_when_asked(); }) {}
+      : database(std::move(opened)), dead_letters(*database.db, *database.families[kDead]), log(log_to_follow),
+        standing(stored), next_sequence(stored.next_sequence), chain_version(stored.chain_version),
+        complete_from_ms(stored.complete_from_ms), flushed_sequence(stored.next_sequence),
+        events_at_flush(events_in(log_to_follow.end(LogName::events))), flusher([this] { flush_when_asked(); }) {}
   ~Impl();
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
@@ -79,7 +73,8 @@ DerivedState::Impl::~Impl() {
   }
   asked.notify_one();
   flusher.join();
-  if (const auto flushed = flush(); !flushed) log_warning("state", "{}; the next start reads more of the log", flushed.error().message);
+  if (const auto flushed = flush(); !flushed)
+    log_warning("state", "{}; the next start reads more of the log", flushed.error().message);
 }
 
 template <class Record>
@@ -143,8 +138,10 @@ Result<std::unique_ptr<LogReader>> DerivedState::Impl::reader_from_here() {
   if (!reader) return reader;
   TRY_ASSIGN(const auto record, (*reader)->next());
   const Timestamp from = record ? record->appended_at : Timestamp{1};
-  log_warning("state", "records {} to {} of the log `events` were removed before the state had them; it is complete from "
-                       "record {} on, of {}", standing.next_sequence, oldest - 1, oldest, format_timestamp(from));
+  log_warning("state",
+              "records {} to {} of the log `events` were removed before the state had them; it is complete from "
+              "record {} on, of {}",
+              standing.next_sequence, oldest - 1, oldest, format_timestamp(from));
   standing.next_sequence = oldest;
   standing.complete_from_ms = complete_from_ms = from.ms;
   return log.read_from_sequence(LogName::events, oldest);
@@ -174,8 +171,7 @@ Result<void> DerivedState::Impl::flush() {
   }
   // Two threads may flush at once; what was reached never goes back.
   std::uint64_t known = flushed_sequence;
-  while (known < reached && !flushed_sequence.compare_exchange_weak(known, reached)) {
-  }
+  while (known < reached && !flushed_sequence.compare_exchange_weak(known, reached)) {}
   return {};
 }
 
@@ -206,14 +202,16 @@ namespace {
 Result<Database> start_anew(Database database, const std::string& folder, const Standing& standing, Log& log) {
   const std::uint64_t end = log.next_sequence(LogName::events);
   if (!log.read_from_sequence(LogName::events, 0)) {
-    return fail(ErrorKind::corrupt,
-                fmt::format("the state in {} has applied {} records, but the log `events` ends at record {} and no longer has "
-                            "its beginning: if the log was restored from an older copy, move this folder away; the state is "
-                            "then made from what the log still has, and says from when on it is complete",
-                            folder, standing.next_sequence, end));
+    return fail(
+        ErrorKind::corrupt,
+        fmt::format("the state in {} has applied {} records, but the log `events` ends at record {} and no longer has "
+                    "its beginning: if the log was restored from an older copy, move this folder away; the state is "
+                    "then made from what the log still has, and says from when on it is complete",
+                    folder, standing.next_sequence, end));
   }
-  log_warning("state", "the state in {} has applied {} records, but the log `events` has {}: the log was replaced, so the "
-                       "state is made again from it; positions of sources and dead letters that are not in it are forgotten",
+  log_warning("state",
+              "the state in {} has applied {} records, but the log `events` has {}: the log was replaced, so the "
+              "state is made again from it; positions of sources and dead letters that are not in it are forgotten",
               folder, standing.next_sequence, end);
   { const Database closed = std::move(database); }
   TRY(destroy_database(folder));

@@ -33,8 +33,9 @@ Result<Standing> decode_standing(std::string_view stored) {
   Reader in(stored);
   TRY_ASSIGN(const auto version, in.fixed<std::uint8_t>());
   if (version != kVersion) {
-    return fail(ErrorKind::conflict,
-                fmt::format("is of version {}, but this program knows version {}: use the newer program", version, kVersion));
+    return fail(
+        ErrorKind::conflict,
+        fmt::format("is of version {}, but this program knows version {}: use the newer program", version, kVersion));
   }
   Standing standing;
   TRY_ASSIGN(standing.next_sequence, in.varint());
@@ -96,23 +97,28 @@ Result<Database> open_database(const std::string& folder) {
   database.db.reset(opened);
   if (status.ok()) return database;
   if (status.IsIOError() && status.ToString().find("lock") != std::string::npos) {
-    return fail(ErrorKind::conflict, fmt::format("the state in {} is held by another process: {}", folder, status.ToString()));
+    return fail(ErrorKind::conflict,
+                fmt::format("the state in {} is held by another process: {}", folder, status.ToString()));
   }
   if (status.IsCorruption() || status.IsInvalidArgument()) {
-    return fail(ErrorKind::corrupt, fmt::format("the state in {} is damaged ({}); move the folder away, and it is made again "
-                                                "from the log `events`", folder, status.ToString()));
+    return fail(ErrorKind::corrupt,
+                fmt::format("the state in {} is damaged ({}); move the folder away, and it is made again "
+                            "from the log `events`",
+                            folder, status.ToString()));
   }
   return failed("open the state in " + folder, status);
 }
 
 Result<void> destroy_database(const std::string& folder) {
-  if (const auto status = rocksdb::DestroyDB(folder, options()); !status.ok()) return failed("remove the state in " + folder, status);
+  if (const auto status = rocksdb::DestroyDB(folder, options()); !status.ok())
+    return failed("remove the state in " + folder, status);
   return {};
 }
 
 Result<std::optional<std::string>> get(const Database& database, Family family, std::string_view key) {
   std::string stored;
-  const auto status = database.db->Get(rocksdb::ReadOptions(), database.families[family], rocksdb::Slice(key.data(), key.size()), &stored);
+  const auto status =
+      database.db->Get(rocksdb::ReadOptions(), database.families[family], rocksdb::Slice(key.data(), key.size()), &stored);
   if (status.IsNotFound()) return std::nullopt;
   if (!status.ok()) return failed("read the state", status);
   return stored;

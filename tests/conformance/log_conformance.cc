@@ -109,7 +109,8 @@ void readers_see_only_what_is_durable(LogHarness& harness) {
   CHECK(read_to_end(*reader).size() == 1);
   if (!harness.hold_back()) return;
   std::promise<Result<Appended>> answer;
-  harness.log().append(LogName::events, sample_record(0, 2), [&](Result<Appended> result) { answer.set_value(std::move(result)); });
+  harness.log().append(LogName::events, sample_record(0, 2),
+                       [&](Result<Appended> result) { answer.set_value(std::move(result)); });
   harness.wait_until_held();
   CHECK(read_to_end(*reader).empty());
   CHECK(harness.log().next_sequence(LogName::events) == 1);

@@ -45,8 +45,12 @@ std::string segment_from(std::string_view input) {
   const int shape = static_cast<unsigned char>(input.front()) % 3;
   input.remove_prefix(1);
   if (shape == 0) return std::string(input);
-  std::string segment = log_format::encode(log_format::SegmentHeader{
-      .log = LogName::events, .first_sequence = 0, .created = {}, .previous_sequence = 0, .previous_bytes = 0, .next = {0, 0}});
+  std::string segment = log_format::encode(log_format::SegmentHeader{.log = LogName::events,
+                                                                     .first_sequence = 0,
+                                                                     .created = {},
+                                                                     .previous_sequence = 0,
+                                                                     .previous_bytes = 0,
+                                                                     .next = {0, 0}});
   if (shape == 1) return segment.append(input);
   for (std::uint64_t sequence = 0; !input.empty(); ++sequence) {
     const auto size = static_cast<unsigned char>(input.front());

@@ -39,8 +39,9 @@ Result<Format> parse_format(const std::string& path, std::string_view text) {
   Format format;
   if (!take_line(text, kVersionKey, format.version)) return unreadable(path, "is unreadable");
   if (format.version > kDataVersion) {
-    return fail(ErrorKind::conflict, fmt::format("{} says version {}, but this program knows version {}: use the newer program",
-                                                 path, format.version, kDataVersion));
+    return fail(ErrorKind::conflict,
+                fmt::format("{} says version {}, but this program knows version {}: use the newer program", path,
+                            format.version, kDataVersion));
   }
   if (format.version < kDataVersion) {
     return fail(ErrorKind::invalid,
@@ -73,7 +74,8 @@ Result<int> make_format(Disk& disk, const std::string& folder, const std::string
   }
   const int partitions = wanted.value_or(kPartitionsDefault);
   if (partitions < 1 || partitions > log_format::kPartitionsMax) {
-    return fail(ErrorKind::invalid, fmt::format("{} partitions; possible are 1 to {}", partitions, log_format::kPartitionsMax));
+    return fail(ErrorKind::invalid,
+                fmt::format("{} partitions; possible are 1 to {}", partitions, log_format::kPartitionsMax));
   }
   TRY(disk.write_atomically(path, fmt::format("{}{}\n{}{}\n", kVersionKey, kDataVersion, kPartitionsKey, partitions)));
   return partitions;
@@ -86,7 +88,8 @@ Result<DataFolder> open_data_folder(Disk& disk, const std::string& folder, std::
   DataFolder opened;
   auto lock = disk.lock(folder + "/LOCK");
   if (!lock && lock.error().kind == ErrorKind::conflict) {
-    return fail(std::move(lock).error().context(fmt::format("the data folder {} is in use; stop the other process first", folder)));
+    return fail(
+        std::move(lock).error().context(fmt::format("the data folder {} is in use; stop the other process first", folder)));
   }
   if (!lock) return fail(std::move(lock).error());
   opened.lock = *std::move(lock);

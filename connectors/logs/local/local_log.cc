@@ -20,8 +20,7 @@ SegmentTable table_of(const std::string& folder, Recovered& recovered) {
 struct LocalLog::OneLog {
   OneLog(LogWriter::Options options, Bytes recent_max, const std::string& folder, Disk& disk, const Clock& clock,
          Failure& failure, std::atomic<std::size_t>& pending, Recovered recovered)
-      : recent(recent_max),
-        table(table_of(folder, recovered)),
+      : recent(recent_max), table(table_of(folder, recovered)),
         writer(options, disk, clock, table, failure, pending, std::move(recovered)) {}
 
   RecentRecords recent;
@@ -53,11 +52,11 @@ Result<std::unique_ptr<LocalLog>> LocalLog::open(LocalLogOptions options, Disk& 
     const std::string path = fmt::format("{}/log/{}", options.folder, to_string(log));
     TRY(disk.create_directories(path));
     auto recovered = recover(disk, path, log, impl->folder.partitions, clock.now());
-    if (!recovered) return fail(std::move(recovered).error().context(fmt::format("the log {} cannot be opened", to_string(log))));
+    if (!recovered)
+      return fail(std::move(recovered).error().context(fmt::format("the log {} cannot be opened", to_string(log))));
     const LogWriter::Options writer{.log = log, .segment_bytes = options.segment_bytes, .group_max = options.group_max};
-    impl->logs[static_cast<std::size_t>(log)] =
-        std::make_unique<OneLog>(writer, options.recent_max, path, disk, clock, impl->failure, impl->pending_bytes,
-                                 *std::move(recovered));
+    impl->logs[static_cast<std::size_t>(log)] = std::make_unique<OneLog>(
+        writer, options.recent_max, path, disk, clock, impl->failure, impl->pending_bytes, *std::move(recovered));
   }
   return std::unique_ptr<LocalLog>(new LocalLog(std::move(impl)));
 }

@@ -40,7 +40,8 @@ class TemporaryFolder {
 class LocalHarness : public conformance::LogHarness {
  public:
   LocalHarness(Disk& disk, std::string folder, Bytes segment_bytes)
-      : disk_(disk), options_{.folder = std::move(folder), .partitions = conformance::kPartitions, .segment_bytes = segment_bytes} {
+      : disk_(disk),
+        options_{.folder = std::move(folder), .partitions = conformance::kPartitions, .segment_bytes = segment_bytes} {
     reopen();
   }
   Log& log() override { return *log_; }
@@ -151,13 +152,14 @@ TEST_CASE("FORMAT decides whether a folder may be opened") {
     ErrorKind kind;
     const char* says;
   };
-  for (const Case& c : {Case{nullptr, ErrorKind::corrupt, "is missing"}, Case{"", ErrorKind::corrupt, "is empty"},
-                        Case{"\x01\x02", ErrorKind::corrupt, "is unreadable"},
-                        Case{"penstock-data 1\n", ErrorKind::corrupt, "names no number of partitions"},
-                        Case{"penstock-data 1\npartitions 0\n", ErrorKind::corrupt, "names no number of partitions"},
-                        Case{"penstock-data 7\nshards 3\n", ErrorKind::conflict, "version 7, but this program knows version 1"},
-                        Case{"penstock-data 0\npartitions 16\n", ErrorKind::invalid, "cannot upgrade"},
-                        Case{"penstock-data 1\npartitions 8\n", ErrorKind::invalid, "set 8"}}) {
+  for (const Case& c :
+       {Case{nullptr, ErrorKind::corrupt, "is missing"}, Case{"", ErrorKind::corrupt, "is empty"},
+        Case{"\x01\x02", ErrorKind::corrupt, "is unreadable"},
+        Case{"penstock-data 1\n", ErrorKind::corrupt, "names no number of partitions"},
+        Case{"penstock-data 1\npartitions 0\n", ErrorKind::corrupt, "names no number of partitions"},
+        Case{"penstock-data 7\nshards 3\n", ErrorKind::conflict, "version 7, but this program knows version 1"},
+        Case{"penstock-data 0\npartitions 16\n", ErrorKind::invalid, "cannot upgrade"},
+        Case{"penstock-data 1\npartitions 8\n", ErrorKind::invalid, "set 8"}}) {
     MemoryDisk disk;
     fakes::ManualClock clock;
     disk.set_content("data/log/events/00000000000000000000.seg", "");

@@ -46,9 +46,9 @@ Result<SegmentCursor::Found> LocalReader::read() {
   TRY_ASSIGN(const auto found, cursor_->next(limit_));
   CHECK(found.has_value());
   if (found->header.sequence != at_.sequence) {
-    return fail_at(cursor_->path(), at_.position,
-                   {ErrorKind::corrupt, fmt::format("record {} stands where record {} should", found->header.sequence,
-                                                    at_.sequence)});
+    return fail_at(
+        cursor_->path(), at_.position,
+        {ErrorKind::corrupt, fmt::format("record {} stands where record {} should", found->header.sequence, at_.sequence)});
   }
   return *found;
 }

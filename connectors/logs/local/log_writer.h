@@ -45,7 +45,7 @@ class LogWriter {
   struct Options {
     LogName log = LogName::captured;
     Bytes segment_bytes = 64_MiB;  // a segment that has reached it is followed by a new one
-    Bytes group_max = 32_MiB;      // of queued records written at once; always at least one
+    Bytes group_max = 32_MiB;  // of queued records written at once; always at least one
   };
 
   // Starts the thread. References outlive it. `recovered` gives the file and where the log stands.
@@ -87,18 +87,18 @@ class LogWriter {
 
   std::mutex mutex_;
   std::condition_variable filled_;  // with mutex_
-  std::deque<Waiting> queue_;       // guarded by mutex_
-  bool closed_ = false;             // guarded by mutex_
+  std::deque<Waiting> queue_;  // guarded by mutex_
+  bool closed_ = false;  // guarded by mutex_
   std::mutex join_mutex_;
 
   // The writer's thread only.
   std::unique_ptr<AppendFile> file_;
-  std::uint64_t segment_ = 0;          // first sequence of the segment being written
-  std::uint64_t durable_bytes_ = 0;    // of that segment
+  std::uint64_t segment_ = 0;  // first sequence of the segment being written
+  std::uint64_t durable_bytes_ = 0;  // of that segment
   std::uint64_t next_sequence_ = 0;
   Offsets next_;
   Timestamp last_append_;
-  std::uint64_t last_indexed_ = 0;     // position of the newest index entry; 0: none in this segment
+  std::uint64_t last_indexed_ = 0;  // position of the newest index entry; 0: none in this segment
   std::vector<log_format::IndexEntry> new_entries_;
   std::string buffer_;
 

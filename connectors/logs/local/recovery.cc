@@ -74,8 +74,9 @@ Result<std::optional<std::uint64_t>> find_proof(const ReadFile& file, std::uint6
 
 Result<void> cut_torn_tail(const Place& place, const std::string& path, std::uint64_t end, std::uint64_t size,
                            std::string_view why) {
-  log_warning("log", "{}: cut {} bytes at byte {}, the rest of a write that was interrupted ({}); nothing acknowledged was "
-                     "in them",
+  log_warning("log",
+              "{}: cut {} bytes at byte {}, the rest of a write that was interrupted ({}); nothing acknowledged was "
+              "in them",
               path, size - end, end, why);
   TRY_ASSIGN(const auto file, place.disk.open_append(path));
   TRY(file->truncate(end));
@@ -88,9 +89,11 @@ Result<void> judge_bad_record(const Place& place, const SegmentCursor& cursor, R
   Segment& last = found.segments.back();
   TRY_ASSIGN(const auto proof, find_proof(cursor.file(), cursor.position(), last.bytes, found.next_sequence));
   if (proof) {
-    return fail(error.context(fmt::format("acknowledged events are damaged (a later record, at byte {}, is whole)", *proof)));
+    return fail(
+        error.context(fmt::format("acknowledged events are damaged (a later record, at byte {}, is whole)", *proof)));
   }
-  TRY(cut_torn_tail(place, cursor.path(), cursor.position(), last.bytes, fmt::format("record {} is not whole", found.next_sequence)));
+  TRY(cut_torn_tail(place, cursor.path(), cursor.position(), last.bytes,
+                    fmt::format("record {} is not whole", found.next_sequence)));
   last.bytes = cursor.position();
   return {};
 }
@@ -110,8 +113,9 @@ Result<void> scan_last(const Place& place, Recovered& found) {
     if (!*record) return {};
     const log_format::RecordHeader& header = (*record)->header;
     if (header.sequence != found.next_sequence) {
-      return fail_at(path, position, {ErrorKind::corrupt, fmt::format("record {} stands where record {} should",
-                                                                      header.sequence, found.next_sequence)});
+      return fail_at(path, position,
+                     {ErrorKind::corrupt,
+                      fmt::format("record {} stands where record {} should", header.sequence, found.next_sequence)});
     }
     if (found.index.empty() || position - found.index.back().position >= kIndexSpacing) {
       found.index.push_back({header.sequence, position, header.appended_at, found.next});
@@ -129,8 +133,9 @@ Result<void> check_chain(const Place& place, const SegmentOnDisk& before, const 
     return fail_at(place.path(at.segment.first_sequence), byte, {ErrorKind::corrupt, std::move(what)});
   };
   if (after.header.previous_sequence != before.segment.first_sequence) {
-    return refuse(after, 0, fmt::format("the segment before it, {}, is missing",
-                                        log_format::segment_name(after.header.previous_sequence)));
+    return refuse(
+        after, 0,
+        fmt::format("the segment before it, {}, is missing", log_format::segment_name(after.header.previous_sequence)));
   }
   if (after.header.previous_bytes != before.segment.bytes) {
     return refuse(before, std::min(before.segment.bytes, after.header.previous_bytes),
@@ -169,7 +174,8 @@ Result<std::vector<Segment>> read_segments(const Place& place) {
     if (!read && read.error().kind == ErrorKind::corrupt && replaceable) {
       TRY_ASSIGN(const bool unused, never_used(place, sequence));
       if (unused) {
-        log_warning("log", "{}: removed, it was being made when the program stopped and holds nothing", place.path(sequence));
+        log_warning("log", "{}: removed, it was being made when the program stopped and holds nothing",
+                    place.path(sequence));
         TRY(place.disk.remove(place.path(sequence)));
         TRY(place.disk.sync_directory(place.folder));
         break;

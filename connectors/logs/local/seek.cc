@@ -6,7 +6,8 @@ namespace penstock::logs::local {
 
 Result<StartingPoint> seek(Disk& disk, const SegmentTable& table, const SegmentTable::Reached& reached) {
   auto found = table.find(reached);
-  if (!found) return fail(ErrorKind::not_found, table.folder() + ": what is asked for is older than what the log still keeps");
+  if (!found)
+    return fail(ErrorKind::not_found, table.folder() + ": what is asked for is older than what the log still keeps");
   const Segment& segment = found->segment;
   if (found->next_segment) {
     const std::lock_guard lock(table.index_mutex());

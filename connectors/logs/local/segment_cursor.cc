@@ -11,10 +11,11 @@ constexpr std::size_t kBlockBytes = 1 << 20;
 
 std::unexpected<Error> fail_at(const std::string& path, std::uint64_t position, const Error& error) {
   if (error.kind != ErrorKind::corrupt) return fail(error.context(fmt::format("{} at byte {}", path, position)));
-  return fail(ErrorKind::corrupt,
-              fmt::format("{} at byte {}: {}; restore this file from a copy, or give up what it and the newer files beside it "
-                          "hold: stop, move them and the folder `state` out of the data folder, and start again",
-                          path, position, error.message));
+  return fail(
+      ErrorKind::corrupt,
+      fmt::format("{} at byte {}: {}; restore this file from a copy, or give up what it and the newer files beside it "
+                  "hold: stop, move them and the folder `state` out of the data folder, and start again",
+                  path, position, error.message));
 }
 
 SegmentCursor::SegmentCursor(std::unique_ptr<ReadFile> file, std::string path, std::uint64_t position)

@@ -6,11 +6,8 @@ namespace penstock::logs::local {
 
 SegmentTable::SegmentTable(std::string folder, std::vector<Segment> segments,
                            std::vector<log_format::IndexEntry> index_of_last, std::uint64_t next_sequence, Offsets next)
-    : folder_(std::move(folder)),
-      segments_(std::move(segments)),
-      index_of_last_(std::move(index_of_last)),
-      next_(std::move(next)),
-      next_sequence_(next_sequence) {}
+    : folder_(std::move(folder)), segments_(std::move(segments)), index_of_last_(std::move(index_of_last)),
+      next_(std::move(next)), next_sequence_(next_sequence) {}
 
 void SegmentTable::publish(std::uint64_t next_sequence, const Offsets& next, std::uint64_t bytes,
                            std::vector<log_format::IndexEntry> new_entries) {

@@ -48,8 +48,8 @@ class SegmentTable {
   using Reached = std::function<bool(std::uint64_t sequence, const Offsets& next)>;
   struct Found {
     Segment segment;
-    std::optional<std::uint64_t> next_segment;     // set: sealed
-    std::vector<log_format::IndexEntry> index;     // of the last segment only
+    std::optional<std::uint64_t> next_segment;  // set: sealed
+    std::vector<log_format::IndexEntry> index;  // of the last segment only
   };
   std::optional<Found> find(const Reached& reached) const;
 
@@ -63,11 +63,11 @@ class SegmentTable {
   const std::string folder_;
   mutable std::mutex index_mutex_;
   mutable std::mutex mutex_;
-  mutable std::condition_variable published_;               // with mutex_
-  std::vector<Segment> segments_;                           // guarded by mutex_; oldest first
-  std::vector<log_format::IndexEntry> index_of_last_;       // guarded by mutex_
-  Offsets next_;                                            // guarded by mutex_
-  std::atomic<std::uint64_t> next_sequence_;                // written under mutex_
+  mutable std::condition_variable published_;  // with mutex_
+  std::vector<Segment> segments_;  // guarded by mutex_; oldest first
+  std::vector<log_format::IndexEntry> index_of_last_;  // guarded by mutex_
+  Offsets next_;  // guarded by mutex_
+  std::atomic<std::uint64_t> next_sequence_;  // written under mutex_
 };
 
 }  // namespace penstock::logs::local

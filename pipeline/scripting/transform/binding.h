@@ -65,7 +65,9 @@ class Binding {
   static constexpr NodeId kFacts = (1u << kNodeBits) - 2;
 
   void* encode(NodeId node) const {
-    return reinterpret_cast<void*>(static_cast<std::uintptr_t>(generation_ << kNodeBits | (node + 1)));
+    // A light userdata that is never followed: a generation and a node, not an address.
+    return reinterpret_cast<void*>(  // NOLINT(performance-no-int-to-ptr)
+        static_cast<std::uintptr_t>(generation_ << kNodeBits | (node + 1)));
   }
   std::size_t find(lua_State* state, NodeId node, std::string_view key);
   void push(lua_State* state, NodeId node, std::size_t place);
