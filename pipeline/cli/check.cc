@@ -43,6 +43,8 @@ destinations:
   #   batch: { events: 500, bytes: 1MiB, within: 2s }
 )";
 
+std::string counted(std::size_t n, std::string_view noun) { return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s"); }
+
 template <class Made>
 void print_types(std::string_view title, const ConnectorTypes<Made>& types) {
   fmt::print("{}\n", title);
@@ -76,10 +78,11 @@ int validate(const std::vector<std::string>& files, const topology::PlanContext&
     const auto planned = topology::plan_pipeline(file, context);
     for (const auto& problem : planned.problems) fmt::print(stderr, "{}\n", problem.to_string());
     if (planned.plan) {
-      fmt::print("{}: valid; {} sources, {} apps, {} destinations\n", file, planned.plan->sources.size(),
-                 planned.plan->chain->apps.size(), planned.plan->destinations.size());
+      fmt::print("{}: valid; {}, {}, {}\n", file, counted(planned.plan->sources.size(), "source"),
+                 counted(planned.plan->chain->apps.size(), "app"),
+                 counted(planned.plan->destinations.size(), "destination"));
     } else {
-      fmt::print(stderr, "{}: {} problem{}\n", file, planned.problems.size(), planned.problems.size() == 1 ? "" : "s");
+      fmt::print(stderr, "{}: {}\n", file, counted(planned.problems.size(), "problem"));
       code = kNotWell;
     }
   }
