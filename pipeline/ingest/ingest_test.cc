@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <future>
+#include <thread>
 
 #include "pipeline/ingest/intake.h"
 #include "pipeline/ingest/worker.h"
@@ -33,6 +35,23 @@ class ByName final : public Transform {
 
  private:
   std::uint64_t version_;
+};
+
+// Does not come back until it is let go.
+class Stuck final : public Transform {
+ public:
+  Stuck(std::promise<void>& entered, std::future<void> let_go) : entered_(entered), let_go_(std::move(let_go)) {}
+  void begin_batch(Timestamp) override {}
+  void run(const json::ObjectIndex&, const Facts&, bool, Transformed& out) override {
+    entered_.set_value();
+    let_go_.wait();
+    out.kind = Transformed::Kind::dropped;
+  }
+  std::uint64_t version() const override { return 9; }
+
+ private:
+  std::promise<void>& entered_;
+  std::future<void> let_go_;
 };
 
 std::string line(const std::string& event, int n) {
@@ -202,6 +221,22 @@ TEST_CASE("a log that cannot keep its promise refuses pushes and stops the worke
   Result<bool> stepped = true;
   for (int i = 0; i < 5 && stepped; ++i) stepped = worker->step();
   CHECK_FALSE(stepped);
+}
+
+TEST_CASE("a chain that does not come back shows as the time ingest has been busy") {
+  Bench bench;
+  bench.lines.lines = {line("a", 1)};
+  const auto worker = bench.worker();
+  std::promise<void> entered, let_go;
+  worker->set_chain(std::make_unique<Stuck>(entered, let_go.get_future()));
+  std::jthread thread([&](std::stop_token stop) { CHECK(worker->run(std::move(stop))); });
+  entered.get_future().wait();
+  bench.clock.advance(Duration(7'000));
+  CHECK(worker->busy() == Duration(7'000));
+  let_go.set_value();
+  thread.request_stop();
+  thread.join();
+  CHECK(worker->busy() == Duration(0));
 }
 
 TEST_CASE("a new chain takes over between two batches") {

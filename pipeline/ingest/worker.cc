@@ -99,13 +99,20 @@ Result<bool> Worker::step() {
 
 Result<void> Worker::run(std::stop_token stop) {
   while (!stop.stop_requested()) {
+    step_began_ = clock_.steady();
     TRY_ASSIGN(const bool progressed, step());
+    step_began_ = SteadyTime{};
     if (!progressed) wait_for_input(stop);
   }
   if (!committer_.empty()) TRY(committer_.commit(chain_version_));
   TRY(committer_.settle());
   for (auto& polled : polled_) polled->input.source->close();
   return {};
+}
+
+Duration Worker::busy() const {
+  const SteadyTime began = step_began_;
+  return began == SteadyTime{} ? Duration(0) : std::chrono::duration_cast<Duration>(clock_.steady() - began);
 }
 
 void Worker::set_chain(std::unique_ptr<Transform> chain) {

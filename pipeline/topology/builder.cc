@@ -15,6 +15,9 @@ namespace {
 // connect, close and the delivery store: as many destinations as this may block at a time before others wait.
 constexpr int kBlockingThreads = 4;
 
+// Ingest's slices take milliseconds; one that takes this long will not come back by itself soon.
+constexpr Duration kStuck{5'000};
+
 FactPaths paths_of(const SourceSettings& settings) {
   if (!settings.map) return {};
   return {settings.map->event, settings.map->distinct_id, settings.map->timestamp, settings.map->uuid};
@@ -187,6 +190,10 @@ void judge(PipelineStatus& status, const std::optional<Error>& failure) {
     return;
   }
   std::string ailing;
+  if (status.ingest_busy >= kStuck) {
+    ailing = fmt::format("ingest has been busy with one batch for {} s: an app, a `when:` or the disk is stuck",
+                         status.ingest_busy.count() / 1000);
+  }
   for (const auto& d : status.destinations) {
     if (d.health == "healthy" || d.health == "starting") continue;
     ailing += fmt::format("{}{} is {} ({}), {} events behind", ailing.empty() ? "" : "; ", d.name, d.health, d.reason,

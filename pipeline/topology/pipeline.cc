@@ -274,6 +274,7 @@ PipelineStatus Pipeline::status() const {
   status.state = impl_->draining ? "draining" : "running";
   status.chain_version = impl_->worker->chain_version();
   status.ingest_idle = impl_->worker->idle();
+  status.ingest_busy = impl_->worker->busy();
   const auto& counts = impl_->worker->counts();
   status.ingest_kept = counts.kept;
   status.ingest_dropped = counts.dropped;

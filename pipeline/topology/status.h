@@ -47,6 +47,7 @@ struct PipelineStatus {
   Timestamp started_at;
   std::uint64_t chain_version = 0;
   bool ingest_idle = false;
+  Duration ingest_busy{0};  // with one slice of work; more than a moment means that an app or the disk is stuck
   std::uint64_t ingest_kept = 0;     // since the start
   std::uint64_t ingest_dropped = 0;
   std::uint64_t ingest_dead = 0;
