@@ -36,7 +36,8 @@ class Pipeline {
   Result<DeadLetter> find_dead(const std::string& id) const;
 
   // Applies what differs: apps and destinations. Everything new is built before anything old is touched, so an error
-  // changes nothing. A difference that needs a restart (sources, data, log, …) is an error that names it. One at a time.
+  // in the settings changes nothing. One that only starting shows (a disk that refuses a new cursor) leaves that destination
+  // stopped until the next reload; the rest is applied. A difference that needs a restart (sources, data, log, …) is an error that names it. One at a time.
   Result<ReloadReport> reload(PipelinePlan next);
 
   // Every source is finite and over, and all of it is in the log. Any thread.
