@@ -9,7 +9,7 @@
 #include "pipeline/cli/commands.h"
 #include "pipeline/cli/exit_code.h"
 #include "pipeline/scripting/cases/app_cases.h"
-#include "pipeline/scripting/transform/app_table.h"
+#include "pipeline/scripting/library/app_table.h"
 #include "pipeline/scripting/transform/chain_plan.h"
 
 namespace penstock::cli {
@@ -53,7 +53,7 @@ int print_app_reference() {
       "same event\nthrough the same apps gives the same result.\n\n| In it | Meaning |\n| --- | --- |\n");
   fmt::print("| `app.settings` | The app's settings, as app.yaml declares them and `with:` gives them; read-only. |\n");
   fmt::print("| `app.null` | JSON null; assigning nil deletes. |\n");
-  for (const auto& function : scripting::app_functions()) fmt::print("| `{}` | {} |\n", function.usage, function.doc);
+  for (const auto& function : scripting::app_functions()) fmt::print("| `{}` | {} |\n", function.usage(), function.doc);
   return kOk;
 }
 

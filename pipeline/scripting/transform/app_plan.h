@@ -6,8 +6,8 @@
 
 #include "pipeline/config/node.h"
 #include "pipeline/event/event_filter.h"
-#include "pipeline/scripting/transform/app_source.h"
-#include "pipeline/scripting/transform/manifest.h"
+#include "pipeline/scripting/package/app_source.h"
+#include "pipeline/scripting/package/manifest.h"
 #include "pipeline/scripting/vm/limits.h"
 
 namespace penstock::scripting {

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "pipeline/ports/transform.h"
-#include "pipeline/scripting/transform/app_table.h"
+#include "pipeline/scripting/library/app_table.h"
 #include "pipeline/scripting/transform/chain_plan.h"
 #include "pipeline/scripting/transform/script.h"
 

@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "pipeline/base/result.h"
-#include "pipeline/scripting/transform/binding.h"
+#include "pipeline/scripting/view/binding.h"
 #include "pipeline/scripting/vm/vm.h"
 
 namespace penstock::scripting {

@@ -9,8 +9,8 @@
 
 #include "pipeline/base/result.h"
 #include "pipeline/scripting/transform/app_plan.h"
-#include "pipeline/scripting/transform/app_table.h"
-#include "pipeline/scripting/transform/binding.h"
+#include "pipeline/scripting/library/app_table.h"
+#include "pipeline/scripting/view/binding.h"
 #include "pipeline/scripting/transform/expression.h"
 #include "pipeline/scripting/vm/vm.h"
 

@@ -1,7 +1,7 @@
 // The metatable that events and their parts share: C functions with the part, or null, as their first argument.
 
-#include "pipeline/scripting/transform/binding.h"
-#include "pipeline/scripting/transform/lua_text.h"
+#include "pipeline/scripting/view/binding.h"
+#include "pipeline/scripting/view/lua_text.h"
 
 namespace penstock::scripting {
 namespace {

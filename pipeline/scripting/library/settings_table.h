@@ -2,7 +2,7 @@
 // Settings as a script sees them: `app.settings`, read-only, typed as declared, maps in the order of the file.
 
 #include "pipeline/config/node.h"
-#include "pipeline/scripting/transform/manifest.h"
+#include "pipeline/scripting/package/manifest.h"
 
 struct lua_State;
 

@@ -8,8 +8,8 @@
 #include "pipeline/base/result.h"
 #include "pipeline/event/facts.h"
 #include "pipeline/event/json.h"
-#include "pipeline/scripting/transform/arena.h"
-#include "pipeline/scripting/transform/document.h"
+#include "pipeline/scripting/view/arena.h"
+#include "pipeline/scripting/view/document.h"
 
 namespace penstock::scripting {
 

@@ -1,8 +1,8 @@
-#include "pipeline/scripting/transform/binding.h"
+#include "pipeline/scripting/view/binding.h"
 
 #include <cstring>
 
-#include "pipeline/scripting/transform/lua_text.h"
+#include "pipeline/scripting/view/lua_text.h"
 
 namespace penstock::scripting {
 namespace {

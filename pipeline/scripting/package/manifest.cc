@@ -1,4 +1,4 @@
-#include "pipeline/scripting/transform/manifest.h"
+#include "pipeline/scripting/package/manifest.h"
 
 #include <algorithm>
 #include <charconv>

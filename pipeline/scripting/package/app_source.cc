@@ -1,4 +1,4 @@
-#include "pipeline/scripting/transform/app_source.h"
+#include "pipeline/scripting/package/app_source.h"
 
 #include <algorithm>
 #include <filesystem>

@@ -1,17 +1,17 @@
 #pragma once
-// The second argument of every app: `app`, read-only. Each function is declared with what it does in app_table.cc, from where
-// the reference is made.
+// The second argument of every app: `app`, read-only. Its functions are declared in the *_functions.cc beside this file.
 
 #include <cstdint>
 #include <functional>
-#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "pipeline/base/clock.h"
 #include "pipeline/base/log.h"
-#include "pipeline/scripting/transform/binding.h"
-#include "pipeline/scripting/transform/manifest.h"
+#include "pipeline/scripting/library/app_function.h"
+#include "pipeline/scripting/package/manifest.h"
+#include "pipeline/scripting/view/binding.h"
 
 namespace penstock::scripting {
 
@@ -21,13 +21,10 @@ using LogSink = std::function<void(LogLevel level, std::string_view app, std::st
 // The program's log, with the component "app <name>".
 LogSink program_log();
 
-struct AppFunction {
-  const char* name;  // "sha256", "time.parse"
-  const char* usage;  // "app.sha256(text)"
-  const char* doc;
-  int (*function)(lua_State*);
-};
-std::span<const AppFunction> app_functions();
+// All of them, in the order of the reference. Their examples hold for the event
+//   {"event":"signup","distinct_id":"ann","properties":{"plan":"pro","email":"ann@example.com"}}
+// at 2026-01-01T00:00:00Z.
+std::vector<AppFunction> app_functions();
 
 // What those functions need to know. Lives as long as the Vm they were added to.
 class AppTable {

@@ -14,7 +14,7 @@
 
 #include "pipeline/base/result.h"
 #include "pipeline/event/json.h"
-#include "pipeline/scripting/transform/arena.h"
+#include "pipeline/scripting/view/arena.h"
 
 namespace penstock::scripting {
 

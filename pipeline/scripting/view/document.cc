@@ -1,4 +1,4 @@
-#include "pipeline/scripting/transform/document.h"
+#include "pipeline/scripting/view/document.h"
 
 #include <algorithm>
 

@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "pipeline/scripting/transform/document.h"
+#include "pipeline/scripting/view/document.h"
 
 struct lua_State;
 

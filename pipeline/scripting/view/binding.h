@@ -23,8 +23,8 @@
 #include <cstdint>
 
 #include "pipeline/base/result.h"
-#include "pipeline/scripting/transform/event_state.h"
-#include "pipeline/scripting/transform/lua_json.h"
+#include "pipeline/scripting/view/event_state.h"
+#include "pipeline/scripting/view/lua_json.h"
 #include "pipeline/scripting/vm/vm.h"
 
 namespace penstock::scripting {

@@ -1,10 +1,10 @@
-#include "pipeline/scripting/transform/settings_table.h"
+#include "pipeline/scripting/library/settings_table.h"
 
 #include <charconv>
 #include <lua.hpp>
 #include <string>
 
-#include "pipeline/scripting/transform/lua_json.h"
+#include "pipeline/scripting/view/lua_json.h"
 #include "pipeline/scripting/vm/frozen.h"
 
 namespace penstock::scripting {

@@ -1,4 +1,4 @@
-#include "pipeline/scripting/transform/digest.h"
+#include "pipeline/scripting/library/digest.h"
 
 #include <openssl/evp.h>
 

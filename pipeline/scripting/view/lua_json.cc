@@ -1,4 +1,4 @@
-#include "pipeline/scripting/transform/lua_json.h"
+#include "pipeline/scripting/view/lua_json.h"
 
 #include <fmt/format.h>
 
@@ -10,7 +10,7 @@
 #include <lua.hpp>
 
 #include "pipeline/event/json.h"
-#include "pipeline/scripting/transform/document.h"
+#include "pipeline/scripting/view/document.h"
 #include "pipeline/scripting/vm/frozen.h"
 
 namespace penstock::scripting {

@@ -1,4 +1,4 @@
-#include "pipeline/scripting/transform/event_state.h"
+#include "pipeline/scripting/view/event_state.h"
 
 #include <fmt/format.h>
 

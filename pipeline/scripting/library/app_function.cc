@@ -1,0 +1,41 @@
+#include "pipeline/scripting/library/app_function.h"
+
+#include <fmt/format.h>
+
+#include <lua.hpp>
+
+#include "pipeline/scripting/vm/vm.h"
+
+namespace penstock::scripting {
+
+namespace {
+constexpr std::size_t kBytesPerStep = 16;
+}
+
+std::string AppFunction::usage() const {
+  std::string shown = fmt::format("app.{}(", name);
+  std::string_view rest = parameters;
+  for (bool first = true; !rest.empty(); first = false) {
+    const auto colon = rest.find(':');
+    std::string_view parameter = rest.substr(0, colon);
+    const bool optional = parameter.ends_with('?');
+    if (optional) parameter.remove_suffix(1);
+    fmt::format_to(std::back_inserter(shown), "{}{}{}{}", first ? "" : ", ", optional ? "[" : "", parameter, optional ? "]" : "");
+    const auto comma = rest.find(", ", colon);
+    rest = comma == std::string_view::npos ? "" : rest.substr(comma + 2);
+  }
+  return shown + ")";
+}
+
+AppTable& app_table(lua_State* state) { return *static_cast<AppTable*>(lua_touserdata(state, lua_upvalueindex(1))); }
+
+std::string_view text_argument(lua_State* state, int index) {
+  luaL_checktype(state, index, LUA_TSTRING);
+  std::size_t size = 0;
+  const char* text = lua_tolstring(state, index, &size);
+  return {text, size};
+}
+
+void charge_for_bytes(lua_State* state, std::size_t bytes) { Vm::of(state).charge(state, bytes / kBytesPerStep); }
+
+}  // namespace penstock::scripting
