@@ -233,3 +233,15 @@ TEST_CASE("garbage is collected before the limit is declared reached") {
   CHECK(run("local n = 0 for i = 1, 200000 do local t = {i, i, i, tostring(i)} n = n + #t end return n", limits).value ==
         "800000");
 }
+
+TEST_CASE("lines are told as they run, in coroutines too, and limits still hold") {
+  auto vm = Vm::create(small()).value();
+  std::string told;
+  vm->on_line([&](std::string_view source, int line) { told += std::string(source) + ':' + std::to_string(line) + ' '; });
+  REQUIRE(vm->compile("local a = 1\n\nlocal co = coroutine.wrap(function()\n  a = 2\nend)\nco()", "app.lua"));
+  REQUIRE(vm->call(0, 0));
+  CHECK(told == "app.lua:1 app.lua:3 app.lua:5 app.lua:3 app.lua:6 app.lua:4 app.lua:5 ");
+  REQUIRE(vm->compile("while true do\nend", "app.lua"));
+  CHECK_FALSE(vm->call(0, 0));
+  CHECK(vm->failure().stop == Stop::instructions);
+}

@@ -4,6 +4,7 @@
 
 #include <limits>
 #include <lua.hpp>
+#include <utility>
 
 #include "pipeline/base/check.h"
 #include "pipeline/scripting/vm/frozen.h"
@@ -59,7 +60,7 @@ Result<std::unique_ptr<Vm>> Vm::create(const Limits& limits, const Clock& clock)
   lua_pushcfunction(vm->state_, open);
   if (lua_pcall(vm->state_, 0, 0, 0) != LUA_OK)
     return fail(ErrorKind::limit, fmt::format("memory limit of {} is too small to start Lua", to_string(limits.memory_max)));
-  lua_sethook(vm->state_, on_count, LUA_MASKCOUNT, static_cast<int>(kStride));
+  lua_sethook(vm->state_, on_hook, LUA_MASKCOUNT, static_cast<int>(kStride));
   return vm;
 }
 
@@ -174,8 +175,8 @@ std::string Vm::describe(Stop stop) const {
 
 void Vm::note_stop(lua_State* running, Stop stop) {
   if (meter_.stop == Stop::none) meter_.stop = stop;
-  lua_sethook(running, on_count, LUA_MASKCOUNT, 1);
-  lua_sethook(state_, on_count, LUA_MASKCOUNT, 1);
+  lua_sethook(running, on_hook, LUA_MASKCOUNT, 1);
+  lua_sethook(state_, on_hook, LUA_MASKCOUNT, 1);
 }
 
 // The first question starts the time: a call too short for one never reads the clock.
@@ -205,20 +206,34 @@ void Vm::charge(lua_State* running, std::uint64_t steps) {
   luaL_error(running, "%s", describe(meter_.stop).c_str());
 }
 
-void Vm::on_count(lua_State* running, lua_Debug* where) {
+void Vm::on_line(std::function<void(std::string_view source, int line)> heard) {
+  line_heard_ = std::move(heard);
+  const int lines = line_heard_ ? LUA_MASKLINE : 0;
+  lua_sethook(state_, on_hook, LUA_MASKCOUNT | lines, static_cast<int>(kStride));
+}
+
+void Vm::on_hook(lua_State* running, lua_Debug* where) {
   Vm& vm = of(running);
-  Meter& meter = vm.meter_;
-  meter.instructions_left -= static_cast<std::int64_t>(kStride);
-  Stop stop = meter.stop;
-  if (stop == Stop::none && meter.instructions_left < 0) stop = Stop::instructions;
+  if (where->event == LUA_HOOKCOUNT) [[likely]]
+    return vm.on_count(running, where);
+  lua_getinfo(running, "Sl", where);
+  std::string_view source(where->source, where->srclen);
+  if (source.starts_with('=')) source.remove_prefix(1);
+  vm.line_heard_(source, where->currentline);
+}
+
+void Vm::on_count(lua_State* running, lua_Debug* where) {
+  meter_.instructions_left -= static_cast<std::int64_t>(kStride);
+  Stop stop = meter_.stop;
+  if (stop == Stop::none && meter_.instructions_left < 0) stop = Stop::instructions;
   if (stop == Stop::none) {
-    if (!vm.out_of_time()) return;
+    if (!out_of_time()) return;
     stop = Stop::time;
   }
-  vm.note_stop(running, stop);
-  vm.failure_.traceback = frames(running, 0);
+  note_stop(running, stop);
+  failure_.traceback = frames(running, 0);
   lua_getinfo(running, "Sl", where);
-  lua_pushfstring(running, "%s:%d: %s", where->short_src, where->currentline, vm.describe(stop).c_str());
+  lua_pushfstring(running, "%s:%d: %s", where->short_src, where->currentline, describe(stop).c_str());
   lua_error(running);
 }
 

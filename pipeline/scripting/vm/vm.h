@@ -24,6 +24,7 @@
 // Lua here is the C++ build: its errors are exceptions, so destructors run when they pass; code between Lua and us must not
 // be noexcept, and `catch (...)` must rethrow.
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -83,6 +84,11 @@ class Vm {
   // From now on scripts cannot add or change globals.
   void freeze_globals();
 
+  // For tools such as line coverage: tells `heard` each line of Lua just before it runs, with the name its source was
+  // compiled under. Set it before the first call, for coroutines inherit it when they are created; it is slow, changes no
+  // limit, and costs nothing when it is not set. `heard` must not throw nor use this state.
+  void on_line(std::function<void(std::string_view source, int line)> heard);
+
   // For C functions: counts work against the instruction limit; raises when it is used up.
   void charge(lua_State* running, std::uint64_t steps);
   Stop stop() const { return meter_.stop; }
@@ -92,7 +98,8 @@ class Vm {
 
  private:
   Vm(const Limits& limits, const Clock& clock);
-  static void on_count(lua_State* running, lua_Debug* where);
+  static void on_hook(lua_State* running, lua_Debug* where);
+  void on_count(lua_State* running, lua_Debug* where);
   static int on_error(lua_State* running);
   static int open(lua_State* state);
   Result<void> run_protected(void (*step)(lua_State*, void*), void* data);
@@ -107,6 +114,7 @@ class Vm {
   CappedAllocator allocator_;
   lua_State* state_ = nullptr;
   void* owner_ = nullptr;
+  std::function<void(std::string_view, int)> line_heard_;
   bool deadline_set_ = false;
   std::uint64_t charged_ = 0;  // since the clock was read
   SteadyTime deadline_;
