@@ -1,10 +1,10 @@
 #include "pipeline/cli/cli.h"
 
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
 
+#include "pipeline/cli/command_line.h"
 #include "pipeline/cli/commands.h"
 #include "pipeline/cli/exit_code.h"
 #include "pipeline/config/lookup.h"
@@ -28,7 +28,6 @@ std::vector<std::string> plugin_folders() {
 struct Arguments {
   RunOptions run;
   std::vector<std::string> files{"penstock.yaml"};
-  std::vector<std::string> names;
   std::string name;
   std::string folder = ".";
   std::string data;
@@ -38,22 +37,11 @@ struct Arguments {
   bool json = false;
 };
 
-// The command that was given; set by the parser, run after it.
-using Command = std::function<int(const topology::PlanContext&)>;
-
 void add_target(CLI::App& command, Target& target) {
   command.add_option("--file,-f", target.file, "Configuration whose data folder to ask")->capture_default_str();
   command.add_option("--data", target.data, "Data folder of the running process");
   command.add_option("--url", target.url, "Address of its control API, with --token");
   command.add_option("--token", target.token, "Token of its control API")->needs("--url");
-}
-
-CLI::App* add(CLI::App& parent, const std::string& name, const std::string& text, const std::string& example,
-              Command& chosen, Command command) {
-  auto* added = parent.add_subcommand(name, text);
-  added->footer("Example:\n  " + example);
-  added->callback([&chosen, command = std::move(command)] { chosen = command; });
-  return added;
 }
 
 // An option that takes one of a few words; --help lists them.
@@ -98,13 +86,6 @@ void add_checks(CLI::App& app, Arguments& a, Command& chosen, const Registry& re
       [&](const auto& context) { return init(a.folder, context); })
       ->add_option("folder", a.folder, "Where")
       ->capture_default_str();
-  auto* apps = app.add_subcommand("app", "Lua apps");
-  apps->require_subcommand(1);
-  add(*apps, "test", "Run the cases of apps", "penstock app test hash_fields ./apps/mine", chosen, [&](const auto& context) {
-    return test_apps(a.names, context);
-  })->add_option("names", a.names, "Names or folders; none: every app in plugins/ and ./apps/");
-  add(*apps, "reference", "What an app finds in its `app` table", "penstock app reference", chosen,
-      [](const auto&) { return print_app_reference(); });
 }
 
 void add_questions(CLI::App& app, Arguments& a, Command& chosen) {
@@ -142,6 +123,14 @@ void add_questions(CLI::App& app, Arguments& a, Command& chosen) {
 
 }  // namespace
 
+CLI::App* add(CLI::App& parent, const std::string& name, const std::string& text, const std::string& example,
+              Command& chosen, Command command) {
+  auto* added = parent.add_subcommand(name, text);
+  added->footer("Example:\n  " + example);
+  added->callback([&chosen, command = std::move(command)] { chosen = command; });
+  return added;
+}
+
 int main(int argc, char** argv, const Registry& registry) {
   CLI::App app{"Penstock: a self-hosted pipeline for product events", "penstock"};
   app.set_version_flag("--version", "penstock " PENSTOCK_VERSION);
@@ -152,6 +141,7 @@ int main(int argc, char** argv, const Registry& registry) {
   Command chosen;
   add_run(app, arguments, chosen);
   add_checks(app, arguments, chosen, registry);
+  add_app_commands(app, chosen);
   add_questions(app, arguments, chosen);
   add(app, "version", "Print the version", "penstock version", chosen, [](const auto&) {
     std::puts("penstock " PENSTOCK_VERSION);

@@ -46,12 +46,6 @@ struct DeadListOptions {
 int list_dead(const Target& target, const DeadListOptions& options, const topology::PlanContext& context);
 int show_dead(const Target& target, const std::string& id, bool json, const topology::PlanContext& context);
 
-// The cases of the named apps (names or folders), or of all that can be found.
-int test_apps(const std::vector<std::string>& names, const topology::PlanContext& context);
-
-// What an app finds in its `app` table, as Markdown; the text of docs/reference/app_table.md.
-int print_app_reference();
-
 // The events of a data folder that no process has open, as NDJSON envelopes.
 int cat_log(const std::string& data, const std::string& log);
 
