@@ -76,6 +76,26 @@ TEST_CASE("numbers are what they say") {
   });
 }
 
+TEST_CASE("a number that was read keeps its digits wherever it is put") {
+  check({
+      {"event.b = event.a event.a = nil return event", R"({"a":18446744073709551617})", R"({"b":18446744073709551617})"},
+      {"event.b = event.a return event", R"({"a":1e400})", R"({"a":1e400,"b":1e400})"},
+      {"event.b = event.a return event", R"({"a":-1E+400})", R"({"a":-1E+400,"b":-1E+400})"},
+      {"event.b = event.a return event", R"({"a":1.10})", R"({"a":1.10,"b":1.10})"},
+      {"event.b = event.a return event", R"({"a":-0})", R"({"a":-0,"b":-0})"},
+      {"event.b = {x = {event.a, event.c}} return event", R"({"a":1e2,"c":0.10})",
+       R"({"a":1e2,"c":0.10,"b":{"x":[1e2,0.10]}})"},
+      {"return {a = event.a, b = event.b}", R"({"a":123456789012345678901234567890,"b":1e999})",
+       R"({"a":123456789012345678901234567890,"b":1e999})"},
+      {"event.b = event.a * 2 return event", R"({"a":1.10})", R"({"a":1.10,"b":2.2})"},
+      {"event.b = 1.1 return event", R"({"a":1.10})", R"({"a":1.10,"b":1.1})"},
+      {"for i, v in ipairs(event.a) do event.b[i] = v end return event", R"({"a":[1.0,2.50,1e1],"b":[]})",
+       R"({"a":[1.0,2.50,1e1],"b":[1.0,2.50,1e1]})"},
+      {"event.b = event.a + 1 return event", R"({"a":1e400})", "error: field 'b': infinity"},
+      {"event.b = event.a .. '!' return event", R"({"a":1e400})", R"({"a":1e400,"b":"1e400!"})"},
+  });
+}
+
 TEST_CASE("strings are texts, whatever is in them") {
   check({
       {"event.b = event.a return event", R"({"a":"\ud83d\ude00\u0000\n\"\\"})",
@@ -161,6 +181,32 @@ TEST_CASE("objects and arrays behave like tables") {
       {"event.x = event.p == event.p return event", R"({"p":{}})", R"({"p":{},"x":true})"},
       {"event.x = type(event.p) .. type(event) return event", R"({"p":{}})", R"({"p":{},"x":"tabletable"})"},
       {"event.x = tostring(event.p) return event", R"({"p":{"a": 1}})", R"({"p":{"a": 1},"x":"{\"a\": 1}"})"},
+      {"for k, v in pairs(event) do event[k .. 'x'] = v end return event", R"({"a":1,"b":2})",
+       R"({"a":1,"b":2,"ax":1,"bx":2})"},
+      {"for i, v in pairs(event.a) do table.insert(event.a, v * 10) end return event", R"({"a":[1,2]})",
+       R"({"a":[1,2,10,20]})"},
+      {"for k in pairs(event.o) do event.o[k] = nil event.o[k .. '2'] = 1 end return event", R"({"o":{"a":1,"b":2}})",
+       R"({"o":{"a2":1,"b2":1}})"},
+      {"for k, v in pairs(event.o) do for k2 in pairs(event.o) do event.n = event.n + 1 end end return event",
+       R"({"o":{"a":1,"b":2,"c":3},"n":0})", R"({"o":{"a":1,"b":2,"c":3},"n":9})"},
+      {"for k, v in pairs(event.o) do event.o[k] = nil end event.e = next(event.o) == nil return event",
+       R"({"o":{"a":1,"b":{"c":2}}})", R"({"o":{},"e":true})"},
+      {"event.x = next(event.o, 'a') return event", R"({"o":{"a":1,"b":2}})", R"({"o":{"a":1,"b":2},"x":"b"})"},
+      {"event.x = event.a[1.0] event.y = event.a['1'] return event", R"({"a":[7]})", R"({"a":[7],"x":7})"},
+      {"local t = table.move(event.a, 1, 2, 1, {}) t[3] = 3 event.b = t return event", R"({"a":[1,2]})",
+       R"({"a":[1,2],"b":[1,2,3]})"},
+      {"local t = {table.unpack(event.a)} event.n = #t return event", R"({"a":[1,{"x":1},"s"]})",
+       R"({"a":[1,{"x":1},"s"],"n":3})"},
+      {"table.sort(event.a, function(x, y) return x.n > y.n end) return event", R"({"a":[{"n":1},{"n":3.0},{"n":2}]})",
+       R"({"a":[{"n":3.0},{"n":2},{"n":1}]})"},
+      {"event.a[1] = nil event.a[1] = 5 return event", R"({"a":[1,2]})", R"({"a":[5,2]})"},
+      {"while #event.a > 0 do table.remove(event.a) end return event", R"({"a":[1,2,3]})", R"({"a":[]})"},
+      {"event.x = ('%s %d'):format(event.p, event.n) return event", R"({"p":{"a":1},"n":3})",
+       R"({"p":{"a":1},"n":3,"x":"{\"a\":1} 3"})"},
+      {"event.a[#event.a + 1] = event.a return event", R"({"a":[1]})", R"({"a":[1,[1]]})"},
+      {"event['\\xff'] = 1 return event", "{}", R"({"\ufffd":1})"},
+      {"event['a\\0b'] = 1 event.x = event['a\\0b'] return event", "{}", R"({"a\u0000b":1,"x":1})"},
+      {"event.x = event['\\u{1F600}'] return event", R"({"\ud83d\ude00":1})", R"({"\ud83d\ude00":1,"x":1})"},
       {"setmetatable(event, {}) return event", "{}", "error: bad argument #1 to 'setmetatable' (table expected"},
       {"event.x = getmetatable(event) return event", "{}", R"({"x":false})"},
   });

@@ -20,7 +20,7 @@ bool has_escape(std::string_view text) { return std::memchr(text.data(), '\\', t
 }  // namespace
 
 Binding::Binding(Vm& vm)
-    : vm_(vm), json_([](lua_State* state, void* part) { return Binding::of(state).part_text(state, part); }) {
+    : vm_(vm), json_([](lua_State* state, void* part) { return Binding::of(state).part_text(state, part); }, numbers_) {
   vm.set_owner(this);
 }
 
@@ -28,6 +28,7 @@ void Binding::open(EventState& event, Access access) {
   event_ = &event;
   access_ = access;
   ++generation_;
+  numbers_.clear();
 }
 
 EventState& Binding::event(lua_State* state) {
@@ -75,8 +76,17 @@ void Binding::push(lua_State* state, NodeId node, std::size_t place) {
     case 'n': return lua_pushlightuserdata(state, nullptr);
     default: break;
   }
-  if (const auto integer = json::to_int64(raw)) return lua_pushinteger(state, *integer);
-  if (const auto number = json::to_double(raw)) return lua_pushnumber(state, *number);
+  push_number(state, raw);
+}
+
+void Binding::push_number(lua_State* state, std::string_view raw) {
+  const auto integer = json::to_int64(raw);
+  if (integer && raw != "-0") return lua_pushinteger(state, *integer);
+  if (const auto number = json::to_double(raw)) {
+    numbers_.add(*number, raw);
+    return lua_pushnumber(state, *number);
+  }
+  numbers_.add_text(raw);
   push_text(state, raw);
 }
 
@@ -129,7 +139,7 @@ bool Binding::same(lua_State* state, int index, const Document::Entry& entry) {
       if (json::kind_of(raw) != json::Kind::number) return false;
       const auto integer = json::to_int64(raw);
       if (lua_isinteger(state, index) != 0) return integer == lua_tointeger(state, index);
-      const auto number = integer ? std::nullopt : json::to_double(raw);
+      const auto number = integer && raw != "-0" ? std::nullopt : json::to_double(raw);
       const double assigned = lua_tonumber(state, index);
       return number && std::memcmp(&*number, &assigned, sizeof assigned) == 0;
     }
@@ -152,7 +162,7 @@ std::string_view Binding::stored(lua_State* state, int index, const Place& place
     case LUA_TBOOLEAN: return lua_toboolean(state, index) != 0 ? "true" : "false";
     case LUA_TSTRING: {
       const std::string_view text = text_at(state, index);
-      if (text.size() > 4096 || !is_plain(text)) break;
+      if (text.size() > 4096 || !is_plain(text) || numbers_.is_text(text)) break;
       char* to = arena.allocate(text.size() + 2);
       *to = to[text.size() + 1] = '"';
       std::memcpy(to + 1, text.data(), text.size());

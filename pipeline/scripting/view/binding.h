@@ -10,9 +10,10 @@
 //   event.a.b            a value, a part, app.null, or nil. Integers of 64 bits are exact; a number that no double holds
 //                        (1e400) is read as its text; other numbers are floats
 //   event.a = value      copies: `event.b = event.a` shares nothing afterwards, a table assigned is written down at once.
-//                        nil removes. Setting what is there already changes no byte. New keys come last
+//                        nil removes. Setting what is there already changes no byte. New keys come last. A number read from
+//                        this event keeps its digits wherever it is put (1.10, thirty digits, 1e400)
 //   pairs, ipairs, next, #, table.insert, table.remove, table.concat, table.sort: as with tables; pairs in the order of the
-//                        document. Members may be removed during a walk
+//                        document. Members may be removed during a walk; those added during it are not visited
 //   array[i] = nil       removes the element: it reads nil from then on, and the others close up when the app returns
 //   array[#array + 1]    appends; further out is an error. An object without members becomes an array by object[1] = value
 //   event:facts()        a table of the facts, times in milliseconds. A body field `facts` hides it; app.facts() does not
@@ -25,6 +26,7 @@
 #include "pipeline/base/result.h"
 #include "pipeline/scripting/view/event_state.h"
 #include "pipeline/scripting/view/lua_json.h"
+#include "pipeline/scripting/view/read_numbers.h"
 #include "pipeline/scripting/vm/vm.h"
 
 namespace penstock::scripting {
@@ -71,6 +73,7 @@ class Binding {
   }
   std::size_t find(lua_State* state, NodeId node, std::string_view key);
   void push(lua_State* state, NodeId node, std::size_t place);
+  void push_number(lua_State* state, std::string_view raw);
   bool push_fact(lua_State* state, std::string_view name) const;
   bool same(lua_State* state, int index, const Document::Entry& entry);
   void assign(lua_State* state, NodeId node, std::string_view key);
@@ -82,6 +85,7 @@ class Binding {
   EventState* event_ = nullptr;
   std::uint64_t generation_ = 0;
   Access access_ = Access::read;
+  ReadNumbers numbers_;
   LuaJson json_;
   // Where a key was found last, by the address of Lua's interned string: events of one shape have it there again.
   std::array<std::uint32_t, 128> hints_{};

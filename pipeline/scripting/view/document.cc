@@ -50,6 +50,7 @@ NodeId Document::make_node(std::string_view raw, NodeId parent) {
   node.entries.clear();
   node.parent = parent;
   node.cursor = 0;
+  node.walk_end = kNowhere;
   node.array = raw.front() == '[';
   node.indexed = node.changed = node.holes = false;
   return used_++;
@@ -97,6 +98,15 @@ std::size_t Document::find(NodeId id, std::string_view key, std::size_t hint) co
   if (cursor < entries.size() && entries[cursor].key == key) return cursor;
   for (std::size_t i = 0; i < entries.size(); ++i)
     if (entries[i].key == key) return i;
+  return kNowhere;
+}
+
+std::size_t Document::walk_on(NodeId id, std::size_t place) {
+  Node& node = nodes_[id];
+  const std::size_t end = std::min(node.walk_end, node.entries.size());
+  while (place < end && node.entries[place].removed) ++place;
+  if (place < end) return node.cursor = place;
+  node.walk_end = kNowhere;
   return kNowhere;
 }
 

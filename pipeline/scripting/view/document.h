@@ -60,6 +60,10 @@ class Document {
 
   // The last place that a walk over the container has reached.
   std::size_t& cursor(NodeId id) { return nodes_[id].cursor; }
+  // What is appended from now on is not part of the walk.
+  void begin_walk(NodeId id) { nodes_[id].walk_end = nodes_[id].entries.size(); }
+  // The next place of it that is not removed; kNowhere at its end, which forgets the walk.
+  std::size_t walk_on(NodeId id, std::size_t place);
 
   void replace(NodeId id, std::size_t place, std::string_view raw);
   void append(NodeId id, std::string_view key, std::string_view raw);
@@ -86,6 +90,7 @@ class Document {
     std::vector<Entry> entries;
     NodeId parent = kNone;
     std::size_t cursor = 0;
+    std::size_t walk_end = kNowhere;
     bool array = false;
     bool indexed = false;
     bool changed = false;

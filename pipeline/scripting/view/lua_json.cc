@@ -85,7 +85,9 @@ void LuaJson::value(lua_State* state, int index, int depth) {
     case LUA_TSTRING: {
       std::size_t size = 0;
       const char* text = lua_tolstring(state, index, &size);
-      string({text, size});
+      // A number that only a text could show.
+      if (read_.is_text({text, size})) out_.append(text, size);
+      else string({text, size});
       break;
     }
     case LUA_TTABLE: table(state, index, depth); break;
@@ -109,6 +111,10 @@ void LuaJson::number(lua_State* state, int index) {
     return;
   }
   const double number = lua_tonumber(state, index);
+  if (const std::string_view read = read_.find(number); !read.empty()) {
+    out_ += read;
+    return;
+  }
   if (!std::isfinite(number)) refuse(state, std::isnan(number) ? "not a number (NaN) has no JSON" : "infinity has no JSON");
   const auto end = std::to_chars(digits, digits + sizeof digits, number);
   out_.append(digits, end.ptr);

@@ -2,7 +2,7 @@
 // Lua values as JSON. Tables are copied as they are at that moment: what happens to them later changes nothing.
 //
 //   nil               not a value; callers decide        integer  all its digits
-//   float             shortest that reads back to it, always with a point or exponent: 1.0 stays "1.0"
+//   float             as it was read from the event, else the shortest that reads back to it, with a point or exponent: "1.0"
 //   string            escaped; bytes that are not UTF-8 become U+FFFD
 //   {}                object; `app.array{}` is an empty array      {1, 2, 3}  array      {a = 1}  object, keys in byte order
 //   an event's part   its present text                    app.null  null
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "pipeline/scripting/view/document.h"
+#include "pipeline/scripting/view/read_numbers.h"
 
 struct lua_State;
 
@@ -38,7 +39,8 @@ class LuaJson {
   // Who knows what a light userdata means: the text of an event's part; raises when it is none.
   using PartText = std::string_view (*)(lua_State*, void* part);
 
-  explicit LuaJson(PartText part_text) : part_text_(part_text) {}
+  // `read` knows how numbers of the event were written.
+  LuaJson(PartText part_text, const ReadNumbers& read) : part_text_(part_text), read_(read) {}
 
   // Makes `app.array`'s mark, to be called once per state before anything else.
   void install(lua_State* state);
@@ -65,6 +67,7 @@ class LuaJson {
   void refuse(lua_State* state, std::string_view reason) const;
 
   PartText part_text_;
+  const ReadNumbers& read_;
   const Place* place_ = nullptr;
   const void* mark_ = nullptr;
   std::string out_;

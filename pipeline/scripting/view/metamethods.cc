@@ -99,7 +99,8 @@ struct Metamethods {
   }
 
   static int pairs(lua_State* state) {
-    target(state, "walk over");
+    const Target it = target(state, "walk over");
+    if (it.node != Binding::kFacts) it.document().begin_walk(it.node);
     lua_pushcfunction(state, next);
     lua_pushvalue(state, 1);
     lua_pushnil(state);
@@ -111,20 +112,20 @@ struct Metamethods {
     const Target it = target(state, "walk over");
     if (it.node == Binding::kFacts) return next_fact(state, it.binding);
     Document& document = it.document();
-    const auto& entries = document.entries(it.node);
     const bool array = document.is_array(it.node);
     std::size_t place = 0;
-    if (!lua_isnil(state, 2)) {
+    if (lua_isnil(state, 2)) {
+      document.begin_walk(it.node);
+    } else {
       if (array) place = static_cast<std::size_t>(lua_tointeger(state, 2));
       else if (lua_type(state, 2) == LUA_TSTRING)
         place = document.find(it.node, text_at(state, 2), document.cursor(it.node)) + 1;
       if (place == 0) return luaL_error(state, "next: no such key");
     }
-    while (place < entries.size() && entries[place].removed) ++place;
-    if (place >= entries.size()) return lua_pushnil(state), 1;
-    document.cursor(it.node) = place;
+    place = document.walk_on(it.node, place);
+    if (place == Document::kNowhere) return lua_pushnil(state), 1;
     if (array) lua_pushinteger(state, static_cast<lua_Integer>(place) + 1);
-    else push_text(state, entries[place].key);
+    else push_text(state, document.entries(it.node)[place].key);
     it.binding.push(state, it.node, place);
     return 2;
   }
