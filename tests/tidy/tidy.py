@@ -40,7 +40,7 @@ def is_test(path):
 def files_below(root):
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if name not in SKIPPED_FOLDERS)
-        for name in sorted(names):
+        for name in sorted(set(names) - SKIPPED_FOLDERS):  # .git is a file in a linked checkout
             yield os.path.relpath(os.path.join(folder, name), root)
 
 
