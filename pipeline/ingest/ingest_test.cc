@@ -17,7 +17,7 @@ namespace {
 class ByName final : public Transform {
  public:
   explicit ByName(std::uint64_t version = 1) : version_(version) {}
-  void begin_batch(Timestamp) override {}
+  void begin_batch(Timestamp, StateView*) override {}
   void run(const json::ObjectIndex& body, const Facts& facts, bool, Transformed& out) override {
     out.events.clear();
     out.kind = Transformed::Kind::kept;
@@ -41,7 +41,7 @@ class ByName final : public Transform {
 class Stuck final : public Transform {
  public:
   Stuck(std::promise<void>& entered, std::future<void> let_go) : entered_(entered), let_go_(std::move(let_go)) {}
-  void begin_batch(Timestamp) override {}
+  void begin_batch(Timestamp, StateView*) override {}
   void run(const json::ObjectIndex&, const Facts&, bool, Transformed& out) override {
     entered_.set_value();
     let_go_.wait();

@@ -132,7 +132,7 @@ void Worker::swap_chain_between_batches() {
 Result<bool> Worker::read_inputs() {
   const Timestamp now = clock_.now();
   // app.now() is the time of the batch, not of the slice: it changes when a new batch begins.
-  if (committer_.empty()) chain_->begin_batch(now);
+  if (committer_.empty()) chain_->begin_batch(now, nullptr);
   TRY_ASSIGN(bool progressed, read_captured(now));
   for (auto& polled : polled_) {
     if (committer_.full()) break;

@@ -14,6 +14,7 @@
 #include "pipeline/base/result.h"
 #include "pipeline/event/chunk.h"
 #include "pipeline/event/dead_letter.h"
+#include "pipeline/ports/state_view.h"
 
 namespace penstock {
 
@@ -30,17 +31,6 @@ struct SourcePosition {
   std::string position;
 
   friend bool operator==(const SourcePosition&, const SourcePosition&) = default;
-};
-
-// A change to derived state (`app.state`, de-duplication). Part of the format from the first day.
-struct StateChange {
-  std::string table;
-  std::string key;
-  std::string value;
-  bool removed = false;
-  Timestamp expires_at;  // 0: never
-
-  friend bool operator==(const StateChange&, const StateChange&) = default;
 };
 
 // What is appended in one piece: all of it becomes durable and visible, or none. In `events` it is ingest's commit; in

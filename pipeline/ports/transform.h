@@ -8,6 +8,7 @@
 
 #include "pipeline/event/facts.h"
 #include "pipeline/event/json.h"
+#include "pipeline/ports/state_view.h"
 
 namespace penstock {
 
@@ -16,6 +17,7 @@ struct Transformed {
   enum class Kind : std::uint8_t { kept, dropped, failed };
   Kind kind = Kind::kept;
   std::vector<EventView> events;  // kept: one, or several when an app split it
+  std::vector<StateChange> state;  // what else is to be committed with it; kept and dropped. Each row once
 
   std::string app;                // failed: which app,
   std::string code;               // "app_error", "app_limit", …,
@@ -26,8 +28,9 @@ struct Transformed {
 class Transform {
  public:
   virtual ~Transform() = default;
-  // What follows, up to the next call, sees `now` as its time.
-  virtual void begin_batch(Timestamp now) = 0;
+  // What follows, up to the next call, sees `now` as its time and reads `state`, which lasts as long; null: there is none
+  // here, and apps that ask for it fail. Changes are in Transformed: the view shows them once they are collected.
+  virtual void begin_batch(Timestamp now, StateView* state) = 0;
   // `canonical`: the body has the SDK shape, so assigning `event.distinct_id` changes the fact with it.
   virtual void run(const json::ObjectIndex& body, const Facts& facts, bool canonical, Transformed& out) = 0;
   // Of everything that decides what comes out: sources of the apps, their settings. In every commit.

@@ -50,9 +50,9 @@ MeasuredChain::MeasuredChain(std::unique_ptr<scripting::Chain> chain, AppBoard& 
   for (std::size_t i = 0; i < chain_->size(); ++i) metrics_.emplace_back(metrics, chain_->name(i));
 }
 
-void MeasuredChain::begin_batch(Timestamp now) {
+void MeasuredChain::begin_batch(Timestamp now, StateView* state) {
   publish();
-  chain_->begin_batch(now);
+  chain_->begin_batch(now, state);
 }
 
 void MeasuredChain::publish() {

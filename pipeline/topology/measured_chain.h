@@ -32,7 +32,7 @@ class MeasuredChain final : public Transform {
 
   ~MeasuredChain() override { publish(); }
 
-  void begin_batch(Timestamp now) override;
+  void begin_batch(Timestamp now, StateView* state) override;
   void run(const json::ObjectIndex& body, const Facts& facts, bool canonical, Transformed& out) override {
     chain_->run(body, facts, canonical, out);
   }

@@ -10,6 +10,7 @@
 #include "pipeline/base/clock.h"
 #include "pipeline/base/log.h"
 #include "pipeline/scripting/library/app_function.h"
+#include "pipeline/scripting/library/state_journal.h"
 #include "pipeline/scripting/package/manifest.h"
 #include "pipeline/scripting/view/binding.h"
 
@@ -35,11 +36,16 @@ class AppTable {
   // Pushes the table and makes `print` a global. Raises.
   void push(lua_State* state, Vm& vm, const Manifest& manifest, const config::Node& with);
 
-  // The time of the batch, and the start of another event.
-  void begin_batch(Timestamp now) { now_ = now; }
+  // The time of the batch, and the start of another event. The journal lasts as long as the batch.
+  void begin_batch(Timestamp now, StateJournal& journal) {
+    now_ = now;
+    journal_ = &journal;
+  }
   void begin_event() { uuids_ = 0; }
 
   Timestamp now() const { return now_; }
+  // Null before the first batch.
+  StateJournal* journal() { return journal_; }
   Uuid next_uuid(const Facts& facts);
   // At most ten lines a second on average, a hundred at once; what is left out is counted in the next line.
   void log(LogLevel level, std::string_view message);
@@ -51,6 +57,7 @@ class AppTable {
   LogSink sink_;
   const Clock& clock_;
   Timestamp now_;
+  StateJournal* journal_ = nullptr;
   std::uint32_t uuids_ = 0;
   double log_tokens_ = 0;
   SteadyTime log_filled_;

@@ -29,7 +29,8 @@ std::string_view code_of(Stop stop) {
 // One app of the chain: its plan, its present script, what it counted.
 class Chain::App {
  public:
-  App(const AppPlan& its_plan, const LogSink& log, const Clock& clock) : plan(its_plan), log_(log), clock_(clock) {}
+  App(const AppPlan& its_plan, const LogSink& log, const Clock& clock, StateJournal& journal)
+      : plan(its_plan), log_(log), clock_(clock), journal_(journal) {}
 
   // The script; made anew when the last one is spent.
   Result<Script*> script() {
@@ -37,13 +38,13 @@ class Chain::App {
       return script_.get();
     script_.reset();
     TRY_ASSIGN(script_, Script::load(plan, log_, clock_));
-    script_->begin_batch(now_);
+    script_->begin_batch(now_, journal_);
     return script_.get();
   }
 
   void begin_batch(Timestamp now) {
     now_ = now;
-    if (script_) script_->begin_batch(now);
+    if (script_) script_->begin_batch(now, journal_);
   }
 
   Script::Returned transform(Script& with, EventState& event) {
@@ -73,13 +74,14 @@ class Chain::App {
  private:
   const LogSink& log_;
   const Clock& clock_;
+  StateJournal& journal_;
   Timestamp now_;
   std::unique_ptr<Script> script_;
 };
 
 Chain::Chain(std::shared_ptr<const ChainPlan> plan, LogSink log, const Clock& clock)
     : plan_(std::move(plan)), log_(std::move(log)), clock_(clock) {
-  for (const AppPlan& app : plan_->apps) apps_.push_back(std::make_unique<App>(app, log_, clock_));
+  for (const AppPlan& app : plan_->apps) apps_.push_back(std::make_unique<App>(app, log_, clock_, journal_));
 }
 
 Chain::~Chain() = default;
@@ -90,7 +92,8 @@ Result<std::unique_ptr<Chain>> Chain::make(std::shared_ptr<const ChainPlan> plan
   return chain;
 }
 
-void Chain::begin_batch(Timestamp now) {
+void Chain::begin_batch(Timestamp now, StateView* state) {
+  journal_.begin_batch(now, state);
   for (const auto& app : apps_) app->begin_batch(now);
 }
 
@@ -106,6 +109,8 @@ void Chain::run(const json::ObjectIndex& body, const Facts& facts, bool canonica
   arena_.reset();
   states_used_ = 0;
   out.events.clear();
+  out.state.clear();
+  journal_.begin_event(facts);
   EventState& event = take_state();
   event.open(body, facts, canonical);
   current_.assign(1, &event);
@@ -119,10 +124,12 @@ void Chain::run(const json::ObjectIndex& body, const Facts& facts, bool canonica
     current_.swap(next_);
     if (current_.empty()) {
       out.kind = Transformed::Kind::dropped;
+      journal_.finish(out.state);
       return;
     }
   }
   out.kind = Transformed::Kind::kept;
+  journal_.finish(out.state);
   for (EventState* each : current_) {
     const std::string_view text = each->body();
     out.events.push_back({each->facts(), text});
@@ -135,6 +142,7 @@ Chain::Step Chain::pass_through(App& app, EventState& event, Transformed& out) {
     next_.push_back(&event);
     return Step::go_on;
   }
+  journal_.begin_app();
   const auto script = app.script();
   if (!script) return give_up(app, event, {.message = script.error().message}, out);
   const Answer wanted = (*script)->wants(event);
@@ -196,6 +204,7 @@ Chain::Step Chain::replace(App& app, EventState& event, Transformed& out) {
 
 Chain::Step Chain::give_up(App& app, EventState& event, const ScriptFailure& failure, Transformed& out) {
   app.count(failure.stop);
+  journal_.take_back();
   switch (app.plan.on_error) {
     case OnError::drop: return Step::go_on;
     case OnError::pass:

@@ -6,6 +6,8 @@
 //             parent's, the app's name and their place (from 1)
 //   dropped   an app returned nil or an empty list (or failed with `on_error: drop`), for every part of the event
 //   failed    an app with `on_error: dead_letter` failed on the event or on any part of it: then nothing of it goes on
+// What apps change of app.state is in `out.state` when the event was kept or dropped; an app that failed changes nothing, an
+// event that failed neither.
 // An app that hit a limit has its state thrown away and made again before its next event. One per worker; not thread-safe.
 
 #include <cstdint>
@@ -23,11 +25,11 @@ namespace penstock::scripting {
 
 // Written by the chain's thread only; read it there, between two runs.
 struct AppCounters {
-  std::uint64_t events = 0;       // given to the app: past its filter and condition
-  std::uint64_t skipped = 0;      // not wanted by filter or condition
-  std::uint64_t dropped = 0;      // by what it returned
-  std::uint64_t split = 0;        // events made from others
-  std::uint64_t errors = 0;       // raised by the script or for what it returned
+  std::uint64_t events = 0;  // given to the app: past its filter and condition
+  std::uint64_t skipped = 0;  // not wanted by filter or condition
+  std::uint64_t dropped = 0;  // by what it returned
+  std::uint64_t split = 0;  // events made from others
+  std::uint64_t errors = 0;  // raised by the script or for what it returned
   std::uint64_t memory_stops = 0;
   std::uint64_t instruction_stops = 0;
   std::uint64_t time_stops = 0;
@@ -41,7 +43,8 @@ class Chain final : public Transform {
                                              const Clock& clock = system_clock());
   ~Chain() override;
 
-  void begin_batch(Timestamp now) override;
+  void begin_batch(Timestamp now, StateView* state) override;
+  void begin_batch(Timestamp now) { begin_batch(now, nullptr); }
   void run(const json::ObjectIndex& body, const Facts& facts, bool canonical, Transformed& out) override;
   std::uint64_t version() const override { return plan_->version; }
 
@@ -68,6 +71,7 @@ class Chain final : public Transform {
   const Clock& clock_;
   std::vector<std::unique_ptr<App>> apps_;
   Arena arena_;
+  StateJournal journal_;
   std::deque<EventState> states_;  // the first `states_used_` belong to this run
   std::size_t states_used_ = 0;
   std::vector<EventState*> current_, next_;

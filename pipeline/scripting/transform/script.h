@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "pipeline/base/result.h"
-#include "pipeline/scripting/transform/app_plan.h"
 #include "pipeline/scripting/library/app_table.h"
-#include "pipeline/scripting/view/binding.h"
+#include "pipeline/scripting/transform/app_plan.h"
 #include "pipeline/scripting/transform/expression.h"
+#include "pipeline/scripting/view/binding.h"
 #include "pipeline/scripting/vm/vm.h"
 
 namespace penstock::scripting {
@@ -28,7 +28,7 @@ class Script {
   // Runs the app's top level. An error names file and line. `plan` must outlive the script.
   static Result<std::unique_ptr<Script>> load(const AppPlan& plan, const LogSink& log, const Clock& clock);
 
-  void begin_batch(Timestamp now) { table_.begin_batch(now); }
+  void begin_batch(Timestamp now, StateJournal& journal) { table_.begin_batch(now, journal); }
 
   // Whether the app's `when:` wants the event; yes when it has none.
   Answer wants(EventState& event);
