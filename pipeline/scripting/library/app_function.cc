@@ -2,8 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <lua.hpp>
-
+#include "pipeline/scripting/view/lua_text.h"
 #include "pipeline/scripting/vm/vm.h"
 
 namespace penstock::scripting {
@@ -20,7 +19,8 @@ std::string AppFunction::usage() const {
     std::string_view parameter = rest.substr(0, colon);
     const bool optional = parameter.ends_with('?');
     if (optional) parameter.remove_suffix(1);
-    fmt::format_to(std::back_inserter(shown), "{}{}{}{}", first ? "" : ", ", optional ? "[" : "", parameter, optional ? "]" : "");
+    fmt::format_to(std::back_inserter(shown), "{}{}{}{}", first ? "" : ", ", optional ? "[" : "", parameter,
+                   optional ? "]" : "");
     const auto comma = rest.find(", ", colon);
     rest = comma == std::string_view::npos ? "" : rest.substr(comma + 2);
   }
@@ -34,6 +34,17 @@ std::string_view text_argument(lua_State* state, int index) {
   std::size_t size = 0;
   const char* text = lua_tolstring(state, index, &size);
   return {text, size};
+}
+
+std::optional<std::string_view> optional_text(lua_State* state, int index) {
+  if (lua_isnoneornil(state, index)) return std::nullopt;
+  return text_argument(state, index);
+}
+
+int no_result(lua_State* state, std::string_view message) {
+  lua_pushnil(state);
+  push_text(state, message);
+  return 2;
 }
 
 void charge_for_bytes(lua_State* state, std::size_t bytes) { Vm::of(state).charge(state, bytes / kBytesPerStep); }

@@ -2,6 +2,7 @@
 // One function of the `app` table, declared where it is written. The reference page, the editor's definitions and
 // `penstock app check` are made from these declarations, and a test runs every example.
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,13 +28,19 @@ struct AppFunction {
 
 // One group a file; `app_functions` is all of them in the order of the reference.
 std::span<const AppFunction> event_functions();
+std::span<const AppFunction> json_functions();
 std::span<const AppFunction> digest_functions();
+std::span<const AppFunction> coding_functions();
 std::span<const AppFunction> time_functions();
 
 // The group's way to the table it belongs to.
 AppTable& app_table(lua_State* state);
 // A string argument. Numbers are not taken for texts: hashing 5 where "5" was meant is a mistake worth knowing.
 std::string_view text_argument(lua_State* state, int index);
+// The same, where it may be left out.
+std::optional<std::string_view> optional_text(lua_State* state, int index);
+// `nil, message`: how a function says that a text is none of what it reads. Returns 2.
+int no_result(lua_State* state, std::string_view message);
 // Raises when the instruction limit is used up; bytes are charged as the library charges them.
 void charge_for_bytes(lua_State* state, std::size_t bytes);
 

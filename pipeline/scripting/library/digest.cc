@@ -1,19 +1,50 @@
 #include "pipeline/scripting/library/digest.h"
 
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/params.h>
 
 #include <memory>
+#include <string>
 
 #include "pipeline/base/check.h"
+#include "pipeline/scripting/library/text_coding.h"
 
 namespace penstock::scripting {
 namespace {
+
+constexpr std::array<const char*, 4> kNames{"sha1", "sha256", "sha384", "sha512"};
 
 // Fetching the algorithm costs ten times what hashing a short text does: once per thread.
 struct Sha256 {
   std::unique_ptr<EVP_MD, decltype(&EVP_MD_free)> algorithm{EVP_MD_fetch(nullptr, "SHA256", nullptr), EVP_MD_free};
   std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context{EVP_MD_CTX_new(), EVP_MD_CTX_free};
 };
+
+// The same for HMAC with one digest.
+class Hmac {
+ public:
+  EVP_MAC_CTX* ready(Digest digest) {
+    auto& context = contexts_[static_cast<std::size_t>(digest)];
+    if (context != nullptr) return context.get();
+    CHECK(algorithm_ != nullptr);
+    context.reset(EVP_MAC_CTX_new(algorithm_.get()));
+    CHECK(context != nullptr);
+    std::string name = kNames[static_cast<std::size_t>(digest)];
+    const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name.data(), 0),
+                                     OSSL_PARAM_construct_end()};
+    CHECK(EVP_MAC_CTX_set_params(context.get(), parameters) == 1);
+    return context.get();
+  }
+
+ private:
+  using Context = std::unique_ptr<EVP_MAC_CTX, decltype(&EVP_MAC_CTX_free)>;
+  std::unique_ptr<EVP_MAC, decltype(&EVP_MAC_free)> algorithm_{EVP_MAC_fetch(nullptr, "HMAC", nullptr), EVP_MAC_free};
+  std::array<Context, kNames.size()> contexts_{Context(nullptr, EVP_MAC_CTX_free), Context(nullptr, EVP_MAC_CTX_free),
+                                               Context(nullptr, EVP_MAC_CTX_free), Context(nullptr, EVP_MAC_CTX_free)};
+};
+
+const unsigned char* bytes(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
 
 }  // namespace
 
@@ -25,13 +56,25 @@ std::array<char, 64> sha256_hex(std::string_view text) {
   CHECK(EVP_DigestInit_ex(hash.context.get(), hash.algorithm.get(), nullptr) == 1);
   CHECK(EVP_DigestUpdate(hash.context.get(), text.data(), text.size()) == 1);
   CHECK(EVP_DigestFinal_ex(hash.context.get(), digest, &size) == 1 && size == 32);
-  constexpr char kHex[] = "0123456789abcdef";
   std::array<char, 64> hex{};
-  for (std::size_t i = 0; i < 32; ++i) {
-    hex[2 * i] = kHex[digest[i] >> 4];
-    hex[2 * i + 1] = kHex[digest[i] & 0x0F];
-  }
+  encode_hex({reinterpret_cast<const char*>(digest), size}, hex.data());
   return hex;
+}
+
+std::optional<Digest> digest_named(std::string_view name) {
+  for (std::size_t i = 0; i < kNames.size(); ++i)
+    if (name == kNames[i]) return static_cast<Digest>(i);
+  return std::nullopt;
+}
+
+std::size_t hmac(Digest digest, std::string_view key, std::string_view text, std::array<char, kDigestBytesMax>& to) {
+  thread_local Hmac mac;
+  EVP_MAC_CTX* context = mac.ready(digest);
+  std::size_t size = 0;
+  CHECK(EVP_MAC_init(context, bytes(key), key.size(), nullptr) == 1);
+  CHECK(EVP_MAC_update(context, bytes(text), text.size()) == 1);
+  CHECK(EVP_MAC_final(context, reinterpret_cast<unsigned char*>(to.data()), &size, to.size()) == 1);
+  return size;
 }
 
 }  // namespace penstock::scripting

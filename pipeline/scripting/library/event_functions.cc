@@ -2,31 +2,55 @@
 
 #include <algorithm>
 #include <array>
-#include <lua.hpp>
 
 #include "pipeline/scripting/library/app_function.h"
 #include "pipeline/scripting/library/app_table.h"
+#include "pipeline/scripting/view/lua_text.h"
 
 namespace penstock::scripting {
 namespace {
 
-int log(lua_State* state) {
+LogLevel level_argument(lua_State* state) {
   constexpr std::array kLevels{std::pair{"debug", LogLevel::debug}, std::pair{"info", LogLevel::info},
-                               std::pair{"warning", LogLevel::warning}, std::pair{"error", LogLevel::error}};
-  LogLevel level = LogLevel::info;
-  if (lua_gettop(state) >= 2) {
-    const std::string_view wanted = text_argument(state, 1);
-    const auto it = std::ranges::find(kLevels, wanted, [](const auto& known) { return std::string_view(known.first); });
-    luaL_argcheck(state, it != kLevels.end(), 1, "expected debug, info, warning or error");
-    level = it->second;
+                               std::pair{"warning", LogLevel::warning}, std::pair{"warn", LogLevel::warning},
+                               std::pair{"error", LogLevel::error}};
+  constexpr const char* kExpected = "expected the level first: debug, info, warning or error";
+  luaL_argcheck(state, lua_type(state, 1) == LUA_TSTRING, 1, kExpected);
+  const auto it =
+      std::ranges::find(kLevels, text_at(state, 1), [](const auto& known) { return std::string_view(known.first); });
+  luaL_argcheck(state, it != kLevels.end(), 1, kExpected);
+  return it->second;
+}
+
+// Tables and parts of the event as JSON, strings as they are, the rest as tostring shows it.
+void push_shown(lua_State* state, int index) {
+  const bool part = lua_islightuserdata(state, index);
+  if (part && lua_touserdata(state, index) == nullptr) return push_text(state, "null");
+  const bool table = lua_istable(state, index) && luaL_getmetafield(state, index, "__tostring") == LUA_TNIL;
+  if (!part && !table) return static_cast<void>(luaL_tolstring(state, index, nullptr));
+  const std::string_view json = Binding::of(state).json().write(state, index, 0, {nullptr, Document::kNone, "the message"});
+  Vm::of(state).charge(state, json.size() / 8);
+  push_text(state, json);
+}
+
+int log(lua_State* state) {
+  luaL_checkany(state, 1);
+  const int count = lua_gettop(state);
+  const LogLevel level = count >= 2 ? level_argument(state) : LogLevel::info;
+  luaL_Buffer line;
+  luaL_buffinit(state, &line);
+  for (int i = count >= 2 ? 2 : 1; i <= count; ++i) {
+    push_shown(state, i);
+    luaL_addvalue(&line);
+    if (i < count) luaL_addchar(&line, ' ');
   }
-  std::size_t size = 0;
-  const char* message = luaL_tolstring(state, -1, &size);
-  app_table(state).log(level, {message, size});
+  luaL_pushresult(&line);
+  app_table(state).log(level, text_at(state, -1));
   return 0;
 }
 
 int now(lua_State* state) {
+  Binding::of(state).event(state);  // raises while the app is being loaded, when there is no batch either
   lua_pushinteger(state, app_table(state).now().ms);
   return 1;
 }
@@ -49,6 +73,7 @@ int array(lua_State* state) {
     lua_newtable(state);
   } else {
     luaL_checktype(state, 1, LUA_TTABLE);
+    if (LuaJson::is_array(state, 1)) return 1;
     luaL_argcheck(state, lua_getmetatable(state, 1) == 0, 1, "a table without metatable expected");
   }
   LuaJson::mark_array(state);
@@ -57,11 +82,14 @@ int array(lua_State* state) {
 
 constexpr AppFunction kFunctions[] = {
     {"log", "level_or_message: any, message?: any", "",
-     "Writes a line to the program's log: app.log(message), or with a level before it: debug, info (the default), warning or "
-     "error. At most ten lines a second for each app; what is left out is counted.",
-     "app.log('warning', 'no e-mail')", "null", log},
-    {"now", "", "integer", "The time in milliseconds since 1970, the same for all events of a batch.", "app.now()",
-     "1767225600000", now},
+     "Writes a line to the program's log: app.log(message), or with a level before it: debug, info (the default), warning "
+     "or "
+     "error. Tables and parts of the event are shown as JSON; several messages are joined by a space. At most ten lines a "
+     "second for each app; what is left out is counted.",
+     "app.log('warning', 'no e-mail in', event.properties)", "null", log},
+    {"now", "", "integer",
+     "The time in milliseconds since 1970, the same for all events of a batch. Not while the app is being loaded.",
+     "app.now()", "1767225600000", now},
     {"uuid", "", "string", "A new uuid, derived from the event's: a repeated run gives the same ones.", "#app.uuid()", "36",
      uuid},
     {"facts", "", "Facts", "A table of the event's facts, as event:facts() gives it.", "app.facts().distinct_id", "\"ann\"",

@@ -37,6 +37,8 @@ Result<void> Script::start() {
     lua_pushcclosure(state, require, 1);
     vm_->set_global("require");
     table_.push(state, *vm_, plan_.manifest, plan_.settings);
+    lua_pushvalue(state, -1);
+    vm_->set_global("app");
     lua_rawsetp(state, LUA_REGISTRYINDEX, this);
   }));
   TRY(find_transform());

@@ -46,6 +46,7 @@ class Binding {
   void close() { event_ = nullptr; }
   // Raises when a script asks outside of an event: while the app is being loaded.
   EventState& event(lua_State* state);
+  bool has_event() const { return event_ != nullptr; }
 
   // What to push as light userdata for the event and for its facts.
   void* root() const { return encode(Document::kRoot); }
@@ -58,6 +59,8 @@ class Binding {
   // The node of a living part.
   NodeId node_of(lua_State* state, void* part) const;
   LuaJson& json() { return json_; }
+  // A raw JSON number as a script sees it. `raw` lasts as long as the event: put into it, the number keeps its digits.
+  void push_number(lua_State* state, std::string_view raw);
 
  private:
   friend struct Metamethods;
@@ -73,7 +76,6 @@ class Binding {
   }
   std::size_t find(lua_State* state, NodeId node, std::string_view key);
   void push(lua_State* state, NodeId node, std::size_t place);
-  void push_number(lua_State* state, std::string_view raw);
   bool push_fact(lua_State* state, std::string_view name) const;
   bool same(lua_State* state, int index, const Document::Entry& entry);
   void assign(lua_State* state, NodeId node, std::string_view key);

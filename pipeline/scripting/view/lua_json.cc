@@ -51,6 +51,14 @@ void LuaJson::mark_array(lua_State* state) {
   lua_setmetatable(state, -2);
 }
 
+bool LuaJson::is_array(lua_State* state, int index) {
+  if (lua_getmetatable(state, index) == 0) return false;
+  lua_rawgetp(state, LUA_REGISTRYINDEX, &kMark);
+  const bool marked = lua_rawequal(state, -1, -2) != 0;
+  lua_pop(state, 2);
+  return marked;
+}
+
 std::string Place::to_string() const {
   if (document == nullptr) return std::string(key);
   if (index == 0) return fmt::format("field '{}'", document->path(node, key));

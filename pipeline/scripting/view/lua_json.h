@@ -46,6 +46,8 @@ class LuaJson {
   void install(lua_State* state);
   // Puts the mark on the table at the top of the stack.
   static void mark_array(lua_State* state);
+  // Whether the table at `index` has it.
+  static bool is_array(lua_State* state, int index);
 
   // The JSON of the value at `index`, which lies `depth` containers deep; valid until the next call. Raises.
   std::string_view write(lua_State* state, int index, int depth, const Place& place);
