@@ -12,12 +12,15 @@ namespace {
 
 constexpr char kHex[] = "0123456789abcdef";
 
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
+// The value of a hex digit; above 15 for any other byte.
+constexpr auto kHexValues = [] {
+  std::array<std::uint8_t, 256> values{};
+  values.fill(0xFF);
+  for (std::uint8_t i = 0; i < 10; ++i) values['0' + i] = i;
+  for (std::uint8_t i = 0; i < 6; ++i) values['a' + i] = values['A' + i] = static_cast<std::uint8_t>(10 + i);
+  return values;
+}();
+unsigned hex_value(char c) { return kHexValues[static_cast<unsigned char>(c)]; }
 
 // Fetching the algorithm and making a context cost several times what hashing a short name does: once per thread.
 struct Sha1 {
@@ -34,14 +37,17 @@ std::optional<Uuid> Uuid::parse(std::string_view text) {
   if (!dashed && text.size() != 32) return std::nullopt;
   Uuid uuid;
   std::size_t at = 0;
+  unsigned seen = 0;  // all digits together: one that is none shows in it
+  bool dashes = true;
   for (std::size_t i = 0; i < 16; ++i) {
-    const int high = hex_value(text[at]);
-    const int low = hex_value(text[at + 1]);
-    if (high < 0 || low < 0) return std::nullopt;
-    uuid.bytes[i] = static_cast<std::uint8_t>(high * 16 + low);
+    const unsigned high = hex_value(text[at]);
+    const unsigned low = hex_value(text[at + 1]);
+    seen |= high | low;
+    uuid.bytes[i] = static_cast<std::uint8_t>(high << 4 | low);
     at += 2;
-    if (dashed && dash_after(i) && text[at++] != '-') return std::nullopt;
+    if (dashed && dash_after(i)) dashes &= text[at++] == '-';
   }
+  if (seen > 15 || !dashes) return std::nullopt;
   return uuid;
 }
 

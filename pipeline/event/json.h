@@ -53,13 +53,24 @@ class ObjectIndex {
   // By unescaped key. nullptr when there is none.
   const Member* find(std::string_view key) const;
 
+  // What an object or array somewhere in `text()` holds; fast after validation, which remembers where things are. Any other
+  // valid value is taken as well.
+  Result<void> index_nested(std::string_view raw, ObjectIndex& index) const;
+  Result<void> index_nested(std::string_view raw, std::vector<std::string_view>& elements) const;
+
  private:
   friend class Validator;
   friend Result<void> index_object(std::string_view, ObjectIndex&);
   Result<void> read(std::string_view object, std::uint32_t& repeats);
+  Result<void> read_placed(std::string_view object, std::uint32_t& repeats);
+  std::size_t place_of(std::string_view raw) const;
 
   std::string_view text_;
   std::vector<Member> members_;
+  // Of all structural characters, as places in what begins at `placed_from_`; empty when nobody knows them.
+  std::vector<std::uint32_t> places_;
+  const char* placed_from_ = nullptr;
+  bool escapes_ = true;  // there may be backslashes
 };
 
 // One per thread; keeps simdjson's parser and its buffers. Not thread-safe.

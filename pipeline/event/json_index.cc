@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <vector>
 
 #include "pipeline/base/checksum.h"
 #include "pipeline/event/json.h"
 #include "pipeline/event/json_grammar.h"
 #include "pipeline/event/json_scan.h"
+#include "pipeline/event/json_structure.h"
 
 namespace penstock::json {
 namespace {
@@ -199,12 +201,51 @@ const Member* ObjectIndex::find(std::string_view key) const {
 Result<void> ObjectIndex::read(std::string_view object, std::uint32_t& repeats) {
   text_ = object;
   members_.clear();
+  places_.clear();
   MemberCursor cursor(object);
   // Read in place: copying a member just written costs more than reading it.
   while (cursor.next(members_.emplace_back())) {}
   members_.pop_back();
   if (!cursor.intact()) return damaged("an object does not hold together");
   repeats = Repeats().collapse(members_);
+  return {};
+}
+
+// `places_` are those of a text that `object` is, but for white space around it.
+Result<void> ObjectIndex::read_placed(std::string_view object, std::uint32_t& repeats) {
+  text_ = object;
+  members_.clear();
+  if (!read_members({placed_from_, text_.data() + text_.size()}, places_, 0, escapes_, members_))
+    return damaged("an object does not hold together");
+  repeats = Repeats().collapse(members_);
+  return {};
+}
+
+// The number of the place of an object or array that lies in this text, or places_.size().
+std::size_t ObjectIndex::place_of(std::string_view raw) const {
+  const bool inside = !places_.empty() && !raw.empty() && std::less_equal<>()(placed_from_, raw.data()) &&
+                      std::less_equal<>()(raw.data() + raw.size(), text_.data() + text_.size());
+  return inside ? place_number(places_, static_cast<std::size_t>(raw.data() - placed_from_)) : places_.size();
+}
+
+Result<void> ObjectIndex::index_nested(std::string_view raw, ObjectIndex& index) const {
+  const std::size_t place = place_of(raw);
+  if (place >= places_.size() || raw.front() != '{') return index_object(raw, index);
+  index.text_ = raw;
+  index.members_.clear();
+  index.places_.clear();
+  if (!read_members({placed_from_, text_.data() + text_.size()}, places_, place, escapes_, index.members_))
+    return damaged("an object does not hold together");
+  Repeats().collapse(index.members_);
+  return {};
+}
+
+Result<void> ObjectIndex::index_nested(std::string_view raw, std::vector<std::string_view>& elements) const {
+  const std::size_t place = place_of(raw);
+  if (place >= places_.size() || raw.front() != '[') return index_array(raw, elements);
+  elements.clear();
+  if (!read_elements({placed_from_, text_.data() + text_.size()}, places_, place, elements))
+    return damaged("an array does not hold together");
   return {};
 }
 

@@ -32,6 +32,31 @@ TEST_CASE("members stand in document order with their bytes as received") {
            "n=18446744073709551617|m=1e400|e={}|l=[]|z=null|t=true|");
 }
 
+TEST_CASE("what validation remembers leads to the same members as reading again") {
+  Validator validator;
+  ObjectIndex index;
+  const std::string body =
+      " \n{ \"p\" : { \"a\" : [ 1 , { \"]\" : \"}\" } , [ ] , \"\\\"{\" ] , \"b\\u0041\":{},\"a\" : 2.0 } , \"l\":[[],{} , "
+      "null ],\"e\":{ } }\t";
+  REQUIRE(validator.validate(body, index).has_value());
+  for (const Member& member : index.members()) {
+    ObjectIndex nested;
+    std::vector<std::string_view> elements;
+    std::vector<std::string_view> elements_read;
+    if (kind_of(member.value) == Kind::array) {
+      REQUIRE(index.index_nested(member.value, elements).has_value());
+      REQUIRE(index_array(member.value, elements_read).has_value());
+      CHECK(elements == elements_read);
+    } else {
+      REQUIRE(index.index_nested(member.value, nested).has_value());
+      CHECK_EQ(members_of(nested), indexed(member.value));
+    }
+  }
+  ObjectIndex foreign;
+  REQUIRE(index.index_nested(R"({"x":1})", foreign).has_value());
+  CHECK_EQ(members_of(foreign), "x=1|");
+}
+
 TEST_CASE("values end where they end, wherever a block of sixty-four bytes does") {
   for (std::size_t length = 0; length < 150; ++length) {
     const std::string pad(length, 'p');

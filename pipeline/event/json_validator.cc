@@ -62,8 +62,11 @@ struct Validator::Impl {
                   fmt::format("{} bytes of JSON are more than the limit of {} bytes", text.size(), limits.bytes_max));
     }
     Repairs repairs;
-    repairs.lone_surrogates = replace_lone_surrogates(text, repaired);
-    if (!parses(text)) {
+    escapes = text.contains('\\');
+    if (escapes) repairs.lone_surrogates = replace_lone_surrogates(text, repaired);
+    placed_from = text.data();
+    placed = parses(text);
+    if (!placed) {
       if (const auto problem = find_grammar_problem(text, limits.depth_max))
         return invalid(problem->offset, problem->reason);
     }
@@ -74,6 +77,22 @@ struct Validator::Impl {
   static std::unexpected<Error> invalid(std::size_t offset, std::string_view reason) {
     return fail(ErrorKind::invalid, fmt::format("invalid JSON at byte {}: {}", offset, reason));
   }
+
+  // Gives memory for a large text back.
+  class AfterUse {
+   public:
+    explicit AfterUse(Impl& impl) : impl_(impl) {}
+    AfterUse(const AfterUse&) = delete;
+    AfterUse& operator=(const AfterUse&) = delete;
+    ~AfterUse() {
+      if (impl_.padded.size() <= kKeptBytes + simdjson::SIMDJSON_PADDING) return;
+      impl_.parser = simdjson::dom::parser();
+      std::string().swap(impl_.padded);
+    }
+
+   private:
+    Impl& impl_;
+  };
 
   // False: refused, or beyond what simdjson can hold; the grammar then decides.
   bool parses(std::string_view text) {
@@ -86,12 +105,7 @@ struct Validator::Impl {
       if (parser.allocate(std::bit_ceil(std::max<std::size_t>(text.size(), 4096)), parser_depth()) != simdjson::SUCCESS)
         return false;
     }
-    const bool valid = parser.parse(padded.data(), text.size(), false).error() == simdjson::SUCCESS;
-    if (text.size() > kKeptBytes) {
-      parser = simdjson::dom::parser();
-      std::string().swap(padded);
-    }
-    return valid;
+    return parser.parse(padded.data(), text.size(), false).error() == simdjson::SUCCESS;
   }
 
   // simdjson counts the document as a level but not an empty array or object. So it refuses at the limit, where the walk
@@ -102,6 +116,10 @@ struct Validator::Impl {
   simdjson::dom::parser parser;
   std::string padded;
   std::string repaired_object;
+  // Whether the parser still knows where things are in what it read last, and where that began.
+  bool placed = false;
+  bool escapes = false;
+  const char* placed_from = nullptr;
   std::string repaired_value;
 };
 
@@ -111,16 +129,27 @@ Validator::Validator(Validator&&) noexcept = default;
 Validator& Validator::operator=(Validator&&) noexcept = default;
 
 Result<Repairs> Validator::validate(std::string_view body, ObjectIndex& index) {
+  const Impl::AfterUse after(*impl_);
   std::string_view text = body;
   TRY_ASSIGN(Repairs repairs, impl_->check(text, impl_->repaired_object));
   if (text.front() != '{') {
     return Impl::invalid(body.find_first_not_of(" \t\r\n"), "an event must be an object");
   }
-  TRY(index.read(text, repairs.duplicate_keys));
+  if (!impl_->placed) {
+    TRY(index.read(text, repairs.duplicate_keys));
+    return repairs;
+  }
+  // simdjson shows its structural indexes for benchmarks; the version is that of Debian 12.
+  const auto& parsed = *impl_->parser.implementation;
+  index.places_.assign(parsed.structural_indexes.get(), parsed.structural_indexes.get() + parsed.n_structural_indexes);
+  index.placed_from_ = impl_->placed_from;
+  index.escapes_ = impl_->escapes;
+  TRY(index.read_placed(text, repairs.duplicate_keys));
   return repairs;
 }
 
 Result<std::string_view> Validator::validate_value(std::string_view text, Repairs* repairs) {
+  const Impl::AfterUse after(*impl_);
   TRY_ASSIGN(const Repairs made, impl_->check(text, impl_->repaired_value));
   if (repairs != nullptr) *repairs = made;
   return text;

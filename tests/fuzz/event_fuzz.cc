@@ -1,6 +1,7 @@
 // links: event simdjson::simdjson
 // Any bytes as an event: they are refused, or everything that is later done with an event holds.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -55,6 +56,30 @@ void check_value(json::Validator& validator, std::string_view raw) {
   for (const auto element : elements) CHECK(validator.validate_value(element) == element);
 }
 
+bool same_members(const json::ObjectIndex& a, const json::ObjectIndex& b) {
+  return std::ranges::equal(a.members(), b.members(), [](const json::Member& one, const json::Member& other) {
+    return one.key == other.key && one.value == other.value && one.key_escaped == other.key_escaped;
+  });
+}
+
+// What validation remembers of a text leads to the same members and elements as reading the text again.
+void check_nested(const json::ObjectIndex& index, std::string_view raw, int levels) {
+  json::ObjectIndex remembered;
+  json::ObjectIndex read;
+  std::vector<std::string_view> elements;
+  std::vector<std::string_view> elements_read;
+  if (levels == 0) return;
+  if (json::kind_of(raw) == json::Kind::array) {
+    CHECK(index.index_nested(raw, elements) && json::index_array(raw, elements_read));
+    CHECK(std::ranges::equal(elements, elements_read));
+    for (const auto element : elements) check_nested(index, element, levels - 1);
+  } else if (json::kind_of(raw) == json::Kind::object) {
+    CHECK(index.index_nested(raw, remembered) && json::index_object(raw, read));
+    CHECK(same_members(remembered, read));
+    for (const auto& member : read.members()) check_nested(index, member.value, levels - 1);
+  }
+}
+
 // Written again from its members, the object is what it was but for white space.
 void check_members(const json::ObjectIndex& index, json::Validator& validator, bool repeats) {
   std::string written = "{";
@@ -92,6 +117,9 @@ void check(std::string_view text) {
   const auto repairs = validator.validate(text, index);
   if (!repairs) return;
   CHECK(repairs->lone_surrogates > 0 || index.text().data() >= text.data());
+  json::ObjectIndex again;
+  CHECK(json::index_object(index.text(), again) && same_members(index, again));
+  for (const auto& member : index.members()) check_nested(index, member.value, 4);
   check_members(index, second, repairs->duplicate_keys > 0);
   check_facts(index);
 }

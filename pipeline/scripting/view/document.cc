@@ -61,11 +61,12 @@ Result<void> Document::index(NodeId id) {
   if (id == kRoot && body_ != nullptr) {
     take_members(node, *body_);
   } else if (node.array) {
-    TRY(json::index_array(node.raw, scratch_elements_));
+    TRY(body_ != nullptr ? body_->index_nested(node.raw, scratch_elements_)
+                         : json::index_array(node.raw, scratch_elements_));
     for (const std::string_view element : scratch_elements_)
       node.entries.push_back({.key = {}, .raw_key = {}, .raw = element, .original = true});
   } else {
-    TRY(json::index_object(node.raw, scratch_index_));
+    TRY(body_ != nullptr ? body_->index_nested(node.raw, scratch_index_) : json::index_object(node.raw, scratch_index_));
     take_members(node, scratch_index_);
   }
   node.indexed = true;
@@ -73,14 +74,15 @@ Result<void> Document::index(NodeId id) {
 }
 
 void Document::take_members(Node& node, const json::ObjectIndex& from) {
-  for (const json::Member& member : from.members()) {
-    std::string_view key = member.key;
-    if (member.key_escaped) {
-      scratch_text_.clear();
-      const std::string quoted = fmt::format("\"{}\"", member.key);
-      key = arena_.copy(json::unescape(quoted, scratch_text_));
-    }
-    node.entries.push_back({.key = key, .raw_key = member.key, .raw = member.value, .original = true});
+  const auto& members = from.members();
+  node.entries.resize(members.size());
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    const json::Member& member = members[i];
+    Entry& entry = node.entries[i];
+    entry.key = entry.raw_key = member.key;
+    entry.raw = member.value;
+    entry.original = true;
+    if (member.key_escaped) entry.key = arena_.copy(json::unescaped_key(member, scratch_text_));
   }
 }
 
