@@ -53,10 +53,30 @@ TEST_CASE("a failing case says what differs and where it stands") {
   }
 }
 
+TEST_CASE("a case may say what time it is and what must be logged") {
+  const scripting::testing::TempFolder folder;
+  folder.write("app.yaml", "name: a\nversion: 1.0.0\nsummary: A test.\n");
+  folder.write("app.lua", scripting::testing::transform("event.at = app.now() app.log('one') app.log('two') return event"));
+  folder.write("cases.yaml", R"(
+- { name: right, now: "2026-03-01T12:00:00Z", in: { event: e }, out: { event: e, at: 1772366400000 }, log: [one, two] }
+- { name: wrong order, in: { event: e }, out: { event: e, at: 1767225600000 }, log: [two, one] }
+- { name: silent, in: { event: e }, out: { event: e, at: 1767225600000 }, log: [] }
+)");
+  std::ostringstream report;
+  const auto counts = run_cases(folder.path(), report).value();
+  CHECK(counts.passed == 1);
+  for (const char* part : {"expected a line with \"one\" in the log, got \"one\", \"two\"", "expected no line in the log"}) {
+    CAPTURE(report.str());
+    CHECK(report.str().find(part) != std::string::npos);
+  }
+}
+
 TEST_CASE("cases that cannot be read are an error with its place") {
   const scripting::testing::TempFolder folder;
   folder.write("cases.yaml", "- { name: x, in: {}, out: drop, what: 1 }\n");
   std::ostringstream report;
+  CHECK(run_cases(folder.path(), report).error().message.find("cases.yaml:1:") != std::string::npos);
+  folder.write("cases.yaml", "- { name: x, in: {}, out: drop, now: soon }\n");
   CHECK(run_cases(folder.path(), report).error().message.find("cases.yaml:1:") != std::string::npos);
   folder.write("cases.yaml", "name: x\n");
   CHECK(run_cases(folder.path(), report).error().message.find("expected a list of cases") != std::string::npos);

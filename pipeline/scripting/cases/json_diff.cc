@@ -9,12 +9,11 @@
 namespace penstock::scripting {
 namespace {
 
-constexpr std::size_t kShown = 200;
+constexpr std::size_t kLineShown = 200;
 
-std::string shown(std::string_view raw) {
+std::string compact(std::string_view raw) {
   std::string text;
   json::append_compact(text, raw);
-  if (text.size() > kShown) text = text.substr(0, kShown) + "…";
   return text;
 }
 
@@ -24,64 +23,76 @@ std::string text_of(std::string_view raw_string) {
 }
 
 std::string key_of(const json::Member& member) {
-  return member.key_escaped ? text_of(fmt::format("\"{}\"", member.key)) : std::string(member.key);
+  std::string scratch;
+  return std::string(json::unescaped_key(member, scratch));
 }
 
 class Comparison {
  public:
-  void values(const std::string& path, std::string_view expected, std::string_view got) {
-    const json::Kind kind = json::kind_of(expected);
-    if (kind == json::kind_of(got)) {
-      if (kind == json::Kind::object) return objects(path, expected, got);
-      if (kind == json::Kind::array) return arrays(path, expected, got);
-      if (kind == json::Kind::string ? text_of(expected) == text_of(got) : expected == got) return;
+  void values(const std::string& path, std::string_view before, std::string_view after) {
+    const json::Kind kind = json::kind_of(before);
+    if (kind == json::kind_of(after)) {
+      if (kind == json::Kind::object && objects(path, before, after)) return;
+      if (kind == json::Kind::array && arrays(path, before, after)) return;
+      if (kind == json::Kind::string ? text_of(before) == text_of(after) : before == after) return;
     }
-    note(path, shown(expected), shown(got));
+    found.push_back({path, compact(before), compact(after)});
   }
 
-  std::vector<std::string> lines;
+  std::vector<Difference> found;
 
  private:
-  void note(const std::string& path, std::string_view expected, std::string_view got) {
-    lines.push_back(fmt::format("{}: expected {}, got {}", path.empty() ? "the event" : path, expected, got));
-  }
-
-  void objects(const std::string& path, std::string_view expected, std::string_view got) {
+  // False when one of the texts is damaged; then nothing was noted.
+  bool objects(const std::string& path, std::string_view before, std::string_view after) {
     json::ObjectIndex left;
     json::ObjectIndex right;
-    if (!json::index_object(expected, left) || !json::index_object(got, right))
-      return note(path, "valid JSON", "damaged JSON");
+    if (!json::index_object(before, left) || !json::index_object(after, right)) return false;
     const auto inner = [&](const std::string& key) { return path.empty() ? key : fmt::format("{}.{}", path, key); };
     for (const json::Member& member : left.members()) {
       const std::string key = key_of(member);
       if (const json::Member* other = right.find(key)) values(inner(key), member.value, other->value);
-      else note(inner(key), shown(member.value), "nothing");
+      else found.push_back({inner(key), compact(member.value), ""});
     }
     for (const json::Member& member : right.members())
       if (const std::string key = key_of(member); left.find(key) == nullptr)
-        note(inner(key), "nothing", shown(member.value));
+        found.push_back({inner(key), "", compact(member.value)});
+    return true;
   }
 
-  void arrays(const std::string& path, std::string_view expected, std::string_view got) {
+  bool arrays(const std::string& path, std::string_view before, std::string_view after) {
     std::vector<std::string_view> left;
     std::vector<std::string_view> right;
-    if (!json::index_array(expected, left) || !json::index_array(got, right))
-      return note(path, "valid JSON", "damaged JSON");
+    if (!json::index_array(before, left) || !json::index_array(after, right)) return false;
     for (std::size_t i = 0; i < std::max(left.size(), right.size()); ++i) {
       const std::string element = fmt::format("{}[{}]", path, i + 1);
-      if (i >= right.size()) note(element, shown(left[i]), "nothing");
-      else if (i >= left.size()) note(element, "nothing", shown(right[i]));
+      if (i >= right.size()) found.push_back({element, compact(left[i]), ""});
+      else if (i >= left.size()) found.push_back({element, "", compact(right[i])});
       else values(element, left[i], right[i]);
     }
+    return true;
   }
 };
 
 }  // namespace
 
-std::vector<std::string> differences(std::string_view expected, std::string_view got) {
+std::vector<Difference> differences(std::string_view before, std::string_view after) {
   Comparison comparison;
-  comparison.values("", expected, got);
-  return std::move(comparison.lines);
+  comparison.values("", before, after);
+  return std::move(comparison.found);
+}
+
+std::string as_expectation(const Difference& difference) {
+  const auto shown = [](const std::string& raw) { return raw.empty() ? "nothing" : shown_json(raw, kLineShown); };
+  return fmt::format("{}: expected {}, got {}", difference.path.empty() ? "the event" : difference.path,
+                     shown(difference.before), shown(difference.after));
+}
+
+std::string shown_json(std::string_view raw, std::size_t bytes_max) {
+  std::string text = compact(raw);
+  if (text.size() <= bytes_max) return text;
+  while (bytes_max > 0 && (static_cast<unsigned char>(text[bytes_max]) & 0xC0) == 0x80) --bytes_max;
+  text.resize(bytes_max);
+  return text + "…";
 }
 
 }  // namespace penstock::scripting

@@ -1,5 +1,5 @@
 #pragma once
-// How two JSON values differ, for people.
+// Where two JSON values differ.
 
 #include <string>
 #include <string_view>
@@ -7,8 +7,21 @@
 
 namespace penstock::scripting {
 
-// One line for each place where they differ: `properties.email: expected "a", got nothing`. The order of keys does not count,
-// that of elements does; numbers are equal when they are written alike, strings when they mean the same text. Both valid.
-std::vector<std::string> differences(std::string_view expected, std::string_view got);
+// One field. JSON texts; empty: nothing is there.
+struct Difference {
+  std::string path;  // "properties.tags[2]"; empty: the whole value
+  std::string before;
+  std::string after;
+};
+
+// Every field that differs, in the order of `before`, then what only `after` has. Texts are compared by meaning, numbers as
+// they are written, objects without regard to order.
+std::vector<Difference> differences(std::string_view before, std::string_view after);
+
+// "properties.n: expected 1.0, got 1", cut to a line's length.
+std::string as_expectation(const Difference& difference);
+
+// JSON without white space, cut to about `bytes_max`.
+std::string shown_json(std::string_view raw, std::size_t bytes_max);
 
 }  // namespace penstock::scripting

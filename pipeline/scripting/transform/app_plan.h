@@ -2,7 +2,9 @@
 // One entry of a chain, read and checked: everything needed to make its Lua state, as often as needed. Immutable.
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <string_view>
 
 #include "pipeline/config/node.h"
 #include "pipeline/event/event_filter.h"
@@ -29,6 +31,7 @@ struct AppPlan {
   OnError on_error = OnError::dead_letter;
   Limits limits;
   std::uint64_t checksum = 0;  // of all that decides what it does
+  std::function<void(std::string_view file, int line)> on_line;  // for tools: hears of each line of Lua, see Vm::on_line
 };
 
 }  // namespace penstock::scripting

@@ -23,6 +23,7 @@ Script::Script(const AppPlan& plan, std::unique_ptr<Vm> vm, const LogSink& log, 
 Result<std::unique_ptr<Script>> Script::load(const AppPlan& plan, const LogSink& log, const Clock& clock) {
   auto vm = Vm::create(plan.limits, clock);
   if (!vm) return fail(vm.error().context(plan.name));
+  if (plan.on_line) (*vm)->on_line(plan.on_line);
   std::unique_ptr<Script> script(new Script(plan, *std::move(vm), log, clock));
   if (auto started = script->start(); !started) return fail(std::move(started).error().context(plan.name));
   return script;
