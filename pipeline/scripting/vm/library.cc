@@ -173,10 +173,6 @@ void add_string(lua_State* state) {
   luaL_requiref(state, "string", luaopen_string, 0);
   remove(state, {"dump"});
   check(state, {{"rep", checked_rep},
-                {"find", charge_all_bytes},
-                {"match", charge_all_bytes},
-                {"gmatch", charge_all_bytes},
-                {"gsub", charge_all_bytes},
                 {"lower", charge_bytes},
                 {"upper", charge_bytes},
                 {"reverse", charge_bytes},
@@ -185,6 +181,7 @@ void add_string(lua_State* state) {
                 {"sub", charge_bytes},
                 {"pack", charge_bytes},
                 {"unpack", charge_bytes}});
+  add_patterns(state);
   lua_pushliteral(state, "");
   lua_getmetatable(state, -1);
   lua_pushboolean(state, 0);

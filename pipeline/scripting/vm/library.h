@@ -12,4 +12,7 @@ void add_library(lua_State* state);
 // pcall, xpcall and the coroutine table: the ones that pass a stop on. Into the table on top of the stack.
 void add_control(lua_State* state);
 
+// find, match, gmatch and gsub, into the table on top of the stack.
+void add_patterns(lua_State* state);
+
 }  // namespace penstock::scripting

@@ -7,7 +7,8 @@
 //                       what they touch. `pcall` would swallow the error and run on: pcall, xpcall, coroutine.resume and
 //                       coroutine.wrap are ours and pass a stop on. An xpcall handler or `__close` would run with hooks off
 //                       after an error raised by a hook: ours call no handler then, and there is no coroutine.close.
-//                       Finalisers run with hooks off: setmetatable refuses `__gc`.
+//                       Finalisers run with hooks off: setmetatable refuses `__gc`. Lua's pattern matcher can backtrack for
+//                       hours inside one call: find, match, gmatch and gsub are ours and count their steps, see pattern.h.
 //   keep memory         a counting allocator with a cap; see allocator.h
 //   change the rules    globals, library tables, `app` and its settings are read-only; metatables of strings and events are
 //                       hidden; rawset refuses what is read-only
@@ -16,10 +17,6 @@
 // Measured with the default limits, release build on a busy two-core machine: a plain loop, alone or caught again and again,
 // is over after 50 ms, recursion after 80 ms, filling 64 MiB with tables after 170 ms, everything else in sandbox_test.cc
 // sooner.
-//
-// Not bounded by steps yet: the library's pattern matcher (string.find, match, gmatch, gsub). It charges the subject's
-// length, but a pattern such as ".-.-.-.-x" over a long text backtracks for seconds or more inside one call; the wall clock,
-// the last line, ends the script only when that call returns.
 //
 // Lua here is the C++ build: its errors are exceptions, so destructors run when they pass; code between Lua and us must not
 // be noexcept, and `catch (...)` must rethrow.
@@ -33,6 +30,7 @@
 #include "pipeline/base/result.h"
 #include "pipeline/scripting/vm/allocator.h"
 #include "pipeline/scripting/vm/limits.h"
+#include "pipeline/scripting/vm/pattern_cache.h"
 
 struct lua_State;
 struct lua_Debug;
@@ -92,6 +90,7 @@ class Vm {
   // For C functions: counts work against the instruction limit; raises when it is used up.
   void charge(lua_State* running, std::uint64_t steps);
   Stop stop() const { return meter_.stop; }
+  PatternCache& patterns() { return patterns_; }
   // For C functions that caught an error: marks memory exhaustion, and makes every thread involved stop at its next
   // instruction.
   void note_stop(lua_State* running, Stop stop);
@@ -112,6 +111,7 @@ class Vm {
   const Clock& clock_;
   Meter meter_;
   CappedAllocator allocator_;
+  PatternCache patterns_;
   lua_State* state_ = nullptr;
   void* owner_ = nullptr;
   std::function<void(std::string_view, int)> line_heard_;
