@@ -9,8 +9,9 @@ constexpr std::size_t kRecordBytesMax = 192 << 20;
 
 }  // namespace
 
-Committer::Committer(Log& log, const Clock& clock, CommitLimits limits, WorkerMetrics metrics, CommitListener listener)
-    : log_(log), clock_(clock), limits_(limits), metrics_(metrics), listener_(std::move(listener)),
+Committer::Committer(Log& log, const Clock& clock, StateOverlay& state, CommitLimits limits, WorkerMetrics metrics,
+                     CommitListener listener)
+    : log_(log), clock_(clock), state_(state), limits_(limits), metrics_(metrics), listener_(std::move(listener)),
       chunks_(log.partitions()) {}
 
 Committer::~Committer() {
@@ -33,7 +34,7 @@ void Committer::touch() {
 
 bool Committer::full() const {
   if (!opened_) return false;
-  return chunks_.events() + dead_.size() >= limits_.events || chunks_.bytes() + dead_bytes_ >= limits_.bytes ||
+  return chunks_.events() + dead_.size() >= limits_.events || bytes() >= limits_.bytes ||
          clock_.steady() - *opened_ >= limits_.within;
 }
 
@@ -43,8 +44,7 @@ bool Committer::quiet() const {
 }
 
 bool Committer::has_room(std::size_t events, std::size_t bytes) const {
-  return chunks_.events() + dead_.size() + events <= kRecordEventsMax &&
-         chunks_.bytes() + dead_bytes_ + bytes <= kRecordBytesMax;
+  return chunks_.events() + dead_.size() + events <= kRecordEventsMax && this->bytes() + bytes <= kRecordBytesMax;
 }
 
 bool Committer::in_flight() const {
@@ -66,8 +66,9 @@ Result<void> Committer::commit(std::uint64_t chain_version) {
   record.chunks = chunks_.finish();
   record.dead = std::move(dead_);
   for (auto& [key, position] : positions_) record.positions.push_back({key.first, key.second, std::move(position)});
+  record.state = state_.begin_commit();
   record.chain_version = chain_version;
-  discard();
+  begin_batch();
 
   // Derived state needs everything but the events, once they are durable.
   LogRecord changes{.chunks = {},
@@ -106,6 +107,11 @@ std::map<std::string, std::string> Committer::committed(const std::string& sourc
 }
 
 void Committer::discard() {
+  begin_batch();
+  state_.forget();
+}
+
+void Committer::begin_batch() {
   chunks_.finish();
   dead_.clear();
   dead_bytes_ = 0;

@@ -14,6 +14,7 @@
 
 #include "pipeline/ingest/chunk_set.h"
 #include "pipeline/ingest/ingest_metrics.h"
+#include "pipeline/ingest/state_overlay.h"
 #include "pipeline/ports/log.h"
 
 namespace penstock::ingest {
@@ -31,12 +32,16 @@ struct CommitLimits {
 // Used by one worker thread; the log's thread only reports back.
 class Committer {
  public:
-  Committer(Log& log, const Clock& clock, CommitLimits limits, WorkerMetrics metrics, CommitListener listener);
+  // `state` holds the changes of state until they are appended.
+  Committer(Log& log, const Clock& clock, StateOverlay& state, CommitLimits limits, WorkerMetrics metrics,
+            CommitListener listener);
   // Waits for what is in flight.
   ~Committer();
 
   void add(const Facts& facts, std::string_view body) { chunks_.add(facts, body); }
   void add(DeadLetter letter);
+  // Takes their texts.
+  void add(std::vector<StateChange>& changes) { state_.collect(changes); }
   // The newest one per source and input partition wins.
   void move_to(const std::string& source, const std::string& partition, std::string position);
   // Input was consumed, whatever came of it: starts the age of the batch.
@@ -57,14 +62,18 @@ class Committer {
   Result<void> commit(std::uint64_t chain_version);
   // Waits for the commit in flight. An error is its refusal: `unavailable` means rewind and try again.
   Result<void> settle();
-  // Forgets the batch being collected.
+  // Forgets the batch being collected, and what was changed by the one before it. Nothing may be in flight.
   void discard();
   // How far commits of this process have brought a source, by input partition: newer than what was stored at its start.
   std::map<std::string, std::string> committed(const std::string& source) const;
 
  private:
+  std::size_t bytes() const { return chunks_.bytes() + dead_bytes_ + state_.bytes(); }
+  void begin_batch();
+
   Log& log_;
   const Clock& clock_;
+  StateOverlay& state_;
   const CommitLimits limits_;
   const WorkerMetrics metrics_;
   const CommitListener listener_;

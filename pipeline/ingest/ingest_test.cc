@@ -6,6 +6,7 @@
 
 #include "pipeline/ingest/intake.h"
 #include "pipeline/ingest/worker.h"
+#include "pipeline/ports/memory_state.h"
 #include "tests/fakes/fake_source.h"
 #include "tests/fakes/manual_clock.h"
 #include "tests/fakes/memory_log.h"
@@ -65,6 +66,7 @@ struct Bench {
   fakes::MemoryLog log{clock};
   std::vector<SourcePosition> positions;
   std::vector<DeadLetter> dead;
+  MemoryState state;
   fakes::FakeLines lines;
 
   std::unique_ptr<Worker> worker(bool with_lines = true, WorkerOptions options = {}) {
@@ -75,8 +77,8 @@ struct Bench {
     pushed.push_back({{.name = "web", .project = "shop", .paths = {}}, {}});
     auto made = std::make_unique<Worker>(
         log, clock, [this](const std::string& source) { return of(source); },
-        [this](std::uint64_t, const LogRecord& changes) { keep(changes); }, std::make_unique<ByName>(), std::move(polled),
-        std::move(pushed), options, WorkerMetrics{});
+        [this](std::uint64_t, const LogRecord& changes) { keep(changes); }, state, std::make_unique<ByName>(),
+        std::move(polled), std::move(pushed), options, WorkerMetrics{});
     REQUIRE(made->open());
     return made;
   }

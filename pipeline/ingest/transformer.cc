@@ -7,15 +7,16 @@ namespace {
 constexpr std::size_t kFactsBytes = 128;  // about, of one event, before they are packed
 }
 
-Transformer::Transformer(Transform& chain, Committer& committer, int partitions)
-    : chain_(&chain), committer_(committer), partitions_(partitions) {}
+Transformer::Transformer(Transform& chain, Committer& committer, const StateOverlay& state, int partitions)
+    : chain_(&chain), committer_(committer), state_(state), partitions_(partitions) {}
 
-void Transformer::raw(const RawRecord& record, const std::string& partition, const std::string& label,
-                      FactReader& fact_reader, const SourceIdentity& source, Timestamp now, Tally& tally) {
+Result<void> Transformer::raw(const RawRecord& record, const std::string& partition, const std::string& label,
+                              FactReader& fact_reader, const SourceIdentity& source, Timestamp now, Tally& tally) {
   const RecordPlace place{.source = source.name, .partition = partition, .offset = record.offset};
-  const auto refuse = [&](std::string_view code, std::string_view reason) {
+  const auto refuse = [&](std::string_view code, std::string_view reason) -> Result<void> {
     committer_.add(refusal({.place = place, .label = label, .now = now}, partitions_, code, reason, record.body));
     ++tally.dead;
+    return {};
   };
   if (!record.refused.empty()) return refuse(kTooLarge, record.refused);
   const auto repairs = reader_.read(record.body, index_);
@@ -24,13 +25,12 @@ void Transformer::raw(const RawRecord& record, const std::string& partition, con
   tally.duplicate_keys += repairs->duplicate_keys;
   const auto facts = fact_reader.read(index_, place, now);
   if (!facts) return refuse(kNoFacts, facts.error().message);
-  run(*facts, source.paths.canonical(), now, tally);
+  return run(*facts, source.paths.canonical(), now, tally);
 }
 
 Result<void> Transformer::accepted(const Facts& facts, std::string_view body, bool canonical, Timestamp now, Tally& tally) {
   TRY(json::index_object(body, index_));
-  run(facts, canonical, now, tally);
-  return {};
+  return run(facts, canonical, now, tally);
 }
 
 void Transformer::count(const Tally& tally, const SourceMetrics& metrics) {
@@ -48,28 +48,38 @@ void Transformer::dead_on_arrival(const DeadLetter& letter) {
 bool Transformer::fits() const {
   std::size_t bytes = 0;
   for (const auto& event : out_.events) bytes += event.body.size() + kFactsBytes;
+  for (const auto& change : out_.state) bytes += StateOverlay::bytes_of(change);
   return committer_.has_room(out_.events.size(), bytes);
 }
 
-void Transformer::run(const Facts& facts, bool canonical, Timestamp now, Tally& tally) {
+Result<void> Transformer::run(const Facts& facts, bool canonical, Timestamp now, Tally& tally) {
   chain_->run(index_, facts, canonical, out_);
+  // Whatever the apps made of not being told, it is not the event's fate.
+  if (state_.failure()) return fail(state_.failure()->context("app.state cannot be read"));
   switch (out_.kind) {
-    case Transformed::Kind::kept:
-      if (!fits()) {
-        constexpr std::string_view kReason = "what the apps made of it does not fit into one commit of the log";
-        committer_.add(app_failure(facts, partitions_, {}, kOutputTooLarge, kReason, index_.text(), now));
-        ++tally.dead;
-        return;
-      }
-      for (const auto& event : out_.events) committer_.add(event.facts, event.body);
-      tally.kept += out_.events.size();
-      return;
-    case Transformed::Kind::dropped: ++tally.dropped; return;
+    case Transformed::Kind::kept: keep(facts, now, tally); break;
+    case Transformed::Kind::dropped:
+      committer_.add(out_.state);
+      ++tally.dropped;
+      break;
     case Transformed::Kind::failed:
       committer_.add(app_failure(facts, partitions_, out_.app, out_.code, out_.reason, index_.text(), now));
       ++tally.dead;
-      return;
+      break;
   }
+  return {};
+}
+
+void Transformer::keep(const Facts& facts, Timestamp now, Tally& tally) {
+  if (!fits()) {
+    constexpr std::string_view kReason = "what the apps made of it does not fit into one commit of the log";
+    committer_.add(app_failure(facts, partitions_, {}, kOutputTooLarge, kReason, index_.text(), now));
+    ++tally.dead;
+    return;
+  }
+  for (const auto& event : out_.events) committer_.add(event.facts, event.body);
+  committer_.add(out_.state);
+  tally.kept += out_.events.size();
 }
 
 }  // namespace penstock::ingest

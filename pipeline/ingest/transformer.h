@@ -24,16 +24,17 @@ struct IngestCounts {
 // Used by one worker thread.
 class Transformer {
  public:
-  Transformer(Transform& chain, Committer& committer, int partitions);
+  Transformer(Transform& chain, Committer& committer, const StateOverlay& state, int partitions);
 
   void set_chain(Transform& chain) { chain_ = &chain; }
   const IngestCounts& counts() const { return counts_; }
 
-  // A record as a polled source read it: nothing about it is known to be valid.
-  void raw(const RawRecord& record, const std::string& partition, const std::string& label, FactReader& fact_reader,
-           const SourceIdentity& source, Timestamp now, Tally& tally);
+  // A record as a polled source read it: nothing about it is known to be valid. Error: the state an app asked for cannot be
+  // told; the batch must be discarded.
+  Result<void> raw(const RawRecord& record, const std::string& partition, const std::string& label, FactReader& fact_reader,
+                   const SourceIdentity& source, Timestamp now, Tally& tally);
 
-  // An event from `captured`: its body was validated and its facts read when it was accepted. Error: damaged storage.
+  // An event from `captured`: its body was validated and its facts read when it was accepted. Error: that, or damaged storage.
   Result<void> accepted(const Facts& facts, std::string_view body, bool canonical, Timestamp now, Tally& tally);
 
   // Refused when it was accepted into `captured`, and counted there for its source.
@@ -44,10 +45,12 @@ class Transformer {
 
  private:
   bool fits() const;  // what the last run made, into the commit being collected
-  void run(const Facts& facts, bool canonical, Timestamp now, Tally& tally);
+  Result<void> run(const Facts& facts, bool canonical, Timestamp now, Tally& tally);
+  void keep(const Facts& facts, Timestamp now, Tally& tally);
 
   Transform* chain_;
   Committer& committer_;
+  const StateOverlay& state_;
   const int partitions_;
   BodyReader reader_;
   json::ObjectIndex index_;

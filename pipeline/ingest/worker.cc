@@ -31,13 +31,13 @@ struct Worker::Polled {
   bool finished = false;
 };
 
-Worker::Worker(Log& log, const Clock& clock, StoredPositions positions, CommitListener listener,
+Worker::Worker(Log& log, const Clock& clock, StoredPositions positions, CommitListener listener, StateView& state,
                std::unique_ptr<Transform> chain, std::vector<PolledInput> polled, std::vector<PushedInput> pushed,
                WorkerOptions options, WorkerMetrics metrics)
     : log_(log), clock_(clock), positions_(std::move(positions)), options_(options), metrics_(metrics),
-      chain_(std::move(chain)), committer_(log, clock, options.commit, metrics, std::move(listener)),
-      transformer_(*chain_, committer_, log.partitions()), captured_next_(static_cast<std::size_t>(log.partitions()), 0),
-      chain_version_(chain_->version()) {
+      chain_(std::move(chain)), state_(state), committer_(log, clock, state_, options.commit, metrics, std::move(listener)),
+      transformer_(*chain_, committer_, state_, log.partitions()),
+      captured_next_(static_cast<std::size_t>(log.partitions()), 0), chain_version_(chain_->version()) {
   for (auto& input : polled) polled_.push_back(std::make_unique<Polled>(std::move(input)));
   for (auto& input : pushed) {
     const std::string name = input.identity.name;
@@ -80,14 +80,16 @@ Result<std::vector<SourcePosition>> Worker::position_of(const std::string& sourc
 
 Result<bool> Worker::step() {
   swap_chain_between_batches();
-  TRY_ASSIGN(const bool progressed, read_inputs());
-  auto committed = commit_if_due(progressed);
-  if (!committed) {
-    if (committed.error().kind != ErrorKind::unavailable) return fail(std::move(committed).error());
-    log_warning("ingest", "the log refused a commit ({}); its input will be read again", committed.error().message);
-    TRY(rewind());
-    return false;
+  const auto read = read_inputs();
+  if (!read) {
+    if (!state_.failure()) return fail(read.error());
+    // The answer first: a commit in flight is not to be read again if it becomes durable.
+    if (const auto settled = committer_.settle(); !settled) return read_again(settled.error());
+    return read_again(read.error());
   }
+  const bool progressed = *read;
+  auto committed = commit_if_due(progressed);
+  if (!committed) return read_again(std::move(committed).error().context("the log refused a commit"));
   const bool moved = progressed || *committed;
   const bool nothing_to_do = !moved && captured_at_end_ && committer_.empty() && committer_.quiet();
   // In this order: whoever sees `idle_` also sees what it is about.
@@ -132,7 +134,7 @@ void Worker::swap_chain_between_batches() {
 Result<bool> Worker::read_inputs() {
   const Timestamp now = clock_.now();
   // app.now() is the time of the batch, not of the slice: it changes when a new batch begins.
-  if (committer_.empty()) chain_->begin_batch(now, nullptr);
+  if (committer_.empty()) chain_->begin_batch(now, &state_);
   TRY_ASSIGN(bool progressed, read_captured(now));
   for (auto& polled : polled_) {
     if (committer_.full()) break;
@@ -199,7 +201,7 @@ Result<bool> Worker::read_polled(Polled& polled, Timestamp now) {
   std::size_t bytes = 0;
   Tally tally;
   for (const auto& record : polled.batch.records) {
-    transformer_.raw(record, polled.batch.partition, polled.batch.label, polled.facts, identity, now, tally);
+    TRY(transformer_.raw(record, polled.batch.partition, polled.batch.label, polled.facts, identity, now, tally));
     bytes += record.body.size();
   }
   transformer_.count(tally, metrics);
@@ -221,6 +223,13 @@ Result<bool> Worker::commit_if_due(bool progressed) {
   if (!committer_.full() && !nothing_more_now) return false;
   TRY(committer_.commit(chain_version_));
   return true;
+}
+
+Result<bool> Worker::read_again(Error reason) {
+  if (reason.kind != ErrorKind::unavailable) return fail(std::move(reason));
+  log_warning("ingest", "{}; what it was about will be read again", reason.message);
+  TRY(rewind());
+  return false;
 }
 
 Result<void> Worker::rewind() {

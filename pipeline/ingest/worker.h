@@ -15,6 +15,7 @@
 #include "pipeline/event/fact_map.h"
 #include "pipeline/ingest/committer.h"
 #include "pipeline/ingest/intake.h"
+#include "pipeline/ingest/state_overlay.h"
 #include "pipeline/ingest/transformer.h"
 #include "pipeline/ports/log.h"
 #include "pipeline/ports/source.h"
@@ -46,8 +47,11 @@ struct WorkerOptions {
 
 class Worker {
  public:
-  Worker(Log& log, const Clock& clock, StoredPositions positions, CommitListener listener, std::unique_ptr<Transform> chain,
-         std::vector<PolledInput> polled, std::vector<PushedInput> pushed, WorkerOptions options, WorkerMetrics metrics);
+  // `state` is what commits have left behind, asked on the worker's thread: a durable commit is in it once the listener has
+  // returned. While it cannot tell (unavailable), what was read is read again, once a second.
+  Worker(Log& log, const Clock& clock, StoredPositions positions, CommitListener listener, StateView& state,
+         std::unique_ptr<Transform> chain, std::vector<PolledInput> polled, std::vector<PushedInput> pushed,
+         WorkerOptions options, WorkerMetrics metrics);
   ~Worker();
 
   // Opens every input where the log says it stands. Before run(); an error names the source.
@@ -82,6 +86,7 @@ class Worker {
   Result<void> take_record(const StoredRecord& record, Timestamp now);
   Result<void> take_chunk(const Chunk& chunk, Timestamp now);
   Result<bool> commit_if_due(bool progressed);
+  Result<bool> read_again(Error reason);
   Result<void> rewind();
   void swap_chain_between_batches();
   void wait_for_input(std::stop_token stop);
@@ -94,6 +99,7 @@ class Worker {
   const WorkerMetrics metrics_;
 
   std::unique_ptr<Transform> chain_;
+  StateOverlay state_;
   Committer committer_;
   Transformer transformer_;
   std::vector<std::unique_ptr<Polled>> polled_;

@@ -9,7 +9,6 @@
 #include <numeric>
 #include <thread>
 
-#include "pipeline/base/codec.h"
 #include "pipeline/base/log.h"
 #include "pipeline/base/thread_pool.h"
 #include "pipeline/event/timestamps.h"
@@ -40,6 +39,8 @@ struct DerivedState::Impl {
   template <class Record>
   Result<void> write(std::uint64_t sequence, const Record& record);
   Result<void> catch_up();
+  Result<void> recover();
+  void note_behind(Error error);
   Result<std::unique_ptr<LogReader>> reader_from_here();
   Result<void> flush();
   void ask_for_flush();
@@ -53,6 +54,7 @@ struct DerivedState::Impl {
   Standing standing;
   std::optional<Error> broken;
 
+  std::atomic<bool> behind = false;  // whether there is `broken`
   std::atomic<std::uint64_t> next_sequence;
   std::atomic<std::uint64_t> chain_version;
   std::atomic<std::int64_t> complete_from_ms;
@@ -85,8 +87,7 @@ Result<void> DerivedState::Impl::apply(std::uint64_t sequence, const Record& rec
                      ? write(sequence, record)
                      : fail(ErrorKind::io, fmt::format("record {} came where {} should", sequence, standing.next_sequence));
   if (!applied) {
-    broken = applied.error().context("the derived state is behind the log until the next start");
-    log_error("state", "{}", broken->message);
+    note_behind(std::move(applied).error());
     return fail(*broken);
   }
   if (const auto events = events_in(log.end(LogName::events)); events - events_at_flush >= kFlushEvents) {
@@ -94,6 +95,12 @@ Result<void> DerivedState::Impl::apply(std::uint64_t sequence, const Record& rec
     ask_for_flush();
   }
   return {};
+}
+
+void DerivedState::Impl::note_behind(Error error) {
+  broken = std::move(error).context("the derived state is behind the log");
+  behind = true;
+  log_error("state", "{}", broken->message);
 }
 
 template <class Record>
@@ -164,6 +171,21 @@ Result<void> DerivedState::Impl::catch_up() {
   return {};
 }
 
+// `behind` stays until all is well again: what is read meanwhile would be old.
+Result<void> DerivedState::Impl::recover() {
+  if (!broken) return {};
+  if (const auto status = database.db->Resume(); !status.ok()) return failed("resume the state", status);
+  broken.reset();
+  auto caught_up = catch_up();
+  if (!caught_up) {
+    if (!broken) note_behind(caught_up.error());
+    return caught_up;
+  }
+  behind = false;
+  log_info("state", "the derived state has caught up with the log");
+  return {};
+}
+
 Result<void> DerivedState::Impl::flush() {
   const std::uint64_t reached = next_sequence;
   if (const auto status = database.db->Flush(rocksdb::FlushOptions(), database.families); !status.ok()) {
@@ -199,7 +221,8 @@ void DerivedState::Impl::flush_when_asked() {
 namespace {
 
 // The state knows records that the log does not have: the log was replaced or cut.
-Result<Database> start_anew(Database database, const std::string& folder, const Standing& standing, Log& log) {
+Result<Database> start_anew(Database database, const std::string& folder, const Standing& standing, Log& log,
+                            const Clock& clock) {
   const std::uint64_t end = log.next_sequence(LogName::events);
   if (!log.read_from_sequence(LogName::events, 0)) {
     return fail(
@@ -215,16 +238,16 @@ Result<Database> start_anew(Database database, const std::string& folder, const 
               folder, standing.next_sequence, end);
   { const Database closed = std::move(database); }
   TRY(destroy_database(folder));
-  return open_database(folder);
+  return open_database(folder, clock);
 }
 
 }  // namespace
 
-Result<std::unique_ptr<DerivedState>> DerivedState::open(const std::string& folder, Log& log) {
-  TRY_ASSIGN(Database database, open_database(folder));
+Result<std::unique_ptr<DerivedState>> DerivedState::open(const std::string& folder, Log& log, const Clock& clock) {
+  TRY_ASSIGN(Database database, open_database(folder, clock));
   TRY_ASSIGN(Standing standing, read_standing(database, folder));
   if (standing.next_sequence > log.next_sequence(LogName::events)) {
-    TRY_ASSIGN(database, start_anew(std::move(database), folder, standing, log));
+    TRY_ASSIGN(database, start_anew(std::move(database), folder, standing, log, clock));
     standing = {};
   }
   auto impl = std::make_unique<Impl>(std::move(database), log, standing);
@@ -239,6 +262,8 @@ DerivedState::~DerivedState() = default;
 
 Result<void> DerivedState::apply(std::uint64_t sequence, const LogRecord& record) { return impl_->apply(sequence, record); }
 Result<void> DerivedState::apply(const StoredRecord& record) { return impl_->apply(record.sequence, record); }
+
+Result<void> DerivedState::recover() { return impl_->recover(); }
 
 Result<std::vector<SourcePosition>> DerivedState::positions_of(std::string_view source) const {
   const std::string prefix = pair_key(source, {});
@@ -256,14 +281,18 @@ Result<std::vector<SourcePosition>> DerivedState::positions_of(std::string_view 
 
 std::uint64_t DerivedState::chain_version() const { return impl_->chain_version; }
 
-Result<std::optional<DerivedState::Value>> DerivedState::value(std::string_view table, std::string_view key) const {
-  TRY_ASSIGN(const auto stored, get(impl_->database, kTables, pair_key(table, key)));
+Result<std::optional<StateValue>> DerivedState::value(std::string_view table, std::string_view key) const {
+  TRY_ASSIGN(const auto stored, state::get(impl_->database, kTables, pair_key(table, key)));
   if (!stored) return std::nullopt;
-  Reader in(*stored);
-  Value value;
-  TRY_ASSIGN(value.expires_at.ms, in.signed_varint());
-  TRY_ASSIGN(value.value, in.bytes(in.remaining()));
-  return value;
+  return decode_value(*stored);
+}
+
+Result<std::optional<StateValue>> DerivedState::get(std::string_view table, std::string_view key, Timestamp now) {
+  if (impl_->behind) return fail(ErrorKind::unavailable, "the derived state is behind the log");
+  auto stored = value(table, key);
+  if (!stored && stored.error().kind == ErrorKind::io) return fail(ErrorKind::unavailable, stored.error().message);
+  if (stored && *stored && (*stored)->expired(now)) return std::nullopt;
+  return stored;
 }
 
 const dead::DeadLetterTable& DerivedState::dead_letters() const { return impl_->dead_letters; }

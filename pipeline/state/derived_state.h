@@ -17,10 +17,11 @@
 #include "pipeline/base/result.h"
 #include "pipeline/dead/dead_letter_table.h"
 #include "pipeline/ports/log.h"
+#include "pipeline/ports/state_view.h"
 
 namespace penstock {
 
-class DerivedState {
+class DerivedState final : public StateView {
  public:
   // How many events may pass until a flush starts: the most that an open has to read again, about.
   static constexpr std::uint64_t kFlushEvents = 200'000;
@@ -29,26 +30,30 @@ class DerivedState {
   // that takes long. When it is ahead of a log that begins at record 0, the log was replaced: it starts anew, with a warning.
   // conflict: another process has it, or a newer program wrote it. corrupt: the folder is damaged, or ahead of a log that
   // has lost its beginning; the message says what to do.
-  static Result<std::unique_ptr<DerivedState>> open(const std::string& folder, Log& log);
+  // Rows of tables are removed some time after they expired by `clock`.
+  static Result<std::unique_ptr<DerivedState>> open(const std::string& folder, Log& log,
+                                                    const Clock& clock = system_clock());
 
   // Flushes.
-  ~DerivedState();
+  ~DerivedState() override;
 
   // Applies a record of `events` that is durable, in the order of the sequence; one that was applied before changes nothing.
-  // An error (io, corrupt) stays: the state is behind then, and complete again after the next open. Waits for no disk.
+  // An error (io, corrupt) stays: the state is behind then, and complete again after `recover` or the next open. Waits for no
+  // disk.
   Result<void> apply(std::uint64_t sequence, const LogRecord& record);
   Result<void> apply(const StoredRecord& record);
+  // After an error of apply: applies what the log holds beyond. Does nothing when there was none.
+  Result<void> recover();
 
   // Of all input partitions of that source.
   Result<std::vector<SourcePosition>> positions_of(std::string_view source) const;
   // Of the newest record applied; 0: none yet.
   std::uint64_t chain_version() const;
 
-  struct Value {
-    std::string value;
-    Timestamp expires_at;  // 0: never; whoever asks compares it with its own time
-  };
-  Result<std::optional<Value>> value(std::string_view table, std::string_view key) const;
+  // Expired rows as well, until they are removed.
+  Result<std::optional<StateValue>> value(std::string_view table, std::string_view key) const;
+  // The row as of all that was given to apply: unavailable when that is not known, because apply or the disk failed. Any thread.
+  Result<std::optional<StateValue>> get(std::string_view table, std::string_view key, Timestamp now) override;
 
   // Ingest's. Listing and showing, from any thread.
   const dead::DeadLetterTable& dead_letters() const;

@@ -46,11 +46,14 @@ struct Fixture {
   }
 };
 
+// When the rows of `step` expire: no compaction may take them away before.
+Timestamp expiry(int number) { return Timestamp{4'102'444'800'000 + number}; }  // 2100
+
 LogRecord step(int number) {
   LogRecord record = sample_record(0, number);
   record.positions = {{"orders", "a", std::to_string(number)}, {"order", "sa", "other"}};
   record.dead = {sample_dead_letter("bad " + std::to_string(number))};
-  record.state = {{"seen", "k" + std::to_string(number % 3), std::to_string(number), number % 5 == 4, Timestamp{number}}};
+  record.state = {{"seen", "k" + std::to_string(number % 3), std::to_string(number), number % 5 == 4, expiry(number)}};
   record.chain_version = static_cast<std::uint64_t>(number) + 100;
   return record;
 }
@@ -70,7 +73,7 @@ void check_stands_at(const DerivedState& state, int count) {
     REQUIRE(value.has_value());
     REQUIRE(value->has_value() == (last >= 0 && last % 5 != 4));
     if (*value) CHECK((*value)->value == std::to_string(last));
-    if (*value) CHECK((*value)->expires_at == Timestamp{last});
+    if (*value) CHECK((*value)->expires_at == expiry(last));
   }
 }
 
@@ -127,6 +130,52 @@ TEST_CASE("a record applied twice changes nothing; one that is not the next is r
   CHECK_FALSE(state->apply(5, step(5)).has_value());
   CHECK_FALSE(state->apply(4, step(4)).has_value());
   check_stands_at(*state, 4);
+}
+
+TEST_CASE("while the state is behind it tells no row; it catches up from the log when asked to") {
+  Fixture f;
+  const auto state = f.open();
+  for (int i = 0; i < 4; ++i) f.commit(step(i), state.get());
+  CHECK(state->recover().has_value());
+  for (int i = 4; i < 7; ++i) f.commit(step(i), nullptr);
+  CHECK(state->get("seen", "k0", f.clock.now()).value()->value == "3");
+  CHECK_FALSE(state->apply(6, step(6)).has_value());
+  const auto refused = state->get("seen", "k0", f.clock.now());
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().kind == ErrorKind::unavailable);
+
+  f.log.fail_next_read({ErrorKind::io, "the disk is away"});
+  CHECK_FALSE(state->recover().has_value());
+  CHECK_FALSE(state->get("seen", "k0", f.clock.now()).has_value());
+  CHECK_FALSE(state->apply(7, step(7)).has_value());
+
+  REQUIRE(state->recover().has_value());
+  check_stands_at(*state, 7);
+  CHECK(state->get("seen", "k0", f.clock.now()).value()->value == "6");
+  f.commit(step(7), state.get());
+  check_stands_at(*state, 8);
+}
+
+TEST_CASE("a row is not told any more from the moment it expires") {
+  Fixture f;
+  const auto state = f.open();
+  LogRecord record;
+  record.state = {{"t", "k", "v", false, Timestamp{5'000}}, {"t", "always", "v", false, {}}};
+  f.commit(std::move(record), state.get());
+  CHECK(state->get("t", "k", Timestamp{4'999}).value().has_value());
+  CHECK_FALSE(state->get("t", "k", Timestamp{5'000}).value().has_value());
+  CHECK(state->get("t", "always", Timestamp{5'000}).value().has_value());
+  CHECK(state->value("t", "k").value().has_value());
+}
+
+TEST_CASE("a state made again from the log is the one that was lost") {
+  Fixture f;
+  {
+    const auto state = f.open();
+    for (int i = 0; i < 12; ++i) f.commit(step(i), state.get());
+  }
+  std::filesystem::remove_all(f.folder);
+  check_stands_at(*f.open(), 12);
 }
 
 TEST_CASE("a second opener is told that the folder is held") {

@@ -1,6 +1,9 @@
 #include "pipeline/state/state_database.h"
 
 #include <fmt/format.h>
+#include <rocksdb/compaction_filter.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 
 #include <array>
@@ -12,6 +15,7 @@ namespace penstock::state {
 namespace {
 
 constexpr std::uint8_t kVersion = 1;
+constexpr std::uint64_t kExpiredSweepSeconds = 24 * 3600;
 constexpr std::array kFamilyNames = {"default", "positions", "dead", "state"};
 
 rocksdb::Options options() {
@@ -27,6 +31,34 @@ rocksdb::Options options() {
   options.keep_log_file_num = 2;
   options.info_log_level = rocksdb::WARN_LEVEL;
   return options;
+}
+
+// Takes expired rows out when the files they are in are rewritten anyway.
+class ExpiredRows final : public rocksdb::CompactionFilter {
+ public:
+  explicit ExpiredRows(const Clock& clock) : clock_(clock) {}
+  const char* Name() const override { return "penstock.expired_rows"; }
+  Decision FilterV2(int, const rocksdb::Slice&, ValueType type, const rocksdb::Slice& stored, std::string*,
+                    std::string*) const override {
+    if (type != ValueType::kValue) return Decision::kKeep;
+    const auto expires_at = Reader(stored.ToStringView()).signed_varint();
+    if (!expires_at || *expires_at == 0) return Decision::kKeep;  // what cannot be read is told when it is asked for
+    return *expires_at + kExpiredKept.count() < clock_.now().ms ? Decision::kRemove : Decision::kKeep;
+  }
+
+ private:
+  const Clock& clock_;
+};
+
+// Of the tables: most keys an app asks for first are not there, and that must not cost a read.
+rocksdb::ColumnFamilyOptions table_options(const rocksdb::CompactionFilter& expired_rows) {
+  rocksdb::ColumnFamilyOptions tables(options());
+  rocksdb::BlockBasedTableOptions blocks;
+  blocks.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  tables.table_factory.reset(rocksdb::NewBlockBasedTableFactory(blocks));
+  tables.compaction_filter = &expired_rows;
+  tables.periodic_compaction_seconds = kExpiredSweepSeconds;
+  return tables;
 }
 
 Result<Standing> decode_standing(std::string_view stored) {
@@ -85,13 +117,23 @@ std::string encode_value(const StateChange& change) {
   return out;
 }
 
-Result<Database> open_database(const std::string& folder) {
+Result<StateValue> decode_value(std::string_view stored) {
+  Reader in(stored);
+  StateValue value;
+  TRY_ASSIGN(value.expires_at.ms, in.signed_varint());
+  TRY_ASSIGN(value.value, in.bytes(in.remaining()));
+  return value;
+}
+
+Result<Database> open_database(const std::string& folder, const Clock& clock) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) return fail(ErrorKind::io, fmt::format("create the folder {}: {}", folder, error.message()));
   std::vector<rocksdb::ColumnFamilyDescriptor> wanted;
-  for (const char* name : kFamilyNames) wanted.emplace_back(name, options());
   Database database;
+  database.expired_rows = std::make_unique<ExpiredRows>(clock);
+  for (const char* name : kFamilyNames) wanted.emplace_back(name, options());
+  wanted[kTables].options = table_options(*database.expired_rows);
   rocksdb::DB* opened = nullptr;
   const auto status = rocksdb::DB::Open(options(), folder, wanted, &database.families, &opened);
   database.db.reset(opened);

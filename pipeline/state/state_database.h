@@ -14,8 +14,10 @@
 #include <utility>
 #include <vector>
 
+#include <rocksdb/compaction_filter.h>
 #include <rocksdb/db.h>
 
+#include "pipeline/base/clock.h"
 #include "pipeline/base/result.h"
 #include "pipeline/ports/log.h"
 
@@ -24,12 +26,14 @@ namespace penstock::state {
 enum Family : std::size_t { kMeta, kPositions, kDead, kTables };
 
 struct Database {
+  std::unique_ptr<rocksdb::CompactionFilter> expired_rows;  // outlives the database
   std::vector<rocksdb::ColumnFamilyHandle*> families;
   std::unique_ptr<rocksdb::DB> db;
 
   Database() = default;
   Database(Database&&) noexcept = default;
   Database& operator=(Database&& other) noexcept {
+    std::swap(expired_rows, other.expired_rows);
     std::swap(families, other.families);
     std::swap(db, other.db);
     return *this;
@@ -40,8 +44,12 @@ struct Database {
   }
 };
 
-// Without a log of its own; a flush makes all families durable together.
-Result<Database> open_database(const std::string& folder);
+// How long a row of a table is kept after it has expired: the clock of whoever reads it may be behind ours by less than that.
+inline constexpr Duration kExpiredKept{3'600'000};
+
+// Without a log of its own; a flush makes all families durable together. Compaction removes expired rows by `clock`, which must
+// outlive the database.
+Result<Database> open_database(const std::string& folder, const Clock& clock);
 // Which nobody has open.
 Result<void> destroy_database(const std::string& folder);
 
@@ -66,5 +74,6 @@ Result<Standing> read_standing(const Database& database, const std::string& fold
 
 // What the tables keep of a change.
 std::string encode_value(const StateChange& change);
+Result<StateValue> decode_value(std::string_view stored);
 
 }  // namespace penstock::state

@@ -46,7 +46,7 @@ Result<void> Parts::open() {
   options.partitions = plan.settings.log.partitions;
   options.segment_bytes = plan.settings.log.segment;
   TRY_ASSIGN(log, logs::local::LocalLog::open(std::move(options), disk, clock));
-  TRY_ASSIGN(state_, DerivedState::open(plan.data + "/state", *log));
+  TRY_ASSIGN(state_, DerivedState::open(plan.data + "/state", *log, clock));
   TRY_ASSIGN(store_, delivery::DeliveryStore::open(plan.data + "/delivery", clock));
   TRY_ASSIGN(http_, http::CurlClient::start());
   delivery_threads_ = std::make_unique<ThreadPool>("delivery", plan.settings.delivery.threads);
@@ -97,16 +97,21 @@ Result<BuiltIngest> Parts::build_ingest() {
   ingest::WorkerOptions options;
   options.commit = {static_cast<std::size_t>(settings.commit_events), settings.commit_bytes.count, settings.commit_within};
   built.worker = std::make_unique<ingest::Worker>(
-      *log, clock, [this](const std::string& source) { return state_->positions_of(source); },
+      *log, clock, [this](const std::string& source) { return stored_positions(source); },
       [this](std::uint64_t sequence, const LogRecord& changes) {
-        // Derived state can always be rebuilt from the log, so it may lag behind; the next start catches up.
+        // Derived state can always be made again from the log, so it may lag behind; it refuses to tell rows then.
         if (auto applied = state_->apply(sequence, changes); !applied) {
-          log_error("state", "commit {} is not in derived state until the next start: {}", sequence,
-                    applied.error().message);
+          log_error("state", "commit {} is not in derived state yet: {}", sequence, applied.error().message);
         }
       },
-      std::move(chain), std::move(polled), std::move(pushed), options, ingest::WorkerMetrics(metrics));
+      *state_, std::move(chain), std::move(polled), std::move(pushed), options, ingest::WorkerMetrics(metrics));
   return built;
+}
+
+// Asked when ingest begins to read, with nothing in flight: the moment to mend a state that fell behind.
+Result<std::vector<SourcePosition>> Parts::stored_positions(const std::string& source) {
+  if (auto recovered = state_->recover(); !recovered) log_warning("state", "{}", recovered.error().message);
+  return state_->positions_of(source);
 }
 
 Result<std::unique_ptr<Transform>> Parts::build_chain(std::shared_ptr<const scripting::ChainPlan> chain) {

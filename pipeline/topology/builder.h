@@ -82,6 +82,7 @@ class Parts {
 
  private:
   ConnectorContext context(const std::string& name) const { return {name, plan.folder, clock, *http_}; }
+  Result<std::vector<SourcePosition>> stored_positions(const std::string& source);
   Result<void> build_source(const PlannedSource& planned, std::vector<ingest::PolledInput>& polled,
                             std::vector<ingest::PushedInput>& pushed, std::vector<RunningSource>& running);
 

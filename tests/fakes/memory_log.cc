@@ -107,6 +107,11 @@ void MemoryLog::break_sync(std::string reason) {
   settle_pending();
 }
 
+void MemoryLog::refuse_next_append(Error error) {
+  const std::lock_guard lock(mutex_);
+  refusal_ = std::move(error);
+}
+
 void MemoryLog::fail_next_read(Error error, int times) {
   const std::lock_guard lock(mutex_);
   read_failures_.insert(read_failures_.end(), static_cast<std::size_t>(times), error);
@@ -146,6 +151,8 @@ void MemoryLog::settle_pending() {
     Result<Appended> result = Appended{};
     if (failure_) {
       result = penstock::fail(*failure_);
+    } else if (refusal_) {
+      result = penstock::fail(*std::exchange(refusal_, std::nullopt));
     } else if (closed_) {
       result = penstock::fail(ErrorKind::stopped, "the log is closed");
     } else {

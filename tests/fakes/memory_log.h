@@ -32,6 +32,7 @@ class MemoryLog final : public Log {
   void cork();  // what is appended waits: neither durable nor visible nor answered
   void uncork();
   void break_sync(std::string reason);  // what waits and all that follows fails with this
+  void refuse_next_append(Error error);  // that becomes due, and that one only: a disk that is full for a moment
   void fail_next_read(Error error, int times = 1);  // of any reader, from next()
   void drop_records_before(LogName log, std::uint64_t sequence);
   std::vector<std::shared_ptr<const StoredRecord>> records(LogName log) const;
@@ -80,6 +81,7 @@ class MemoryLog final : public Log {
   std::deque<Pending> pending_;
   std::deque<Error> read_failures_;
   std::optional<Error> failure_;
+  std::optional<Error> refusal_;
   bool corked_ = false;
   bool closed_ = false;
   bool settling_ = false;  // one thread answers at a time, so answers keep the order

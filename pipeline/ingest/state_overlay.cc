@@ -1,0 +1,61 @@
+#include "pipeline/ingest/state_overlay.h"
+
+#include "pipeline/base/checksum.h"
+
+namespace penstock::ingest {
+namespace {
+constexpr std::size_t kRowBytes = 16;  // lengths and times, about
+}
+
+std::size_t StateOverlay::hash(const Row& row) { return checksum(row.key) * 31 + checksum(row.table); }
+
+std::size_t StateOverlay::bytes_of(const StateChange& change) {
+  return kRowBytes + change.table.size() + change.key.size() + change.value.size();
+}
+
+Result<std::optional<StateValue>> StateOverlay::get(std::string_view table, std::string_view key, Timestamp now) {
+  for (const Layer* layer : {&batch_, &commit_}) {
+    const auto found = layer->find(Row{table, key});
+    if (found == layer->end()) continue;
+    const StateChange& change = **found;
+    StateValue value{change.value, change.expires_at};
+    if (change.removed || value.expired(now)) return std::nullopt;
+    return value;
+  }
+  auto stored = stored_.get(table, key, now);
+  if (!stored && !failure_) failure_ = stored.error();
+  return stored;
+}
+
+void StateOverlay::collect(std::vector<StateChange>& changes) {
+  for (StateChange& change : changes) {
+    bytes_ += bytes_of(change);
+    const auto found = batch_.find(Row{change.table, change.key});
+    if (found == batch_.end()) {
+      batch_.insert(std::make_unique<StateChange>(std::move(change)));
+    } else {
+      bytes_ -= bytes_of(**found);
+      **found = std::move(change);
+    }
+  }
+  changes.clear();
+}
+
+std::vector<StateChange> StateOverlay::begin_commit() {
+  commit_ = std::move(batch_);
+  batch_ = Layer();
+  bytes_ = 0;
+  std::vector<StateChange> changes;
+  changes.reserve(commit_.size());
+  for (const Change& change : commit_) changes.push_back(*change);
+  return changes;
+}
+
+void StateOverlay::forget() {
+  batch_.clear();
+  commit_.clear();
+  bytes_ = 0;
+  failure_.reset();
+}
+
+}  // namespace penstock::ingest
