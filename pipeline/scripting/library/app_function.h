@@ -31,6 +31,7 @@ std::span<const AppFunction> event_functions();
 std::span<const AppFunction> json_functions();
 std::span<const AppFunction> digest_functions();
 std::span<const AppFunction> coding_functions();
+std::span<const AppFunction> url_functions();
 std::span<const AppFunction> time_functions();
 std::span<const AppFunction> regex_functions();
 

@@ -75,8 +75,8 @@ LogSink program_log() {
 
 std::vector<AppFunction> app_functions() {
   std::vector<AppFunction> all;
-  for (const auto group :
-       {event_functions(), json_functions(), digest_functions(), coding_functions(), regex_functions(), time_functions()})
+  for (const auto group : {event_functions(), json_functions(), digest_functions(), coding_functions(), url_functions(),
+                           regex_functions(), time_functions()})
     all.insert(all.end(), group.begin(), group.end());
   return all;
 }
