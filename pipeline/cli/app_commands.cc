@@ -8,8 +8,36 @@ namespace penstock::cli {
 namespace {
 
 struct Arguments {
-  std::vector<std::string> names;
+  std::string name;
+  std::string folder = "apps";
+  bool json = false;
+  AppTestOptions test;
+  AppRunOptions run;
 };
+using Shared = std::shared_ptr<Arguments>;
+
+constexpr const char* kName = "A name, or a folder such as ./apps/mine";
+constexpr const char* kNames = "Names or folders; none: every app in plugins/ and ./apps/";
+
+void add_test(CLI::App& apps, const Shared& a, Command& chosen) {
+  auto* test = add(apps, "test", "Run the cases of apps", "penstock app test hash_fields ./apps/mine --coverage", chosen,
+                   [a](const auto& context) { return test_apps(a->test, context); });
+  test->add_option("names", a->test.names, kNames);
+  auto* watch = test->add_flag("--watch,-w", a->test.watch, "Again whenever a file of the apps changes, until Ctrl-C");
+  test->add_flag("--coverage,-c", a->test.coverage, "Which lines of Lua no case ran");
+  test->add_flag("--update,-u", a->test.update, "Write what came out into `out:` of the cases that fail; so does UPDATE=1");
+  test->add_flag("--json", a->test.json, "As JSON")->excludes(watch);
+}
+
+void add_run(CLI::App& apps, const Shared& a, Command& chosen) {
+  auto* run = add(apps, "run", "Show what an app does to events", "penstock app run ./apps/mine --in events.ndjson", chosen,
+                  [a](const auto& context) { return run_app(a->run, context); });
+  run->add_option("name", a->run.name, kName)->required();
+  run->add_option("--in,-i", a->run.in, "A file with one event a line; - is standard input")->required();
+  run->add_option("--settings,-s", a->run.settings, "key=value, the value as in YAML; may be given again");
+  run->add_option("--limit", a->run.limit, "Stop after so many events");
+  run->add_flag("--json", a->run.json, "One JSON object a line of input");
+}
 
 }  // namespace
 
@@ -17,9 +45,19 @@ void add_app_commands(CLI::App& app, Command& chosen) {
   const auto a = std::make_shared<Arguments>();
   auto* apps = app.add_subcommand("app", "Lua apps");
   apps->require_subcommand(1);
-  add(*apps, "test", "Run the cases of apps", "penstock app test hash_fields ./apps/mine", chosen, [a](const auto& context) {
-    return test_apps(a->names, context);
-  })->add_option("names", a->names, "Names or folders; none: every app in plugins/ and ./apps/");
+  auto* made = add(*apps, "new", "Write a small app that works: app.lua, app.yaml, cases.yaml",
+                   "penstock app new mask_email", chosen, [a](const auto&) { return new_app(a->name, a->folder); });
+  made->add_option("name", a->name, "Its name, and that of its folder")->required();
+  made->add_option("--dir", a->folder, "Where")->capture_default_str();
+  add_test(*apps, a, chosen);
+  add_run(*apps, a, chosen);
+  add(*apps, "list", "The apps there are, in ./apps and among the plugins", "penstock app list", chosen,
+      [a](const auto& context) { return list_apps(a->json, context); })
+      ->add_flag("--json", a->json, "As JSON");
+  auto* show = add(*apps, "show", "Settings, limits and cases of one, with an example", "penstock app show hash_fields",
+                   chosen, [a](const auto& context) { return show_app(a->name, a->json, context); });
+  show->add_option("name", a->name, kName)->required();
+  show->add_flag("--json", a->json, "As JSON");
   add(*apps, "reference", "What an app finds in its `app` table", "penstock app reference", chosen,
       [](const auto&) { return print_app_reference(); });
 }

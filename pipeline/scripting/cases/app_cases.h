@@ -9,8 +9,8 @@
 //     now: 2026-03-01T12:00:00Z             # what app.now() says
 //     log: [dropped]                        # parts of lines that must be logged, in this order; []: nothing is
 //
-// The events of one case go one after another through one chain of this one app, so what the app keeps between them is
-// there; the next case begins anew. `out` is all that comes out of all of them. Time stands still: without `now:` it is
+// The events of one case go one after another through one chain of this one app with a state of its own: what the app keeps
+// between them, in app.state too, is there; the next case begins anew. `out` is all that comes out of all of them. Time stands still: without `now:` it is
 // 2026-01-01T00:00:00Z. Numbers are compared as they are written, texts by meaning, the order of keys does not matter.
 
 #include <iosfwd>

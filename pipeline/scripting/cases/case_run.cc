@@ -5,6 +5,7 @@
 #include "pipeline/event/fact_map.h"
 #include "pipeline/event/json.h"
 #include "pipeline/event/timestamps.h"
+#include "pipeline/ports/memory_state.h"
 #include "pipeline/scripting/cases/coverage.h"
 #include "pipeline/scripting/transform/chain.h"
 
@@ -36,7 +37,7 @@ class CaseRunner {
     TRY_ASSIGN(const auto plan, plan_case());
     TRY_ASSIGN(const auto chain,
                Chain::make(plan, [this](LogLevel, std::string_view, std::string_view line) { logged_.emplace_back(line); }));
-    chain->begin_batch(now_);
+    chain->begin_batch(now_, &state_);
     const auto inputs = case_events(case_.in);
     if (!inputs) return fail(inputs.error().context("in"));
     for (const std::string& input : *inputs)
@@ -73,6 +74,7 @@ class CaseRunner {
       facts.source = case_.facts->source;
     }
     chain.run(index, facts, read && !case_.facts, out_);
+    if (out_.kind != Transformed::Kind::failed) state_.apply(out_.state);
     if (out_.kind == Transformed::Kind::failed && outcome_.failure.empty()) {
       outcome_.failure = out_.reason;
       outcome_.traceback = chain.traceback();
@@ -139,6 +141,7 @@ class CaseRunner {
   const AppCase& case_;
   Coverage* coverage_;
   Timestamp now_;
+  MemoryState state_;
   json::Validator validator_;
   std::uint64_t offset_ = 0;
   Transformed out_;

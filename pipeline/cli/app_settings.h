@@ -1,0 +1,15 @@
+#pragma once
+// Settings of an app from the command line.
+
+#include <string>
+#include <vector>
+
+#include "pipeline/base/result.h"
+#include "pipeline/config/node.h"
+
+namespace penstock::cli {
+
+// "key=value" each, the value as in YAML: fields=[properties.email] lower=true salt="x". Null when there are none.
+Result<config::Node> settings_from(const std::vector<std::string>& given);
+
+}  // namespace penstock::cli
