@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cctype>
+
 #include "pipeline/scripting/view/lua_text.h"
 #include "pipeline/scripting/vm/vm.h"
 
@@ -12,7 +14,9 @@ constexpr std::size_t kBytesPerStep = 16;
 }
 
 std::string AppFunction::usage() const {
-  std::string shown = fmt::format("app.{}(", name);
+  const bool method = name.find(':') != std::string_view::npos;
+  std::string shown = fmt::format("{}{}(", method ? "" : "app.", name);
+  if (method) shown.front() = static_cast<char>(std::tolower(static_cast<unsigned char>(shown.front())));
   std::string_view rest = parameters;
   for (bool first = true; !rest.empty(); first = false) {
     const auto colon = rest.find(':');

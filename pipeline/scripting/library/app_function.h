@@ -14,7 +14,7 @@ namespace penstock::scripting {
 class AppTable;
 
 struct AppFunction {
-  std::string_view name;        // "sha256"; with a dot it lies in a table: "time.parse"
+  std::string_view name;        // "sha256"; with a dot it lies in a table: "time.parse"; a method: "Regex:match"
   std::string_view parameters;  // as LuaLS writes them: "text: string, key?: string"; empty: none
   std::string_view returns;     // its type likewise: "string", "integer?"; empty: nothing
   std::string_view doc;         // sentences
@@ -22,7 +22,7 @@ struct AppFunction {
   std::string_view gives;       // its value, as JSON
   int (*function)(lua_State*);  // upvalue 1 is the AppTable
 
-  // "app.sha256(text, [key])"
+  // "app.sha256(text, [key])", "regex:match(text)"
   std::string usage() const;
 };
 
@@ -31,7 +31,14 @@ std::span<const AppFunction> event_functions();
 std::span<const AppFunction> json_functions();
 std::span<const AppFunction> digest_functions();
 std::span<const AppFunction> coding_functions();
+std::span<const AppFunction> url_functions();
 std::span<const AppFunction> time_functions();
+std::span<const AppFunction> regex_functions();
+
+// Methods of what some functions return: "Regex:match" is one of the class Regex.
+std::span<const AppFunction> regex_methods();
+// Makes the class Regex known to a state. Raises.
+void install_regex(lua_State* state, AppTable* owner);
 
 // The group's way to the table it belongs to.
 AppTable& app_table(lua_State* state);

@@ -11,9 +11,19 @@
 using namespace penstock::scripting;
 using namespace penstock::scripting::testing;
 
+namespace {
+
+std::vector<AppFunction> everything() {
+  std::vector<AppFunction> all = app_functions();
+  for (const AppFunction& method : app_methods()) all.push_back(method);
+  return all;
+}
+
+}  // namespace
+
 TEST_CASE("each example gives what its declaration says") {
   Surroundings lua;
-  for (const AppFunction& function : app_functions()) {
+  for (const AppFunction& function : everything()) {
     CAPTURE(function.name);
     CAPTURE(function.example);
     CHECK(lua.eval(std::string(function.example)) == function.gives);
@@ -22,16 +32,18 @@ TEST_CASE("each example gives what its declaration says") {
 
 TEST_CASE("each declaration is whole, and names are not taken twice") {
   std::set<std::string_view> names;
-  for (const AppFunction& function : app_functions()) {
+  for (const AppFunction& function : everything()) {
     CAPTURE(function.name);
     CHECK(names.insert(function.name).second);
     CHECK(function.doc.ends_with('.'));
     CHECK(function.example.find(function.name.substr(function.name.find(':') + 1)) != std::string_view::npos);
     CHECK((function.function != nullptr));
     const std::string usage = function.usage();
-    CHECK(usage.starts_with("app." + std::string(function.name) + "("));
+    const bool method = function.name.find(':') != std::string_view::npos;
+    CHECK(usage.find(std::string(function.name.substr(1)) + "(") == (method ? 1 : 5));
+    CHECK(usage.starts_with("app.") == !method);
     CHECK(usage.ends_with(")"));
-    CHECK(usage.find(':') == std::string::npos);
+    CHECK((usage.find(':', usage.find('(')) == std::string::npos));
     CHECK(usage.find('?') == std::string::npos);
   }
 }

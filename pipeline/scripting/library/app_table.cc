@@ -75,9 +75,15 @@ LogSink program_log() {
 
 std::vector<AppFunction> app_functions() {
   std::vector<AppFunction> all;
-  for (const auto group : {event_functions(), json_functions(), digest_functions(), coding_functions(), time_functions()})
+  for (const auto group : {event_functions(), json_functions(), digest_functions(), coding_functions(), url_functions(),
+                           regex_functions(), time_functions()})
     all.insert(all.end(), group.begin(), group.end());
   return all;
+}
+
+std::vector<AppFunction> app_methods() {
+  const auto methods = regex_methods();
+  return {methods.begin(), methods.end()};
 }
 
 void AppTable::push(lua_State* state, Vm& vm, const Manifest& manifest, const config::Node& with) {
@@ -85,6 +91,7 @@ void AppTable::push(lua_State* state, Vm& vm, const Manifest& manifest, const co
   const int table = lua_gettop(state);
   for (const AppFunction& function : app_functions()) add(state, table, this, function);
   freeze_groups(state, table);
+  install_regex(state, this);
   lua_pushlightuserdata(state, nullptr);
   lua_setfield(state, table, "null");
   push_settings(state, manifest, with);

@@ -10,6 +10,7 @@
 #include "pipeline/base/clock.h"
 #include "pipeline/base/log.h"
 #include "pipeline/scripting/library/app_function.h"
+#include "pipeline/scripting/library/regex_cache.h"
 #include "pipeline/scripting/library/state_journal.h"
 #include "pipeline/scripting/package/manifest.h"
 #include "pipeline/scripting/view/binding.h"
@@ -26,6 +27,8 @@ LogSink program_log();
 //   {"event":"signup","distinct_id":"ann","properties":{"plan":"pro","email":"ann@example.com"}}
 // at 2026-01-01T00:00:00Z.
 std::vector<AppFunction> app_functions();
+// The methods of what they return, likewise.
+std::vector<AppFunction> app_methods();
 
 // What those functions need to know. Lives as long as the Vm they were added to.
 class AppTable {
@@ -47,6 +50,7 @@ class AppTable {
   // Null before the first batch.
   StateJournal* journal() { return journal_; }
   Uuid next_uuid(const Facts& facts);
+  RegexCache& regexes() { return regexes_; }
   // At most ten lines a second on average, a hundred at once; what is left out is counted in the next line.
   void log(LogLevel level, std::string_view message);
 
@@ -62,6 +66,7 @@ class AppTable {
   double log_tokens_ = 0;
   SteadyTime log_filled_;
   std::uint64_t logs_left_out_ = 0;
+  RegexCache regexes_;
 };
 
 }  // namespace penstock::scripting
