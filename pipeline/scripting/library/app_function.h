@@ -34,6 +34,7 @@ std::span<const AppFunction> coding_functions();
 std::span<const AppFunction> url_functions();
 std::span<const AppFunction> time_functions();
 std::span<const AppFunction> regex_functions();
+std::span<const AppFunction> user_agent_functions();
 
 // Methods of what some functions return: "Regex:match" is one of the class Regex.
 std::span<const AppFunction> regex_methods();

@@ -89,6 +89,8 @@ class Vm {
 
   // For C functions: counts work against the instruction limit; raises when it is used up.
   void charge(lua_State* running, std::uint64_t steps);
+  // The time for this call begins anew: what passed was no doing of the script's.
+  void restart_clock() { deadline_set_ = false; }
   Stop stop() const { return meter_.stop; }
   PatternCache& patterns() { return patterns_; }
   // For C functions that caught an error: marks memory exhaustion, and makes every thread involved stop at its next
