@@ -27,6 +27,9 @@ std::string text(const json::value& object, std::string_view key) {
   return value->is_string() ? std::string(value->as_string()) : json::serialize(*value);
 }
 
+// A reason may go on with a traceback, which `dead show` shows.
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
 Result<json::value> ask_json(const Target& target, const topology::PlanContext& context, const std::string& path) {
   TRY_ASSIGN(const auto client, ControlClient::find(target, context));
   TRY_ASSIGN(const std::string body, client.get(path));
@@ -72,9 +75,12 @@ void print_status(const json::value& s) {
   for (const auto& source : s.at("sources").as_array())
     fmt::print("source {} ({})\n", text(source, "name"), text(source, "type"));
   for (const auto& app : s.at("apps").as_array()) {
-    fmt::print("app {}: {} events, {} dropped, {} errors\n", text(app, "name"), text(app, "events"), text(app, "dropped"),
-               text(app, "errors"));
+    fmt::print("app {} {} ({}): {} events, {} dropped, {} errors{}\n", text(app, "name"), text(app, "version"),
+               text(app, "checksum").substr(0, 8), text(app, "events"), text(app, "dropped"), text(app, "errors"),
+               app.at("suspended").as_bool() ? ", suspended" : "");
   }
+  if (const std::string refused = text(s, "apps_refused"); !refused.empty())
+    fmt::print("the apps on disk are not those that run: {}\n", refused);
   print_destinations(s.at("destinations").as_array());
   fmt::print("\n{}\n", text(s, "verdict"));
 }
@@ -97,7 +103,8 @@ void print_dead(const json::value& answer) {
     const std::string app = text(letter, "app");
     fmt::print("{}\n  {}  {}{}  {}  event {}  {} bytes\n  {}\n", text(letter, "id"), text(letter, "last_at"),
                text(letter, "stage"), app.empty() ? "" : " (app " + app + ")", text(letter, "code"),
-               text(letter, "event").empty() ? "?" : text(letter, "event"), text(letter, "bytes"), text(letter, "reason"));
+               text(letter, "event").empty() ? "?" : text(letter, "event"), text(letter, "bytes"),
+               first_line(text(letter, "reason")));
   }
   if (answer.at("next").is_string()) fmt::print("\nmore: penstock dead list --after {}\n", text(answer, "next"));
   fmt::print("\none with its bytes: penstock dead show ID\n");

@@ -6,7 +6,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 
+#include "pipeline/base/folder_watch.h"
 #include "pipeline/base/log.h"
 #include "pipeline/cli/commands.h"
 #include "pipeline/cli/exit_code.h"
@@ -40,11 +42,39 @@ void let_signals_exit() {
 // How often a run whose sources are over says what it still waits for.
 constexpr Duration kReminder{10'000};
 
+// Takes apps anew whose files changed. Looked at by the main thread, between two looks at everything else.
+class AppFiles {
+ public:
+  AppFiles(topology::Pipeline& pipeline, bool wanted) : pipeline_(pipeline) {
+    if (!wanted) return;
+    if (auto watch = FolderWatch::create()) watch_ = *std::move(watch);
+    else log_warning("apps", "{}; `penstock reload` still takes them", watch.error().message);
+  }
+
+  void look(SteadyTime now) {
+    if (!watch_) return;
+    if (auto watched = watch_->watch(pipeline_.app_folders()); !watched && !warned_) {
+      warned_ = true;
+      log_warning("apps", "{}; `penstock reload` still takes them", watched.error().message);
+    }
+    if (!watch_->changed(now)) return;
+    const auto report = pipeline_.reload_apps();
+    if (!report) return log_error("apps", "changed on disk, but not taken: {}", report.error().message);
+    for (const auto& change : report->changes) log_info("apps", "changed on disk: {}", change);
+  }
+
+ private:
+  topology::Pipeline& pipeline_;
+  std::optional<FolderWatch> watch_;
+  bool warned_ = false;
+};
+
 enum class Ending { stopped, finished, failed };
 
-Ending wait_for_end(const topology::Pipeline& pipeline, control::ControlServer& control, bool keep_running) {
+Ending wait_for_end(topology::Pipeline& pipeline, control::ControlServer& control, bool keep_running) {
   const sigset_t set = awaited_signals();
   const Clock& clock = system_clock();
+  AppFiles app_files(pipeline, pipeline.plan().settings.ingest.watch_apps);
   auto remind_at = clock.steady() + kReminder;
   for (;;) {
     const int signal = sigtimedwait(&set, nullptr, &kLook);
@@ -59,6 +89,7 @@ Ending wait_for_end(const topology::Pipeline& pipeline, control::ControlServer& 
       return Ending::stopped;
     }
     if (pipeline.failure()) return Ending::failed;
+    app_files.look(clock.steady());
     if (keep_running) continue;
     if (pipeline.finished()) return Ending::finished;
     if (pipeline.input_over() && clock.steady() >= remind_at) {

@@ -13,6 +13,13 @@ namespace {
 
 namespace json = boost::json;
 
+// A path or an id may be any bytes; JSON may not.
+json::string clean(const std::string& text) {
+  std::string quoted;
+  penstock::json::append_string(quoted, text);
+  return json::parse(quoted).as_string();
+}
+
 json::object log_view(const topology::LogStatus& log) { return {{"bytes", log.bytes}, {"events", log.events}}; }
 
 json::array source_views(const std::vector<topology::SourceStatus>& sources) {
@@ -24,7 +31,15 @@ json::array source_views(const std::vector<topology::SourceStatus>& sources) {
 json::array app_views(const std::vector<topology::AppStatus>& apps) {
   json::array out;
   for (const auto& a : apps) {
-    out.push_back(json::object{{"name", a.name}, {"events", a.events}, {"dropped", a.dropped}, {"errors", a.errors}});
+    out.push_back(json::object{{"name", a.name},
+                               {"version", a.version},
+                               {"checksum", a.checksum},
+                               {"events", a.events},
+                               {"dropped", a.dropped},
+                               {"errors", a.errors},
+                               {"passed_by", a.passed_by},
+                               {"suspended", a.suspended},
+                               {"reason", clean(a.reason)}});
   }
   return out;
 }
@@ -43,13 +58,6 @@ json::array destination_views(const std::vector<topology::DestinationStatus>& de
                                {"lag_seconds", d.lag_seconds}});
   }
   return out;
-}
-
-// A path or an id may be any bytes; JSON may not.
-json::string clean(const std::string& text) {
-  std::string quoted;
-  penstock::json::append_string(quoted, text);
-  return json::parse(quoted).as_string();
 }
 
 json::object letter_view(const std::string& id, const DeadLetter& letter) {
@@ -102,6 +110,7 @@ std::string to_json(const topology::PipelineStatus& s) {
                    {"log", json::object{{"captured", log_view(s.captured)}, {"events", log_view(s.events)}}},
                    {"sources", source_views(s.sources)},
                    {"apps", app_views(s.apps)},
+                   {"apps_refused", clean(s.apps_refused)},
                    {"destinations", destination_views(s.destinations)}});
 }
 

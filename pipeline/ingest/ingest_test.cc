@@ -38,6 +38,23 @@ class ByName final : public Transform {
   std::uint64_t version_;
 };
 
+// Wants nothing after its first event, until it is told to go on.
+class Holding final : public Transform {
+ public:
+  explicit Holding(bool& hold) : hold_(hold) {}
+  void begin_batch(Timestamp, StateView*) override {}
+  void run(const json::ObjectIndex& body, const Facts& facts, bool, Transformed& out) override {
+    out.kind = Transformed::Kind::kept;
+    out.events.assign(1, {facts, body.text()});
+    hold_ = true;
+  }
+  bool holding() const override { return hold_; }
+  std::uint64_t version() const override { return 8; }
+
+ private:
+  bool& hold_;
+};
+
 // Does not come back until it is let go.
 class Stuck final : public Transform {
  public:
@@ -126,6 +143,25 @@ Result<Accepted> push(CapturedIntake& intake, std::vector<std::string> bodies) {
 }
 
 }  // namespace
+
+TEST_CASE("while the chain holds, what was read is committed and nothing more is read") {
+  Bench bench;
+  bench.lines.lines = {line("a", 1)};
+  const auto worker = bench.worker();
+  bool hold = false;
+  worker->set_chain(std::make_unique<Holding>(hold));
+  for (int i = 0; i < 5; ++i) REQUIRE(worker->step());
+  REQUIRE(hold);
+  bench.lines.lines.push_back(line("b", 2));
+  for (int i = 0; i < 20; ++i) REQUIRE(worker->step());
+  CHECK_EQ(bench.bodies(), std::vector{line("a", 1)});
+  CHECK(worker->holding());
+  CHECK_FALSE(worker->idle());
+  CHECK_FALSE(worker->caught_up());
+  hold = false;
+  for (int i = 0; i < 20; ++i) REQUIRE(worker->step());
+  CHECK_EQ(bench.bodies(), std::vector{line("a", 1), line("b", 2)});
+}
 
 TEST_CASE("each line of a file is in the log once, with its bytes, and bad ones are dead letters with their place") {
   Bench bench;

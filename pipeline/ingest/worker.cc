@@ -80,7 +80,9 @@ Result<std::vector<SourcePosition>> Worker::position_of(const std::string& sourc
 
 Result<bool> Worker::step() {
   swap_chain_between_batches();
-  const auto read = read_inputs();
+  // What was taken before the chain began to hold is committed all the same.
+  holding_ = chain_->holding();
+  const auto read = holding_ ? Result<bool>(false) : read_inputs();
   if (!read) {
     if (!state_.failure()) return fail(read.error());
     // The answer first: a commit in flight is not to be read again if it becomes durable.
@@ -91,7 +93,7 @@ Result<bool> Worker::step() {
   auto committed = commit_if_due(progressed);
   if (!committed) return read_again(std::move(committed).error().context("the log refused a commit"));
   const bool moved = progressed || *committed;
-  const bool nothing_to_do = !moved && captured_at_end_ && committer_.empty() && committer_.quiet();
+  const bool nothing_to_do = !moved && !holding_ && captured_at_end_ && committer_.empty() && committer_.quiet();
   // In this order: whoever sees `idle_` also sees what it is about.
   if (nothing_to_do) captured_read_ = *std::ranges::min_element(captured_next_);
   finished_ = std::ranges::all_of(polled_, [](const auto& p) { return p->finished; });

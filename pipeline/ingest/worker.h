@@ -73,6 +73,8 @@ class Worker {
   // How long the slice of work under way has taken so far; zero between two. Long means that an app or the disk is stuck.
   // Thread-safe.
   Duration busy() const;
+  // The chain wants no events for now, so inputs are not read. Thread-safe.
+  bool holding() const { return holding_; }
   // Every input is at its present end and all of it is committed. More may come. Thread-safe.
   bool idle() const { return idle_ && captured_read_ >= log_.next_sequence(LogName::captured); }
   // Idle, and every polled source is finished: without a push nothing will come any more. Thread-safe.
@@ -110,6 +112,7 @@ class Worker {
 
   std::atomic<bool> draining_ = false;
   std::atomic<SteadyTime> step_began_{};  // zero between two
+  std::atomic<bool> holding_ = false;
   std::atomic<bool> idle_ = false;
   std::atomic<bool> finished_ = false;  // every polled source is
   std::atomic<std::uint64_t> captured_read_ = 0;  // the sequence up to which `captured` was committed when last idle

@@ -33,6 +33,8 @@ class Transform {
   virtual void begin_batch(Timestamp now, StateView* state) = 0;
   // `canonical`: the body has the SDK shape, so assigning `event.distinct_id` changes the fact with it.
   virtual void run(const json::ObjectIndex& body, const Facts& facts, bool canonical, Transformed& out) = 0;
+  // True while nothing should be given to it: what it would make of events now is not what it is there for.
+  virtual bool holding() const { return false; }
   // Of everything that decides what comes out: sources of the apps, their settings. In every commit.
   virtual std::uint64_t version() const = 0;
 };

@@ -199,6 +199,12 @@ void judge(PipelineStatus& status, const std::optional<Error>& failure) {
     ailing = fmt::format("ingest has been busy with one batch for {} s: an app, a `when:` or the disk is stuck",
                          status.ingest_busy.count() / 1000);
   }
+  for (const auto& app : status.apps) {
+    if (!app.suspended) continue;
+    ailing += fmt::format("{}app {} is suspended ({}); {}: mend it and `penstock reload`", ailing.empty() ? "" : "; ",
+                          app.name, app.reason.substr(0, app.reason.find('\n')),
+                          app.holds ? "ingest waits for it" : "events pass it by unchanged");
+  }
   for (const auto& d : status.destinations) {
     if (d.health == "healthy" || d.health == "starting") continue;
     ailing += fmt::format("{}{} is {} ({}), {} events behind", ailing.empty() ? "" : "; ", d.name, d.health, d.reason,

@@ -1,5 +1,7 @@
 #include "pipeline/topology/measured_chain.h"
 
+#include <fmt/format.h>
+
 namespace penstock::topology {
 
 using scripting::AppCounters;
@@ -14,6 +16,16 @@ std::vector<AppStatus> AppBoard::apps() const {
   return apps_;
 }
 
+namespace {
+std::string hex(std::uint64_t checksum) { return fmt::format("{:016x}", checksum); }
+}  // namespace
+
+MeasuredChain::AppMetrics::AppMetrics(telemetry::Metrics& metrics, const scripting::AppPlan& plan)
+    : AppMetrics(metrics, plan.name) {
+  info = metrics.gauge("penstock_app_info", "1 for the version of an app that runs.",
+                       {{"app", plan.name}, {"version", plan.manifest.version}, {"checksum", hex(plan.checksum)}});
+}
+
 MeasuredChain::AppMetrics::AppMetrics(telemetry::Metrics& metrics, const std::string& app)
     : events(metrics.counter("penstock_app_events_total", "Events given to an app.", {{"app", app}})),
       dropped(metrics.counter("penstock_app_dropped_total", "Events an app dropped.", {{"app", app}})),
@@ -25,8 +37,12 @@ MeasuredChain::AppMetrics::AppMetrics(telemetry::Metrics& metrics, const std::st
                                         {{"app", app}, {"kind", "instructions"}})),
       time_stops(metrics.counter("penstock_app_errors_total", "Events an app failed on, by kind.",
                                  {{"app", app}, {"kind", "time"}})),
+      passed_by(metrics.counter("penstock_app_passed_by_total", "Events that passed an app by while it was suspended.",
+                                {{"app", app}})),
       nanoseconds(metrics.counter("penstock_app_nanoseconds_total", "Time spent in an app, from a sample of its calls.",
-                                  {{"app", app}})) {}
+                                  {{"app", app}})),
+      suspended(metrics.gauge("penstock_app_suspended", "1 while an app is suspended because it keeps failing.",
+                              {{"app", app}})) {}
 
 void MeasuredChain::AppMetrics::add(const AppCounters& now) {
   events.add(now.events - published.events);
@@ -35,7 +51,9 @@ void MeasuredChain::AppMetrics::add(const AppCounters& now) {
   memory_stops.add(now.memory_stops - published.memory_stops);
   instruction_stops.add(now.instruction_stops - published.instruction_stops);
   time_stops.add(now.time_stops - published.time_stops);
-  nanoseconds.add((now.nanoseconds - published.nanoseconds) * 64);
+  passed_by.add(now.passed_by - published.passed_by);
+  nanoseconds.add(now.nanoseconds - published.nanoseconds);
+  info.set(1);
   published = now;
 }
 
@@ -47,7 +65,7 @@ Result<std::unique_ptr<MeasuredChain>> MeasuredChain::make(std::shared_ptr<const
 
 MeasuredChain::MeasuredChain(std::unique_ptr<scripting::Chain> chain, AppBoard& board, telemetry::Metrics& metrics)
     : chain_(std::move(chain)), board_(board) {
-  for (std::size_t i = 0; i < chain_->size(); ++i) metrics_.emplace_back(metrics, chain_->name(i));
+  for (std::size_t i = 0; i < chain_->size(); ++i) metrics_.emplace_back(metrics, chain_->plan(i));
 }
 
 void MeasuredChain::begin_batch(Timestamp now, StateView* state) {
@@ -55,15 +73,31 @@ void MeasuredChain::begin_batch(Timestamp now, StateView* state) {
   chain_->begin_batch(now, state);
 }
 
-void MeasuredChain::publish() {
+// Once the chain holds, no batch begins, so the change itself is published.
+bool MeasuredChain::holding() const {
+  const bool held = chain_->holding();
+  if (held != shown_holding_) publish();
+  shown_holding_ = held;
+  return held;
+}
+
+void MeasuredChain::publish() const {
   std::vector<AppStatus> apps;
   for (std::size_t i = 0; i < chain_->size(); ++i) {
     const AppCounters& counted = chain_->counters(i);
     metrics_[i].add(counted);
-    apps.push_back({.name = chain_->name(i),
+    metrics_[i].suspended.set(chain_->suspended(i) ? 1 : 0);
+    const scripting::AppPlan& plan = chain_->plan(i);
+    apps.push_back({.name = plan.name,
+                    .version = plan.manifest.version,
+                    .checksum = hex(plan.checksum),
                     .events = counted.events,
                     .dropped = counted.dropped,
-                    .errors = counted.errors + counted.memory_stops + counted.instruction_stops + counted.time_stops});
+                    .errors = counted.errors + counted.memory_stops + counted.instruction_stops + counted.time_stops,
+                    .passed_by = counted.passed_by,
+                    .suspended = chain_->suspended(i),
+                    .holds = plan.suspend.then == scripting::WhileSuspended::hold,
+                    .reason = chain_->suspended(i) ? chain_->suspension_reason(i) : ""});
   }
   board_.show(std::move(apps));
 }

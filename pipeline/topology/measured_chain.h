@@ -37,22 +37,26 @@ class MeasuredChain final : public Transform {
     chain_->run(body, facts, canonical, out);
   }
   std::uint64_t version() const override { return chain_->version(); }
+  bool holding() const override;
 
  private:
   struct AppMetrics {
+    AppMetrics(telemetry::Metrics& metrics, const scripting::AppPlan& plan);
     AppMetrics(telemetry::Metrics& metrics, const std::string& app);
     void add(const scripting::AppCounters& now);
 
-    telemetry::Counter events, dropped, errors, memory_stops, instruction_stops, time_stops, nanoseconds;
+    telemetry::Counter events, dropped, errors, memory_stops, instruction_stops, time_stops, passed_by, nanoseconds;
+    telemetry::Gauge info, suspended;
     scripting::AppCounters published;
   };
 
   MeasuredChain(std::unique_ptr<scripting::Chain> chain, AppBoard& board, telemetry::Metrics& metrics);
-  void publish();
+  void publish() const;
 
   std::unique_ptr<scripting::Chain> chain_;
   AppBoard& board_;
-  std::vector<AppMetrics> metrics_;
+  mutable std::vector<AppMetrics> metrics_;  // what was published of the chain's counters
+  mutable bool shown_holding_ = false;
 };
 
 }  // namespace penstock::topology

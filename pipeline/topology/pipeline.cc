@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "pipeline/base/log.h"
+#include "pipeline/topology/app_reload.h"
 #include "pipeline/topology/builder.h"
 
 namespace penstock::topology {
@@ -45,6 +46,8 @@ struct Pipeline::Impl {
                                                                 const std::vector<PreparedDestination>& prepared,
                                                                 ReloadReport& report);
   Result<void> start_prepared(std::vector<PreparedDestination> prepared);
+  Result<ReloadReport> take_apps();
+  void set_chain(std::shared_ptr<const scripting::ChainPlan> next, std::unique_ptr<Transform> chain, ReloadReport& report);
   bool worker_failed() const;
   bool all_settled() const;
 
@@ -56,11 +59,14 @@ struct Pipeline::Impl {
 
   std::mutex changing;  // held while destinations and chain are being replaced, or everything is being stopped
   std::uint64_t chain_set = 0;  // guarded by changing; the version that was last given to the worker
+  std::shared_ptr<const scripting::ChainPlan> chain_plan;  // guarded by changing; of that version
 
   mutable std::mutex mutex;
   std::map<std::string, std::unique_ptr<RunningDestination>> destinations;  // guarded by mutex
   std::size_t destinations_wanted = 0;  // guarded by mutex; more than there are while a reload restarts some
   std::optional<Error> worker_failure;                                      // guarded by mutex
+  std::vector<scripting::AppEntry> app_entries;  // guarded by mutex; of the configuration loaded last
+  std::string apps_refused;  // guarded by mutex
   std::atomic<bool> draining = false;
   bool stopped = false;
 };
@@ -90,6 +96,8 @@ Result<void> Pipeline::Impl::start() {
 Result<void> Pipeline::Impl::start_ingest() {
   TRY_ASSIGN(auto built, parts.build_ingest());
   worker = std::move(built.worker);
+  chain_plan = parts.plan.chain;
+  app_entries = parts.plan.app_entries;
   chain_set = worker->chain_version();
   sources = std::move(built.pushed);
   TRY(worker->open());
@@ -129,8 +137,8 @@ void Pipeline::Impl::stop_everything(Duration ingest_drain) {
   if (worker) {
     worker->drain();
     const auto deadline = parts.clock.steady() + ingest_drain;
-    while (worker_thread.joinable() && !worker->idle() && parts.clock.steady() < deadline && !parts.log->failure() &&
-           !worker_failed()) {
+    while (worker_thread.joinable() && !worker->idle() && !worker->holding() && parts.clock.steady() < deadline &&
+           !parts.log->failure() && !worker_failed()) {
       std::this_thread::sleep_for(Duration(5));
     }
   }
@@ -281,6 +289,7 @@ PipelineStatus Pipeline::status() const {
   status.ingest_dead = counts.dead;
   {
     const std::lock_guard lock(impl_->mutex);
+    status.apps_refused = impl_->apps_refused;
     for (const auto& [name, running] : impl_->destinations) status.destinations.push_back(to_status(*running));
   }
   judge(status, failure());
@@ -299,17 +308,59 @@ Result<ReloadReport> Pipeline::reload(PipelinePlan next) {
   }
   // First everything that may fail for its settings' sake; then the change itself.
   ReloadReport report;
+  TRY(check_cases(*impl.chain_plan, *next.chain));
   TRY_ASSIGN(auto chain, impl.parts.build_chain(next.chain));
   TRY_ASSIGN(auto prepared, impl.prepare_changed(next, report));
   impl.stop_destinations(impl.take_leaving(next, prepared, report));
   const auto started = impl.start_prepared(std::move(prepared));
-  if (chain->version() != impl.chain_set) {
-    impl.chain_set = chain->version();
-    report.changes.push_back(fmt::format("apps: the chain is now {:016x}", impl.chain_set));
-    impl.worker->set_chain(std::move(chain));
-  }
+  impl.set_chain(next.chain, std::move(chain), report);
+  const std::lock_guard lock(impl.mutex);
+  impl.app_entries = std::move(next.app_entries);
+  impl.apps_refused.clear();
   if (!started) return fail(started.error());
   return report;
+}
+
+void Pipeline::Impl::set_chain(std::shared_ptr<const scripting::ChainPlan> next, std::unique_ptr<Transform> chain,
+                               ReloadReport& report) {
+  chain_plan = std::move(next);
+  if (chain->version() == chain_set) return;
+  chain_set = chain->version();
+  report.changes.push_back(fmt::format("apps: the chain is now {:016x}", chain_set));
+  worker->set_chain(std::move(chain));
+}
+
+Result<ReloadReport> Pipeline::Impl::take_apps() {
+  std::vector<scripting::AppEntry> entries;
+  {
+    const std::lock_guard lock(mutex);
+    entries = app_entries;
+  }
+  config::Problems problems;
+  const auto next = scripting::plan_chain(entries, problems);
+  if (next == nullptr) return fail(ErrorKind::invalid, problems.front().to_string());
+  TRY(check_cases(*chain_plan, *next));
+  ReloadReport report;
+  if (next->version == chain_set) return report;
+  TRY_ASSIGN(auto chain, parts.build_chain(next));
+  set_chain(next, std::move(chain), report);
+  return report;
+}
+
+Result<ReloadReport> Pipeline::reload_apps() {
+  const std::lock_guard one(impl_->changing);
+  if (impl_->draining) return fail(ErrorKind::stopped, "penstock is stopping; nothing was changed");
+  auto report = impl_->take_apps();
+  const std::lock_guard lock(impl_->mutex);
+  impl_->apps_refused = report ? "" : report.error().message;
+  return report;
+}
+
+std::vector<std::string> Pipeline::app_folders() const {
+  const std::lock_guard lock(impl_->mutex);
+  std::vector<std::string> folders;
+  for (const auto& entry : impl_->app_entries) folders.push_back(entry.folder);
+  return folders;
 }
 
 }  // namespace penstock::topology

@@ -127,13 +127,12 @@ void plan_destinations(PipelinePlan& plan, const Registry& registry, Problems& p
 void plan_chain(PipelinePlan& plan, const std::vector<std::string>& plugin_folders, Problems& problems) {
   scripting::AppFolders folders{plan.folder, {(std::filesystem::path(plan.folder) / "apps").string()}};
   std::ranges::copy(plugin_folders, std::back_inserter(folders.plugins));
-  std::vector<scripting::AppEntry> entries;
   if (plan.settings.apps.kind != Node::Kind::null) {
     const auto before = problems.size();
-    entries = scripting::read_app_entries(plan.settings.apps, "apps", folders, problems);
+    plan.app_entries = scripting::read_app_entries(plan.settings.apps, "apps", folders, problems);
     if (problems.size() != before) return;
   }
-  plan.chain = scripting::plan_chain(entries, problems);
+  plan.chain = scripting::plan_chain(plan.app_entries, problems);
 }
 
 std::uint64_t fingerprint_of(const Node& root, std::string_view key) {

@@ -36,6 +36,7 @@ struct PipelinePlan {
   std::string data;                // the data folder, resolved
   PipelineSettings settings;
   std::vector<PlannedSource> sources;
+  std::vector<scripting::AppEntry> app_entries;  // what `chain` was made from, to make it again when the apps' files change
   std::shared_ptr<const scripting::ChainPlan> chain;
   std::vector<PlannedDestination> destinations;
   // Of what a reload cannot change: sources, data, log, control, ingest, delivery; by name.
@@ -44,7 +45,7 @@ struct PipelinePlan {
 
 struct Planned {
   std::optional<PipelinePlan> plan;  // when there is no problem
-  config::Problems problems;         // sorted
+  config::Problems problems;  // sorted
 };
 
 // What a check needs besides the file.

@@ -116,13 +116,17 @@ struct IngestSettings {
   int commit_events = 10'000;
   Bytes commit_bytes = 8_MiB;
   Duration commit_within{100};
+  bool watch_apps = true;
 
   static constexpr auto fields() {
     return std::tuple{
         field("commit_events", &IngestSettings::commit_events, "Events after which ingest commits.", range(1, 1'000'000)),
         field("commit_bytes", &IngestSettings::commit_bytes, "Bytes after which ingest commits.", range(1_KiB, 128_MiB)),
         field("commit_within", &IngestSettings::commit_within, "Time after which ingest commits.",
-              range(Duration(1), Duration(10'000)))};
+              range(Duration(1), Duration(10'000))),
+        field(
+            "watch_apps", &IngestSettings::watch_apps,
+            "Whether apps are taken anew when their files change and their cases pass; `penstock reload` does it always.")};
   }
 };
 

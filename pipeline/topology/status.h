@@ -23,9 +23,15 @@ struct SourceStatus {
 
 struct AppStatus {
   std::string name;
+  std::string version;  // that app.yaml says
+  std::string checksum;  // of its files and its entry in the chain
   std::uint64_t events = 0;
   std::uint64_t dropped = 0;
   std::uint64_t errors = 0;
+  std::uint64_t passed_by = 0;  // while it was suspended
+  bool suspended = false;
+  bool holds = false;  // ingest waits while it is suspended; otherwise events pass it by
+  std::string reason;  // why it is suspended
 };
 
 struct DestinationStatus {
@@ -55,6 +61,7 @@ struct PipelineStatus {
   LogStatus events;
   std::vector<SourceStatus> sources;
   std::vector<AppStatus> apps;
+  std::string apps_refused;  // why the apps on disk are not the ones that run; empty when they are
   std::vector<DestinationStatus> destinations;
   // One line: "healthy", or what is wrong and what to do.
   std::string verdict;

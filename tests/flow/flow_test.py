@@ -158,7 +158,7 @@ class Control(FlowTest):
 
     def test_a_reload_takes_a_changed_app_and_refuses_a_broken_one(self):
         self.with_app(self.APP % "first")
-        self.config(FILE_OUT, extra="apps:\n  - use: mine\n")
+        self.config(FILE_OUT, extra="ingest: { watch_apps: false }\napps:\n  - use: mine\n")
         self.start()
         self.accept([event(1)])
         wait_until(lambda: len(self.lines()) == 1, "the first event")

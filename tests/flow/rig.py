@@ -117,6 +117,9 @@ class FlowTest(unittest.TestCase):
     def log(self):
         return (self.folder / "penstock.log").read_text()
 
+    def control(self, path):
+        return json.loads((self.folder / "data/control.json").read_text())["url"] + path
+
     def status(self):
         return json.loads(self.cli("status", "--json").stdout)
 

@@ -10,6 +10,7 @@
 #include "pipeline/event/event_filter.h"
 #include "pipeline/scripting/package/app_source.h"
 #include "pipeline/scripting/package/manifest.h"
+#include "pipeline/scripting/transform/suspension.h"
 #include "pipeline/scripting/vm/limits.h"
 
 namespace penstock::scripting {
@@ -23,12 +24,14 @@ enum class OnError : std::uint8_t {
 
 struct AppPlan {
   std::string name;  // in metrics, logs and dead letters
+  std::string folder;
   AppSource source;
   Manifest manifest;
   config::Node settings;
   EventFilter filter;
   std::string when;  // empty: no condition
   OnError on_error = OnError::dead_letter;
+  SuspensionSettings suspend;
   Limits limits;
   std::uint64_t checksum = 0;  // of all that decides what it does
   std::function<void(std::string_view file, int line)> on_line;  // for tools: hears of each line of Lua, see Vm::on_line

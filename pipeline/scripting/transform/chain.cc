@@ -1,5 +1,6 @@
 #include "pipeline/scripting/transform/chain.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include <fmt/format.h>
@@ -30,7 +31,7 @@ std::string_view code_of(Stop stop) {
 class Chain::App {
  public:
   App(const AppPlan& its_plan, const LogSink& log, const Clock& clock, StateJournal& journal)
-      : plan(its_plan), log_(log), clock_(clock), journal_(journal) {}
+      : plan(its_plan), suspension(its_plan.suspend), log_(log), clock_(clock), journal_(journal) {}
 
   // The script; made anew when the last one is spent.
   Result<Script*> script() {
@@ -44,6 +45,7 @@ class Chain::App {
 
   void begin_batch(Timestamp now) {
     now_ = now;
+    if (suspension.suspended()) suspension.look_at(clock_.steady());
     if (script_) script_->begin_batch(now, journal_);
   }
 
@@ -66,10 +68,42 @@ class Chain::App {
     }
   }
 
+  void succeeded() {
+    if (suspension.succeeded() == Suspension::Change::recovered)
+      log_(LogLevel::info, plan.name, "works again; no longer suspended");
+  }
+
+  void failed(const Facts& facts, const ScriptFailure& failure) {
+    count(failure.stop);
+    if (suspension.failed(clock_.steady()) != Suspension::Change::suspended) return;
+    ++counters.suspensions;
+    reason = fmt::format("failed on {} of its last {} events; on {}: {}", suspension.failures(), suspension.seen(),
+                         facts.uuid.to_string(), failure.message);
+    const bool hold = plan.suspend.then == WhileSuspended::hold;
+    log_(LogLevel::error, plan.name,
+         fmt::format("suspended: it {}. {} until it is tried again in {} s; mend it and `penstock reload`", reason,
+                     hold ? "Ingest waits" : "Events pass it by unchanged",
+                     std::chrono::duration_cast<std::chrono::seconds>(plan.suspend.retry).count()));
+  }
+
+  std::uint64_t failures() const {
+    return counters.errors + counters.memory_stops + counters.instruction_stops + counters.time_stops;
+  }
+
+  bool passes_by() {
+    if (!suspension.suspended()) [[likely]]
+      return false;
+    suspension.look_at(clock_.steady());
+    return suspension.passes();
+  }
+  bool holds() const { return suspension.suspended() && suspension.holds(clock_.steady()); }
+
   std::size_t memory_used() const { return script_ ? script_->memory_used() : 0; }
 
   const AppPlan& plan;
   AppCounters counters;
+  Suspension suspension;
+  std::string reason;  // of the last suspension
 
  private:
   const LogSink& log_;
@@ -97,6 +131,12 @@ void Chain::begin_batch(Timestamp now, StateView* state) {
   for (const auto& app : apps_) app->begin_batch(now);
 }
 
+bool Chain::holding() const {
+  return std::ranges::any_of(apps_, [](const auto& app) { return app->holds(); });
+}
+
+bool Chain::suspended(std::size_t app) const { return apps_[app]->suspension.suspended(); }
+const std::string& Chain::suspension_reason(std::size_t app) const { return apps_[app]->reason; }
 const AppCounters& Chain::counters(std::size_t app) const { return apps_[app]->counters; }
 std::size_t Chain::memory_used(std::size_t app) const { return apps_[app]->memory_used(); }
 
@@ -142,6 +182,11 @@ Chain::Step Chain::pass_through(App& app, EventState& event, Transformed& out) {
     next_.push_back(&event);
     return Step::go_on;
   }
+  if (app.passes_by()) [[unlikely]] {
+    ++app.counters.passed_by;
+    next_.push_back(&event);
+    return Step::go_on;
+  }
   journal_.begin_app();
   const auto script = app.script();
   if (!script) return give_up(app, event, {.message = script.error().message}, out);
@@ -156,7 +201,9 @@ Chain::Step Chain::pass_through(App& app, EventState& event, Transformed& out) {
   if (pass) event.mark();
   const auto returned = app.transform(**script, event);
   if (returned == Script::Returned::error) return give_up(app, event, (*script)->failure(), out);
+  const std::uint64_t failures = app.failures();
   const Step step = after_return(app, event, returned, out);
+  if (app.failures() == failures) app.succeeded();
   if (pass) event.forget_mark();
   return step;
 }
@@ -203,7 +250,7 @@ Chain::Step Chain::replace(App& app, EventState& event, Transformed& out) {
 }
 
 Chain::Step Chain::give_up(App& app, EventState& event, const ScriptFailure& failure, Transformed& out) {
-  app.count(failure.stop);
+  app.failed(event.facts(), failure);
   journal_.take_back();
   switch (app.plan.on_error) {
     case OnError::drop: return Step::go_on;
@@ -218,6 +265,8 @@ Chain::Step Chain::give_up(App& app, EventState& event, const ScriptFailure& fai
   out.code = code_of(failure.stop);
   out.reason = failure.message;
   traceback_ = failure.traceback;
+  // A single frame says no more than the message does.
+  if (traceback_.contains('\n')) out.reason += "\n" + traceback_;
   return Step::failed;
 }
 

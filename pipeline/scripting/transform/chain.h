@@ -8,6 +8,7 @@
 //   failed    an app with `on_error: dead_letter` failed on the event or on any part of it: then nothing of it goes on
 // What apps change of app.state is in `out.state` when the event was kept or dropped; an app that failed changes nothing, an
 // event that failed neither.
+// An app that keeps failing is suspended (suspension.h): its events then pass it by, or `holding` tells ingest to wait.
 // An app that hit a limit has its state thrown away and made again before its next event. One per worker; not thread-safe.
 
 #include <cstdint>
@@ -29,6 +30,8 @@ struct AppCounters {
   std::uint64_t skipped = 0;  // not wanted by filter or condition
   std::uint64_t dropped = 0;  // by what it returned
   std::uint64_t split = 0;  // events made from others
+  std::uint64_t passed_by = 0;  // while it was suspended
+  std::uint64_t suspensions = 0;
   std::uint64_t errors = 0;  // raised by the script or for what it returned
   std::uint64_t memory_stops = 0;
   std::uint64_t instruction_stops = 0;
@@ -47,11 +50,16 @@ class Chain final : public Transform {
   void begin_batch(Timestamp now) { begin_batch(now, nullptr); }
   void run(const json::ObjectIndex& body, const Facts& facts, bool canonical, Transformed& out) override;
   std::uint64_t version() const override { return plan_->version; }
+  bool holding() const override;
 
   std::size_t size() const { return apps_.size(); }
   const std::string& name(std::size_t app) const { return plan_->apps[app].name; }
   const AppCounters& counters(std::size_t app) const;
   std::size_t memory_used(std::size_t app) const;
+  const AppPlan& plan(std::size_t app) const { return plan_->apps[app]; }
+  bool suspended(std::size_t app) const;
+  // Why an app is suspended, or was last; empty when it never was.
+  const std::string& suspension_reason(std::size_t app) const;
   // Of the last failure: where in the app it happened, one frame a line.
   const std::string& traceback() const { return traceback_; }
 

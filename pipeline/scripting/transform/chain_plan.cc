@@ -29,10 +29,11 @@ std::vector<std::string> app_names(const std::vector<std::string>& folders) {
 }
 
 std::uint64_t checksum_of(const AppPlan& plan, const AppEntry& entry) {
-  return checksum(fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{} {} {}", plan.name, plan.source.checksum,
+  return checksum(fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{} {} {}\n{} {} {} {}", plan.name, plan.source.checksum,
                               config::fingerprint(plan.settings), fmt::join(entry.events, "\x1f"), plan.when,
                               static_cast<int>(plan.on_error), plan.limits.memory_max.count, plan.limits.instructions_max,
-                              plan.limits.time_max.count()));
+                              plan.limits.time_max.count(), plan.suspend.share, plan.suspend.events,
+                              static_cast<int>(plan.suspend.then), plan.suspend.retry.count()));
 }
 
 // Everything but the trial run.
@@ -57,6 +58,8 @@ std::optional<AppPlan> plan_app(const AppEntry& entry, config::Problems& problem
   plan.filter = EventFilter(entry.events);
   plan.when = entry.when;
   plan.on_error = entry.on_error;
+  plan.suspend = entry.suspend;
+  plan.folder = entry.folder;
   plan.checksum = checksum_of(plan, entry);
   return plan;
 }

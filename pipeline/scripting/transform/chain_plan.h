@@ -28,6 +28,7 @@ struct AppEntry {
   std::vector<std::string> events;  // names and globs on the fact; none: all
   std::string when;
   OnError on_error = OnError::dead_letter;
+  SuspensionSettings suspend;
   LimitSettings limits;
 
   std::string folder;  // where it was found
@@ -45,6 +46,8 @@ struct AppEntry {
         field("events", &AppEntry::events, "Names and globs (\"$page*\") of the events it sees; all when not set."),
         field("when", &AppEntry::when, "A Lua expression over event and facts; the app sees the event when it is true."),
         field("on_error", &AppEntry::on_error, "What becomes of an event on which the app fails."),
+        field("suspend", &AppEntry::suspend,
+              "When an app that keeps failing is taken out of the way, and what happens then."),
         field("limits", &AppEntry::limits, "What it may use, in place of the app's own limits.")};
   }
 };

@@ -298,7 +298,9 @@ TEST_CASE("the log is rate-limited, and says what it left out") {
 TEST_CASE("an error carries a traceback within the app") {
   TestChain chain(std::vector<TestApp>{
       {.lua = "local function mask(e)\n  return e.x.y\nend\n" + transform("mask(event) return event")}});
-  CHECK(chain.run("{}") == "error: app.lua:2: attempt to index a nil value (field 'x')");
+  CHECK(chain.run("{}") ==
+        "error: app.lua:2: attempt to index a nil value (field 'x')\n"
+        "app.lua:2: in function 'mask'\napp.lua:6: in the function at line 5");
   CHECK(chain.chain->traceback() == "app.lua:2: in function 'mask'\napp.lua:6: in the function at line 5");
 }
 

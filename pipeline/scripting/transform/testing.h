@@ -44,6 +44,7 @@ struct TestApp {
   std::vector<std::string> events{};
   std::string when{};
   OnError on_error = OnError::dead_letter;
+  SuspensionSettings suspend{};
   LimitSettings limits{};
   config::Node with{};
 };
@@ -79,6 +80,7 @@ class TestChain {
       entry.events = app.events;
       entry.when = app.when;
       entry.on_error = app.on_error;
+      entry.suspend = app.suspend;
       entry.limits = app.limits;
       entry.settings = app.with;
       entries.push_back(entry);

@@ -1,0 +1,75 @@
+#include "pipeline/base/folder_watch.h"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace penstock {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Folder {
+  Folder() {
+    std::string name = (fs::temp_directory_path() / "penstock-watch-XXXXXX").string();
+    path = mkdtemp(name.data());
+  }
+  ~Folder() {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+  }
+  void write(const std::string& name) const { std::ofstream(path + "/" + name) << "x"; }
+
+  std::string path;
+};
+
+// The kernel tells at once; only the clock is ours.
+bool changes(FolderWatch& watch, SteadyTime& now) {
+  if (watch.changed(now)) return true;
+  now += FolderWatch::kQuiet;
+  return watch.changed(now);
+}
+
+}  // namespace
+
+TEST_CASE("a change is told once, when the files were left alone for a moment") {
+  const Folder folder;
+  auto watch = FolderWatch::create().value();
+  REQUIRE(watch.watch({folder.path}));
+  SteadyTime now{Duration{1000}};
+  CHECK_FALSE(changes(watch, now));
+  folder.write("app.lua");
+  CHECK_FALSE(watch.changed(now));
+  now += FolderWatch::kQuiet / 2;
+  folder.write("cases.yaml");
+  CHECK_FALSE(watch.changed(now));
+  now += FolderWatch::kQuiet / 2;
+  CHECK_FALSE(watch.changed(now));
+  now += FolderWatch::kQuiet / 2;
+  CHECK(watch.changed(now));
+  CHECK_FALSE(changes(watch, now));
+}
+
+TEST_CASE("folders that come, go and come back are watched again") {
+  const Folder folder;
+  auto watch = FolderWatch::create().value();
+  const std::vector<std::string> wanted{folder.path, folder.path + "/later"};
+  REQUIRE(watch.watch(wanted));
+  SteadyTime now{Duration{1000}};
+  fs::create_directory(folder.path + "/later");
+  CHECK(changes(watch, now));
+  REQUIRE(watch.watch(wanted));
+  folder.write("later/app.lua");
+  CHECK(changes(watch, now));
+  fs::remove_all(folder.path + "/later");
+  CHECK(changes(watch, now));
+  REQUIRE(watch.watch(wanted));
+  fs::create_directory(folder.path + "/later");
+  REQUIRE(watch.watch(wanted));
+  folder.write("later/app.lua");
+  CHECK(changes(watch, now));
+}
+
+}  // namespace penstock

@@ -1,0 +1,31 @@
+#include "pipeline/scripting/transform/suspension.h"
+
+namespace penstock::scripting {
+
+Suspension::Change Suspension::start_window() {
+  seen_ = failures_ = 0;
+  return std::exchange(on_trial_, false) ? Change::recovered : Change::none;
+}
+
+Suspension::Change Suspension::failed(SteadyTime now) {
+  ++seen_;
+  ++failures_;
+  if (settings_.then == WhileSuspended::never || suspended_) return Change::none;
+  if (failures_ <= settings_.share * window()) return seen_ < window() ? Change::none : start_window();
+  seen_shown_ = seen_;
+  failures_shown_ = failures_;
+  seen_ = failures_ = 0;
+  on_trial_ = false;
+  suspended_ = true;
+  retry_at_ = now + settings_.retry;
+  return Change::suspended;
+}
+
+void Suspension::look_at(SteadyTime now) {
+  if (!suspended_ || now < retry_at_) return;
+  suspended_ = false;
+  on_trial_ = true;
+  seen_ = failures_ = 0;
+}
+
+}  // namespace penstock::scripting

@@ -1,0 +1,91 @@
+// An app that keeps failing is taken out of the way, and comes back.
+
+#include <doctest/doctest.h>
+
+#include "pipeline/scripting/transform/testing.h"
+
+using namespace penstock;
+using namespace penstock::scripting;
+using namespace penstock::scripting::testing;
+
+namespace {
+
+// Fails on {"bad":…}, marks the rest.
+TestApp picky(WhileSuspended then) {
+  return {.lua = transform("if event.bad then error('bad one') end event.seen = true return event"),
+          .suspend = {.share = 0.5, .events = 10, .then = then, .retry = Duration{1000}}};
+}
+
+bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+void fail_times(TestChain& chain, int times) {
+  for (int i = 0; i < times; ++i) CHECK(has(chain.run(R"({"bad":1})"), "error: app.lua:3: bad one"));
+}
+
+}  // namespace
+
+TEST_CASE("more than its share of failures suspends an app; fewer do not") {
+  TestChain chain(picky(WhileSuspended::hold));
+  for (int window = 0; window < 5; ++window) {
+    fail_times(chain, 5);
+    for (int i = 0; i < 5; ++i) CHECK(chain.run("{}") == R"({"seen":true})");
+  }
+  CHECK_FALSE(chain.chain->suspended(0));
+  fail_times(chain, 5);
+  CHECK_FALSE(chain.chain->holding());
+  fail_times(chain, 1);
+  CHECK(chain.chain->suspended(0));
+  CHECK(chain.chain->holding());
+  CHECK(chain.chain->counters(0).suspensions == 1);
+  CHECK(has(chain.logged, "suspended: it failed on 6 of its last 6 events; on 01890a5d-ac96-774b-bcce-b302099a8057: app.lua:3"));
+}
+
+TEST_CASE("a holding chain treats what it is given all the same, and wants more once its time has come") {
+  TestChain chain(picky(WhileSuspended::hold));
+  fail_times(chain, 6);
+  CHECK(chain.run("{}") == R"({"seen":true})");
+  fail_times(chain, 1);
+  chain.clock.advance(Duration{999});
+  CHECK(chain.chain->holding());
+  chain.clock.advance(Duration{1});
+  CHECK_FALSE(chain.chain->holding());
+  CHECK(chain.run("{}") == R"({"seen":true})");
+  CHECK_FALSE(chain.chain->suspended(0));
+  CHECK(has(chain.logged, "works again"));
+}
+
+TEST_CASE("on trial a tenth of the events is enough to suspend it again") {
+  TestChain chain(picky(WhileSuspended::hold));
+  fail_times(chain, 6);
+  chain.clock.advance(Duration{1000});
+  fail_times(chain, 1);
+  CHECK(chain.chain->holding());
+  CHECK(chain.chain->counters(0).suspensions == 2);
+}
+
+TEST_CASE("with `pass`, events go by a suspended app unchanged until it is tried again") {
+  TestChain chain(picky(WhileSuspended::pass));
+  fail_times(chain, 6);
+  CHECK_FALSE(chain.chain->holding());
+  CHECK(chain.run(R"({"bad":1})") == R"({"bad":1})");
+  CHECK(chain.run("{}") == "{}");
+  CHECK(chain.chain->counters(0).passed_by == 2);
+  chain.clock.advance(Duration{1000});
+  CHECK(chain.run("{}") == R"({"seen":true})");
+}
+
+TEST_CASE("with `never`, an app may fail for ever") {
+  TestChain chain(picky(WhileSuspended::never));
+  fail_times(chain, 100);
+  CHECK_FALSE(chain.chain->suspended(0));
+}
+
+TEST_CASE("a suspension counts failures whatever on_error makes of them") {
+  for (const OnError on_error : {OnError::drop, OnError::pass}) {
+    TestApp app = picky(WhileSuspended::hold);
+    app.on_error = on_error;
+    TestChain chain(app);
+    for (int i = 0; i < 6; ++i) chain.run(R"({"bad":1})");
+    CHECK(chain.chain->suspended(0));
+  }
+}

@@ -1,0 +1,44 @@
+#include "pipeline/topology/app_reload.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+#include <sstream>
+
+#include "pipeline/scripting/cases/app_cases.h"
+
+namespace penstock::topology {
+namespace {
+
+bool has_cases(const std::string& folder) {
+  std::error_code error;
+  return std::filesystem::exists(std::filesystem::path(folder) / "cases.yaml", error);
+}
+
+}  // namespace
+
+Result<void> check_cases(const scripting::ChainPlan& running, const scripting::ChainPlan& next) {
+  std::set<std::string> looked_at;
+  std::string failing;
+  for (const scripting::AppPlan& app : next.apps) {
+    const bool runs = std::ranges::any_of(running.apps, [&](const auto& other) {
+      return other.folder == app.folder && other.source.checksum == app.source.checksum;
+    });
+    if (runs || !has_cases(app.folder) || !looked_at.insert(app.folder).second) continue;
+    std::ostringstream report;
+    const auto counts = scripting::run_cases(app.folder, report);
+    if (!counts) {
+      failing += fmt::format("\napp {}: its cases cannot be run: {}", app.name, counts.error().message);
+    } else if (counts->failed > 0) {
+      failing += fmt::format("\napp {}: {} of {} cases fail\n{}", app.name, counts->failed, counts->failed + counts->passed,
+                             report.str());
+    }
+  }
+  if (failing.empty()) return {};
+  while (failing.ends_with('\n')) failing.pop_back();
+  return fail(ErrorKind::invalid, "the apps fail their own cases, so the running ones stay:" + failing);
+}
+
+}  // namespace penstock::topology
