@@ -9,6 +9,7 @@ namespace {
 
 struct Arguments {
   std::string name;
+  std::vector<std::string> names;
   std::string folder = "apps";
   bool json = false;
   AppTestOptions test;
@@ -51,6 +52,11 @@ void add_app_commands(CLI::App& app, Command& chosen) {
   made->add_option("--dir", a->folder, "Where")->capture_default_str();
   add_test(*apps, a, chosen);
   add_run(*apps, a, chosen);
+  auto* check = add(*apps, "check", "Find mistakes in apps without running them: names, settings, cases",
+                    "penstock app check ./apps/mine", chosen,
+                    [a](const auto& context) { return check_apps(a->names, a->json, context); });
+  check->add_option("names", a->names, kNames);
+  check->add_flag("--json", a->json, "As JSON");
   add(*apps, "list", "The apps there are, in ./apps and among the plugins", "penstock app list", chosen,
       [a](const auto& context) { return list_apps(a->json, context); })
       ->add_flag("--json", a->json, "As JSON");

@@ -32,6 +32,9 @@ struct AppRunOptions {
 // What an app does to the events of a file.
 int run_app(const AppRunOptions& options, const topology::PlanContext& context);
 
+// Mistakes in the files of apps, seen without running them.
+int check_apps(const std::vector<std::string>& names, bool json, const topology::PlanContext& context);
+
 int list_apps(bool json, const topology::PlanContext& context);
 int show_app(const std::string& name, bool json, const topology::PlanContext& context);
 

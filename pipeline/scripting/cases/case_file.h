@@ -63,6 +63,8 @@ struct CaseFile {
 Result<CaseFile> read_case_file(const std::string& folder);
 // The same for a text in hand.
 Result<std::vector<AppCase>> parse_cases(std::string_view text, const std::string& path);
+// The same for tools that show every problem: notes them and gives the cases that have none.
+std::vector<AppCase> parse_cases(std::string_view text, const std::string& path, config::Problems& problems);
 
 // JSON texts of the events that `in:` or `out:` means. A scalar is JSON text itself, of one event or of a list.
 Result<std::vector<std::string>> case_events(const config::Node& node);
