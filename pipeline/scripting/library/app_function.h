@@ -33,6 +33,7 @@ std::span<const AppFunction> digest_functions();
 std::span<const AppFunction> coding_functions();
 std::span<const AppFunction> url_functions();
 std::span<const AppFunction> time_functions();
+std::span<const AppFunction> state_functions();
 std::span<const AppFunction> regex_functions();
 std::span<const AppFunction> user_agent_functions();
 

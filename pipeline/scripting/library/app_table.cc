@@ -76,7 +76,7 @@ LogSink program_log() {
 std::vector<AppFunction> app_functions() {
   std::vector<AppFunction> all;
   for (const auto group : {event_functions(), json_functions(), digest_functions(), coding_functions(), url_functions(),
-                           user_agent_functions(), regex_functions(), time_functions()})
+                           user_agent_functions(), regex_functions(), time_functions(), state_functions()})
     all.insert(all.end(), group.begin(), group.end());
   return all;
 }
@@ -87,6 +87,7 @@ std::vector<AppFunction> app_methods() {
 }
 
 void AppTable::push(lua_State* state, Vm& vm, const Manifest& manifest, const config::Node& with) {
+  may_use_state_ = manifest.permissions.state;
   lua_newtable(state);
   const int table = lua_gettop(state);
   for (const AppFunction& function : app_functions()) add(state, table, this, function);

@@ -34,7 +34,7 @@ std::vector<AppFunction> app_methods();
 class AppTable {
  public:
   AppTable(std::string app, LogSink sink, const Clock& clock)
-      : app_(std::move(app)), sink_(std::move(sink)), clock_(clock) {}
+      : app_(std::move(app)), sink_(std::move(sink)), clock_(clock), state_table_(scripting::state_table(app_)) {}
 
   // Pushes the table and makes `print` a global. Raises.
   void push(lua_State* state, Vm& vm, const Manifest& manifest, const config::Node& with);
@@ -49,6 +49,8 @@ class AppTable {
   Timestamp now() const { return now_; }
   // Null before the first batch.
   StateJournal* journal() { return journal_; }
+  bool may_use_state() const { return may_use_state_; }
+  std::string_view state_table() const { return state_table_; }
   Uuid next_uuid(const Facts& facts);
   RegexCache& regexes() { return regexes_; }
   // At most ten lines a second on average, a hundred at once; what is left out is counted in the next line.
@@ -60,6 +62,8 @@ class AppTable {
   std::string app_;
   LogSink sink_;
   const Clock& clock_;
+  std::string state_table_;
+  bool may_use_state_ = false;
   Timestamp now_;
   StateJournal* journal_ = nullptr;
   std::uint32_t uuids_ = 0;

@@ -15,6 +15,7 @@ void StateJournal::begin_batch(Timestamp now, StateView* view) {
 
 void StateJournal::begin_event(const Facts& entering) {
   owner_ = &entering;
+  unreadable_ = false;
   changes_.clear();
   begun_ = 0;
 }
@@ -46,7 +47,11 @@ Result<std::optional<StateValue>> StateJournal::get(std::string_view table, std:
   const std::string_view row = row_key(key);
   const StateChange* changed = find(table, row, begun_, changes_.size());
   if (changed == nullptr) changed = find(table, row, 0, begun_);
-  if (changed == nullptr) return view_->get(table, row, now_);
+  if (changed == nullptr) {
+    auto stored = view_->get(table, row, now_);
+    unreadable_ |= !stored;
+    return stored;
+  }
   if (changed->removed) return std::nullopt;
   return StateValue{changed->value, changed->expires_at};
 }

@@ -37,8 +37,11 @@ class StateJournal {
 
   // There is a view to read, and there is a distinct id to keep rows for.
   bool available() const { return view_ != nullptr; }
-  bool has_owner() const { return !owner_->distinct_id.empty(); }
+  bool has_owner() const { return owner_ != nullptr && !owner_->distinct_id.empty(); }
   Timestamp now() const { return now_; }
+
+  // The view could not tell a row of this event, whatever an app made of that.
+  bool unreadable() const { return unreadable_; }
 
   // `key` is the app's own. Both need a view and an owner.
   Result<std::optional<StateValue>> get(std::string_view table, std::string_view key);
@@ -55,6 +58,7 @@ class StateJournal {
   const Facts* owner_ = nullptr;
   std::vector<StateChange> changes_;  // those before `begun_` each row once; then those since begin_app, each row once
   std::size_t begun_ = 0;
+  bool unreadable_ = false;
   std::string row_;
 };
 

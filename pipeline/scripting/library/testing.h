@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "pipeline/event/timestamps.h"
+#include "pipeline/ports/memory_state.h"
 #include "pipeline/scripting/library/app_table.h"
 #include "pipeline/scripting/view/binding.h"
 #include "pipeline/scripting/view/lua_text.h"
@@ -21,7 +22,9 @@ class Surroundings {
   explicit Surroundings(const Limits& limits = {}) : vm_(Vm::create(limits).value()), binding_(*vm_) {
     binding_.install().value();
     vm_->protect([this](lua_State* state) {
-         table_.push(state, *vm_, {}, {});
+         Manifest manifest;
+         manifest.permissions.state = true;
+         table_.push(state, *vm_, manifest, {});
          vm_->set_global("app");
        })
         .value();
@@ -29,7 +32,7 @@ class Surroundings {
     facts_.event = "signup";
     facts_.distinct_id = "ann";
     const Timestamp now = *parse_timestamp("2026-01-01T00:00:00Z");
-    journal_.begin_batch(now, nullptr);
+    journal_.begin_batch(now, &memory_);
     table_.begin_batch(now, journal_);
   }
 
@@ -42,6 +45,7 @@ class Surroundings {
     arena_.reset();
     event_.open(kEvent, facts_, true).value();
     table_.begin_event();
+    journal_.begin_event(facts_);
     binding_.open(event_, Binding::Access::write);
     if (const auto compiled = vm_->compile("local event = ... " + chunk, "test"); !compiled)
       return "error: " + compiled.error().message;
@@ -65,6 +69,7 @@ class Surroundings {
   Binding binding_;
   AppTable table_{"test", [this](LogLevel, std::string_view, std::string_view line) { logged += std::string(line) + "\n"; },
                   clock_};
+  MemoryState memory_;
   StateJournal journal_;
   Arena arena_;
   EventState event_{arena_};

@@ -64,6 +64,16 @@ struct LimitSettings {
   Limits over(Limits limits) const;
 };
 
+// What an app may use beyond the event in its hand.
+struct Permissions {
+  bool state = false;
+
+  static constexpr auto fields() {
+    return std::tuple{
+        config::field("state", &Permissions::state, "Whether it may use app.state: what it stores grows the data folder.")};
+  }
+};
+
 struct SettingInfo {
   std::string name;
   SettingType type = SettingType::any;
@@ -93,6 +103,7 @@ struct Manifest {
   std::string summary;
   config::Node declared_settings;
   LimitSettings limits;
+  Permissions permissions;
 
   std::vector<SettingInfo> settings;  // what `declared_settings` says, in the order of the file
 
@@ -104,7 +115,8 @@ struct Manifest {
                       field("kind", &Manifest::kind, "What it is."),
                       field("summary", &Manifest::summary, "One sentence.", Need::required),
                       field("settings", &Manifest::declared_settings, "By name, what each setting is."),
-                      field("limits", &Manifest::limits, "What the app needs beyond the defaults.")};
+                      field("limits", &Manifest::limits, "What the app needs beyond the defaults."),
+                      field("permissions", &Manifest::permissions, "What it may use beyond the event in its hand.")};
   }
 
   const SettingInfo* find(std::string_view setting) const;

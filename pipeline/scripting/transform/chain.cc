@@ -250,9 +250,11 @@ Chain::Step Chain::replace(App& app, EventState& event, Transformed& out) {
 }
 
 Chain::Step Chain::give_up(App& app, EventState& event, const ScriptFailure& failure, Transformed& out) {
-  app.failed(event.facts(), failure);
   journal_.take_back();
-  switch (app.plan.on_error) {
+  // When state could not be told it is not the app's doing, and the event will come again.
+  const bool unreadable = journal_.unreadable();
+  if (!unreadable) app.failed(event.facts(), failure);
+  switch (unreadable ? OnError::dead_letter : app.plan.on_error) {
     case OnError::drop: return Step::go_on;
     case OnError::pass:
       event.put_back();

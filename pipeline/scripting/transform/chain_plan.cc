@@ -29,11 +29,12 @@ std::vector<std::string> app_names(const std::vector<std::string>& folders) {
 }
 
 std::uint64_t checksum_of(const AppPlan& plan, const AppEntry& entry) {
-  return checksum(fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{} {} {}\n{} {} {} {}", plan.name, plan.source.checksum,
+  return checksum(fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{} {} {}\n{} {} {} {} {}", plan.name, plan.source.checksum,
                               config::fingerprint(plan.settings), fmt::join(entry.events, "\x1f"), plan.when,
                               static_cast<int>(plan.on_error), plan.limits.memory_max.count, plan.limits.instructions_max,
                               plan.limits.time_max.count(), plan.suspend.share, plan.suspend.events,
-                              static_cast<int>(plan.suspend.then), plan.suspend.retry.count()));
+                              static_cast<int>(plan.suspend.then), plan.suspend.retry.count(),
+                              plan.manifest.permissions.state));
 }
 
 // Everything but the trial run.
@@ -112,9 +113,16 @@ std::shared_ptr<const ChainPlan> plan_chain(const std::vector<AppEntry>& entries
   const std::size_t before = problems.size();
   auto chain = std::make_shared<ChainPlan>();
   std::string versions;
+  std::set<std::string> names;
   for (const AppEntry& entry : entries) {
     auto plan = plan_app(entry, problems);
     if (!plan) continue;
+    if (!names.insert(plan->name).second)
+      problems.push_back(
+          {entry.at, entry.path,
+           fmt::format("two apps are called '{}': give one of them another `name:`, for metrics, dead letters "
+                       "and app.state are kept by it",
+                       plan->name)});
     if (auto script = Script::load(*plan, program_log(), system_clock()); !script)
       problems.push_back({entry.at, entry.path, script.error().message});
     fmt::format_to(std::back_inserter(versions), "{}\n", plan->checksum);

@@ -41,7 +41,7 @@ struct AppEntry {
     return std::tuple{
         field("use", &AppEntry::use, "The app: a name, or a path such as ./apps/mine relative to this file.",
               Need::required),
-        field("name", &AppEntry::name, "How metrics and dead letters call it; the app's own name when not set."),
+        field("name", &AppEntry::name, "How metrics, dead letters and app.state call it; the app's own name when not set."),
         field("with", &AppEntry::settings, "The app's settings; `penstock app show` lists them."),
         field("events", &AppEntry::events, "Names and globs (\"$page*\") of the events it sees; all when not set."),
         field("when", &AppEntry::when, "A Lua expression over event and facts; the app sees the event when it is true."),
