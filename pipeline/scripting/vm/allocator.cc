@@ -8,9 +8,6 @@ namespace penstock::scripting {
 namespace {
 
 constexpr std::size_t kPageBytes = 32 * 1024;
-// From this size on a block is charged: copying it takes as long as some instructions.
-constexpr std::size_t kChargedFrom = 4096;
-constexpr std::size_t kBytesPerInstruction = 16;
 
 }  // namespace
 
@@ -23,11 +20,13 @@ void* CappedAllocator::reallocate(void* self, void* block, std::size_t old_size,
 }
 
 void* CappedAllocator::change(void* block, std::size_t old_size, std::size_t new_size) {
-  if (new_size > old_size && (used_ + (new_size - old_size) > bytes_max_ || !charge(new_size))) return nullptr;
+  if (new_size > old_size) {
+    if (used_ + (new_size - old_size) > bytes_max_) return listener_.refused(), nullptr;
+    if (new_size >= kLargeFrom) listener_.large_block(new_size);
+  }
   if (block != nullptr && old_size > kSmallMax && new_size > kSmallMax) {
     void* moved = std::realloc(block, new_size);
-    if (moved == nullptr) return nullptr;
-    used_ += new_size - old_size;
+    if (moved != nullptr) count(old_size, new_size);
     return moved;
   }
   if (block != nullptr && new_size <= kSmallMax && (old_size - 1) / kGrain == (new_size - 1) / kGrain) {
@@ -44,10 +43,11 @@ void* CappedAllocator::change(void* block, std::size_t old_size, std::size_t new
 void* CappedAllocator::take(std::size_t size) {
   if (size > kSmallMax) {
     void* block = std::malloc(size);
-    if (block != nullptr) used_ += size;
+    if (block != nullptr) count(0, size);
     return block;
   }
   used_ += size;
+  given_ += size;
   Free*& head = free_[(size - 1) / kGrain];
   if (head == nullptr) return take_from_page(size);
   Free* block = head;
@@ -56,8 +56,11 @@ void* CappedAllocator::take(std::size_t size) {
 }
 
 void CappedAllocator::give(void* block, std::size_t size) {
+  if (size > kSmallMax) {
+    count(size, 0);
+    return std::free(block);
+  }
   used_ -= size;
-  if (size > kSmallMax) return std::free(block);
   Free*& head = free_[(size - 1) / kGrain];
   auto* freed = static_cast<Free*>(block);
   freed->next = head;
@@ -76,12 +79,11 @@ void* CappedAllocator::take_from_page(std::size_t size) {
   return block;
 }
 
-bool CappedAllocator::charge(std::size_t bytes) {
-  if (bytes < kChargedFrom) return true;
-  meter_.instructions_left -= static_cast<std::int64_t>(bytes / kBytesPerInstruction);
-  if (meter_.instructions_left >= 0) return true;
-  if (meter_.stop == Stop::none) meter_.stop = Stop::instructions;
-  return false;
+void CappedAllocator::count(std::size_t old_size, std::size_t new_size) {
+  used_ += new_size - old_size;
+  if (new_size > old_size && new_size < kLargeFrom) given_ += new_size;
+  if (old_size >= kHugeFrom) --huge_;
+  if (new_size >= kHugeFrom) ++huge_;
 }
 
 }  // namespace penstock::scripting

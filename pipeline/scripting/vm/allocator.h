@@ -2,21 +2,33 @@
 // Memory for one Lua state: counted, capped, and recycled in size classes, because a state asks for and gives back a few
 // small blocks per event and the general heap costs several times more for that.
 //
-// At the cap it refuses; Lua then collects garbage once and asks again before it raises an error. A large block also
-// charges the meter, for `..` and the buffers of C functions copy megabytes between two instructions. Not thread-safe.
+// At the cap it refuses; Lua then collects garbage once and asks again before it raises an error. What it gives is counted
+// too, for work that allocates takes time beyond its instructions: large blocks are told at once, because `..` and the buffers
+// of C functions copy megabytes between two instructions. Not thread-safe.
 
 #include <array>
 #include <cstddef>
 #include <memory>
 #include <vector>
 
-#include "pipeline/scripting/vm/limits.h"
-
 namespace penstock::scripting {
+
+// Who hears of what cannot wait. Called from within Lua's allocation: it may look at the stack, not use the state.
+class AllocationListener {
+ public:
+  virtual void large_block(std::size_t bytes) = 0;  // about to be given
+  virtual void refused() = 0;  // the cap is reached
+
+ protected:
+  ~AllocationListener() = default;
+};
 
 class CappedAllocator {
  public:
-  CappedAllocator(std::size_t bytes_max, Meter& meter) : bytes_max_(bytes_max), meter_(meter) {}
+  static constexpr std::size_t kLargeFrom = 32 * 1024;
+  static constexpr std::size_t kHugeFrom = 1024 * 1024;
+
+  CappedAllocator(std::size_t bytes_max, AllocationListener& listener) : bytes_max_(bytes_max), listener_(listener) {}
   CappedAllocator(const CappedAllocator&) = delete;
   CappedAllocator& operator=(const CappedAllocator&) = delete;
 
@@ -24,6 +36,10 @@ class CappedAllocator {
   static void* reallocate(void* self, void* block, std::size_t old_size, std::size_t new_size);
 
   std::size_t used() const { return used_; }
+  // Bytes of all blocks below kLargeFrom that were ever given.
+  std::size_t given() const { return given_; }
+  // There are blocks of kHugeFrom and more: one instruction may copy or compare so much.
+  bool holds_huge() const { return huge_ > 0; }
 
  private:
   static constexpr std::size_t kGrain = 16;
@@ -36,11 +52,13 @@ class CappedAllocator {
   void* take(std::size_t size);
   void give(void* block, std::size_t size);
   void* take_from_page(std::size_t size);
-  bool charge(std::size_t bytes);
+  void count(std::size_t old_size, std::size_t new_size);
 
   std::size_t bytes_max_;
-  Meter& meter_;
+  AllocationListener& listener_;
   std::size_t used_ = 0;
+  std::size_t given_ = 0;
+  std::size_t huge_ = 0;
   std::array<Free*, kSmallMax / kGrain> free_{};
   std::vector<std::unique_ptr<std::byte[]>> pages_;
   std::byte* page_at_ = nullptr;

@@ -12,11 +12,17 @@ namespace {
 // A new thread starts with a full stride before its first hook; creating one costs as much, so that many short ones
 // cannot run for free.
 constexpr std::uint64_t kThreadSteps = 1000;
+// Errors and yields are exceptions of C++, which take microseconds; an error in a handler is an error that the handler gets,
+// two hundred times.
+constexpr std::uint64_t kCaughtSteps = 300;
+constexpr std::uint64_t kHandlerFailedSteps = 50'000;
+constexpr std::uint64_t kResumeSteps = 300;
 
 // With the error value on top: raises it again when it was a limit, and returns when the script may have it.
 void pass_on_stop(lua_State* state, int status) {
   Vm& vm = Vm::of(state);
-  if (status == LUA_ERRMEM && vm.stop() == Stop::none) vm.note_stop(state, Stop::memory);
+  // Neither an error nor one in a handler: memory is used up, that of the state or (an exception of C++) of the process.
+  if (status != LUA_ERRRUN && status != LUA_ERRERR && vm.stop() == Stop::none) vm.note_stop(state, Stop::memory);
   if (vm.stop() == Stop::none) return;
   vm.note_stop(state, vm.stop());
   lua_error(state);
@@ -26,6 +32,7 @@ void pass_on_stop(lua_State* state, int status) {
 int finish_protected(lua_State* state, int status, lua_KContext skip) {
   if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(state) - static_cast<int>(skip);
   pass_on_stop(state, status);
+  Vm::of(state).charge(state, status == LUA_ERRERR ? kHandlerFailedSteps : kCaughtSteps);
   lua_pushboolean(state, 0);
   lua_insert(state, -2);
   return 2;
@@ -75,9 +82,13 @@ int resume_thread(lua_State* state, lua_State* thread, int arguments) {
     lua_pushliteral(state, "too many arguments to resume");
     return -1;
   }
+  Vm& vm = Vm::of(state);
+  vm.charge(state, kResumeSteps);
   lua_xmove(state, thread, arguments);
   int results = 0;
+  lua_State* before = vm.set_running(thread);
   const int status = lua_resume(thread, state, arguments, &results);
+  vm.set_running(before);
   if (status == LUA_OK || status == LUA_YIELD) {
     luaL_checkstack(state, results + 1, "too many results to resume");
     lua_xmove(thread, state, results);
@@ -85,6 +96,7 @@ int resume_thread(lua_State* state, lua_State* thread, int arguments) {
   }
   lua_xmove(thread, state, 1);
   pass_on_stop(state, status);
+  vm.charge(state, kCaughtSteps);
   return -1;
 }
 

@@ -2,6 +2,8 @@
 
 #include <lua.hpp>
 
+#include "pipeline/scripting/vm/library.h"
+
 namespace penstock::scripting {
 namespace {
 
@@ -23,7 +25,10 @@ int content_length(lua_State* state) {
 }
 
 int content_pairs(lua_State* state) {
-  lua_pushcfunction(state, frozen_next);
+  if (!push_frozen_order(state, 1)) return luaL_error(state, "not a read-only table");
+  const bool ordered = lua_istable(state, -1);
+  push_frozen_content(state, 1);
+  if (ordered || !push_walk_in_order(state, lua_gettop(state))) lua_pushcfunction(state, frozen_next);
   lua_pushvalue(state, 1);
   lua_pushnil(state);
   return 3;

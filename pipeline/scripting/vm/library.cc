@@ -1,100 +1,33 @@
 #include "pipeline/scripting/vm/library.h"
 
-#include <bit>
-#include <initializer_list>
 #include <lua.hpp>
 
 #include "pipeline/scripting/vm/frozen.h"
+#include "pipeline/scripting/vm/original.h"
 #include "pipeline/scripting/vm/vm.h"
 
 namespace penstock::scripting {
 namespace {
 
 constexpr std::uint64_t kBytesPerStep = 16;
-constexpr std::size_t kRepeatBytesMax = 16u << 20;
+// One call of an iterator, beside the two instructions of the loop.
+constexpr std::uint64_t kStepSteps = 3;
 
-// Lua's own function, which a checked version calls with the same arguments once it has charged for them.
-int original(lua_State* state) { return lua_tocfunction(state, lua_upvalueindex(1))(state); }
-
-std::uint64_t string_bytes(lua_State* state) {
-  std::uint64_t bytes = 0;
-  for (int i = lua_gettop(state); i > 0; --i)
-    if (lua_type(state, i) == LUA_TSTRING) bytes += lua_rawlen(state, i);
-  return bytes;
-}
-
-int charge_bytes(lua_State* state) {
-  if (const std::uint64_t bytes = string_bytes(state); bytes > kBytesPerStep)
-    Vm::of(state).charge(state, bytes / kBytesPerStep);
+// With a base every character is looked at by itself.
+int checked_tonumber(lua_State* state) {
+  if (lua_type(state, 1) == LUA_TSTRING)
+    Vm::of(state).charge(state, lua_isnoneornil(state, 2) ? lua_rawlen(state, 1) / kBytesPerStep : lua_rawlen(state, 1));
   return original(state);
 }
 
-int charge_all_bytes(lua_State* state) {
-  Vm::of(state).charge(state, string_bytes(state));
+// Its arguments were copied before it was called.
+int checked_select(lua_State* state) {
+  constexpr int kArgumentsPerStep = 4;
+  Vm::of(state).charge(state, static_cast<std::uint64_t>(lua_gettop(state) / kArgumentsPerStep));
   return original(state);
 }
 
-// A directive may write a hundred digits whatever its argument.
-int charge_format(lua_State* state) {
-  constexpr std::uint64_t kCall = 100;
-  Vm::of(state).charge(state, kCall + string_bytes(state) / kBytesPerStep);
-  return original(state);
-}
-
-int checked_rep(lua_State* state) {
-  std::size_t size = 0;
-  std::size_t separator = 0;
-  luaL_checklstring(state, 1, &size);
-  const lua_Integer times = luaL_checkinteger(state, 2);
-  luaL_optlstring(state, 3, "", &separator);
-  if (times <= 0 || size + separator == 0) {  // the original would loop over nothing, `times` times
-    lua_pushliteral(state, "");
-    return 1;
-  }
-  if (static_cast<std::uint64_t>(times) > kRepeatBytesMax / (size + separator))
-    return luaL_error(state, "string.rep: the result would be longer than 16 MiB");
-  Vm::of(state).charge(state, (size + separator) * static_cast<std::uint64_t>(times) / kBytesPerStep);
-  return original(state);
-}
-
-void charge_range(lua_State* state, lua_Integer first, lua_Integer last) {
-  if (last < first) return;
-  Vm::of(state).charge(state, static_cast<std::uint64_t>(last) - static_cast<std::uint64_t>(first) + 1);
-}
-
-int checked_move(lua_State* state) {
-  charge_range(state, luaL_checkinteger(state, 2), luaL_checkinteger(state, 3));
-  return original(state);
-}
-
-int checked_unpack(lua_State* state) {
-  const lua_Integer first = luaL_optinteger(state, 2, 1);
-  charge_range(state, first, lua_isnoneornil(state, 3) ? luaL_len(state, 1) : luaL_checkinteger(state, 3));
-  return original(state);
-}
-
-int checked_concat(lua_State* state) {
-  const lua_Integer first = luaL_optinteger(state, 3, 1);
-  charge_range(state, first, lua_isnoneornil(state, 4) ? luaL_len(state, 1) : luaL_checkinteger(state, 4));
-  return original(state);
-}
-
-// table.insert(list, place, value) and table.remove(list, place) move what is behind the place.
-template <int with_place>
-int checked_shift(lua_State* state) {
-  if (lua_gettop(state) == with_place) charge_range(state, 1, luaL_len(state, 1));
-  return original(state);
-}
-
-int checked_sort(lua_State* state) {
-  const lua_Integer size = luaL_len(state, 1);
-  if (size > 0) {
-    const auto n = static_cast<std::uint64_t>(size);
-    Vm::of(state).charge(state, n * static_cast<std::uint64_t>(std::bit_width(n)));
-  }
-  return original(state);
-}
-
+// Lua looks for a finaliser when a metatable is set, and only then: one that is added later is never called.
 int checked_setmetatable(lua_State* state) {
   if (lua_istable(state, 2)) {
     lua_pushliteral(state, "__gc");
@@ -114,6 +47,7 @@ int checked_rawset(lua_State* state) {
 }
 
 int checked_next(lua_State* state) {
+  Vm::of(state).charge(state, kStepSteps);
   if (lua_islightuserdata(state, 1) && luaL_getmetafield(state, 1, "__next") != LUA_TNIL) {
     lua_insert(state, 1);
     lua_settop(state, 3);  // the function, what to walk, a key or nil
@@ -125,20 +59,70 @@ int checked_next(lua_State* state) {
   return original(state);
 }
 
-// Events, objects and arrays are light userdata, which scripts may treat as tables; JSON null is the null one.
+int next_element(lua_State* state) {
+  Vm::of(state).charge(state, kStepSteps);
+  const lua_Integer place = luaL_checkinteger(state, 2) + 1;
+  lua_pushinteger(state, place);
+  return lua_geti(state, 1, place) == LUA_TNIL ? 1 : 2;
+}
+
+int elements(lua_State* state) {
+  luaL_checkany(state, 1);
+  lua_pushcfunction(state, next_element);
+  lua_pushvalue(state, 1);
+  lua_pushinteger(state, 0);
+  return 3;
+}
+
 int type_name(lua_State* state) {
   luaL_checkany(state, 1);
-  if (!lua_islightuserdata(state, 1)) return original(state);
-  lua_pushstring(state, lua_touserdata(state, 1) == nullptr ? "null" : "table");
+  lua_pushstring(state, script_type_name(state, 1));
   return 1;
 }
 
-struct Checked {
-  const char* name;
-  lua_CFunction function;
-};
+int to_string(lua_State* state) {
+  luaL_checkany(state, 1);
+  push_as_text(state, 1);
+  return 1;
+}
 
-// Replaces functions of the table on top by ours, each with the original as its upvalue.
+void add_base(lua_State* state) {
+  luaL_requiref(state, "_G", luaopen_base, 0);
+  check(state, {{"setmetatable", checked_setmetatable},
+                {"rawset", checked_rawset},
+                {"next", checked_next},
+                {"ipairs", elements},
+                {"select", checked_select},
+                {"type", type_name},
+                {"tonumber", checked_tonumber},
+                {"tostring", to_string}});
+  for (const char* name : {"assert", "error", "getmetatable", "ipairs", "next", "rawequal", "rawget", "rawlen", "rawset",
+                           "select", "setmetatable", "tonumber", "tostring", "type", "_VERSION"}) {
+    lua_getfield(state, -1, name);
+    lua_setfield(state, -3, name);
+  }
+  lua_getfield(state, -1, "next");
+  add_pairs(state);
+  lua_setfield(state, -3, "pairs");
+  lua_pop(state, 1);
+}
+
+void add_utf8(lua_State* state) {
+  luaL_requiref(state, "utf8", luaopen_utf8, 0);
+  check_utf8(state);
+  freeze_table(state);
+  lua_setfield(state, -2, "utf8");
+}
+
+void add_math(lua_State* state) {
+  luaL_requiref(state, "math", luaopen_math, 0);
+  remove(state, {"random", "randomseed"});  // an event replayed must give the same result
+  freeze_table(state);
+  lua_setfield(state, -2, "math");
+}
+
+}  // namespace
+
 void check(lua_State* state, std::initializer_list<Checked> functions) {
   for (const Checked& checked : functions) {
     lua_getfield(state, -1, checked.name);
@@ -154,71 +138,30 @@ void remove(lua_State* state, std::initializer_list<const char*> names) {
   }
 }
 
-void add_base(lua_State* state) {
-  luaL_requiref(state, "_G", luaopen_base, 0);
-  check(state, {{"setmetatable", checked_setmetatable},
-                {"rawset", checked_rawset},
-                {"next", checked_next},
-                {"type", type_name},
-                {"tonumber", charge_bytes}});
-  for (const char* name : {"assert", "error", "getmetatable", "ipairs", "next", "pairs", "rawequal", "rawget", "rawlen",
-                           "rawset", "select", "setmetatable", "tonumber", "tostring", "type", "_VERSION"}) {
-    lua_getfield(state, -1, name);
-    lua_setfield(state, -3, name);
+// Events, objects and arrays are light userdata, which scripts may treat as tables; JSON null is the null one.
+const char* script_type_name(lua_State* state, int index) {
+  if (!lua_islightuserdata(state, index)) return luaL_typename(state, index);
+  return lua_touserdata(state, index) == nullptr ? "null" : "table";
+}
+
+void push_as_text(lua_State* state, int index) {
+  switch (lua_type(state, index)) {
+    case LUA_TNIL:
+    case LUA_TBOOLEAN:
+    case LUA_TNUMBER:
+    case LUA_TSTRING: luaL_tolstring(state, index, nullptr); return;
+    default: break;
   }
-  lua_pop(state, 1);
+  if (luaL_getmetafield(state, index, "__tostring") != LUA_TNIL) {
+    lua_pop(state, 1);
+    luaL_tolstring(state, index, nullptr);
+    return;
+  }
+  const int name = luaL_getmetafield(state, index, "__name");
+  if (name == LUA_TSTRING) return;
+  if (name != LUA_TNIL) lua_pop(state, 1);
+  lua_pushstring(state, script_type_name(state, index));
 }
-
-void add_string(lua_State* state) {
-  luaL_requiref(state, "string", luaopen_string, 0);
-  remove(state, {"dump"});
-  check(state, {{"rep", checked_rep},
-                {"lower", charge_bytes},
-                {"upper", charge_bytes},
-                {"reverse", charge_bytes},
-                {"format", charge_format},
-                {"byte", charge_bytes},
-                {"sub", charge_bytes},
-                {"pack", charge_bytes},
-                {"unpack", charge_bytes}});
-  add_patterns(state);
-  lua_pushliteral(state, "");
-  lua_getmetatable(state, -1);
-  lua_pushboolean(state, 0);
-  lua_setfield(state, -2, "__metatable");
-  lua_pop(state, 2);
-  freeze_table(state);
-  lua_setfield(state, -2, "string");
-}
-
-void add_table(lua_State* state) {
-  luaL_requiref(state, "table", luaopen_table, 0);
-  check(state, {{"concat", checked_concat},
-                {"insert", checked_shift<3>},
-                {"remove", checked_shift<2>},
-                {"move", checked_move},
-                {"sort", checked_sort},
-                {"unpack", checked_unpack}});
-  freeze_table(state);
-  lua_setfield(state, -2, "table");
-}
-
-void add_utf8(lua_State* state) {
-  luaL_requiref(state, "utf8", luaopen_utf8, 0);
-  check(state,
-        {{"len", charge_all_bytes}, {"codepoint", charge_bytes}, {"offset", charge_all_bytes}, {"codes", charge_bytes}});
-  freeze_table(state);
-  lua_setfield(state, -2, "utf8");
-}
-
-void add_math(lua_State* state) {
-  luaL_requiref(state, "math", luaopen_math, 0);
-  remove(state, {"random", "randomseed"});  // an event replayed must give the same result
-  freeze_table(state);
-  lua_setfield(state, -2, "math");
-}
-
-}  // namespace
 
 void add_library(lua_State* state) {
   add_base(state);

@@ -17,10 +17,4 @@ struct Limits {
 // Which of them ended a call.
 enum class Stop : std::uint8_t { none, memory, instructions, time };
 
-// What is left of them during one call. Shared by the state's hook, its allocator and its library.
-struct Meter {
-  std::int64_t instructions_left = 0;
-  Stop stop = Stop::none;
-};
-
 }  // namespace penstock::scripting

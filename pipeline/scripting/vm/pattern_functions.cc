@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::uint64_t kCallSteps = 5;
 constexpr std::uint64_t kBytesPerStep = 16;
+constexpr std::uint64_t kBytesPerStepOfText = 4;  // see pattern_match.cc
 
 class Charged final : public PatternSteps {
  public:
@@ -90,7 +91,8 @@ int push_range(lua_State* state, std::size_t start, std::size_t end) {
 int find_text(lua_State* state, std::string_view subject, std::string_view text, std::size_t from) {
   const std::size_t found = find_plain(subject, text, from);
   const bool there = found != std::string_view::npos;
-  Vm::of(state).charge(state, kCallSteps + ((there ? found : subject.size()) - from + text.size()) / kBytesPerStep);
+  const std::size_t touched = (there ? found : subject.size()) - from + text.size();
+  Vm::of(state).charge(state, kCallSteps + touched / (text.size() > 1 ? kBytesPerStepOfText : kBytesPerStep));
   if (there) return push_range(state, found, found + text.size());
   lua_pushnil(state);
   return 1;

@@ -1,49 +1,14 @@
 #include <doctest/doctest.h>
 
-#include <lua.hpp>
 #include <string>
 
-#include "pipeline/scripting/vm/vm.h"
+#include "pipeline/scripting/vm/testing.h"
 
 using namespace penstock;
 using namespace penstock::scripting;
 
-namespace {
-
-// What `expression` gives, its values separated by commas, or its error without the place.
-std::string value_of(const std::string& expression, const Limits& limits = {}) {
-  auto vm = Vm::create(limits).value();
-  vm->freeze_globals();
-  const std::string script =
-      "local function shown(...) local t = {...} for i = 1, select('#', ...) do t[i] = tostring(t[i]) end "
-      "return table.concat(t, ',') end return shown(" +
-      expression + ")";
-  if (const auto compiled = vm->compile(script, "app.lua"); !compiled) return compiled.error().message;
-  if (!vm->call(0, 1)) {
-    const std::string& message = vm->failure().message;
-    return message.starts_with("app.lua:1: ") ? message.substr(11) : message;
-  }
-  std::size_t size = 0;
-  const char* text = lua_tolstring(vm->state(), -1, &size);
-  return {text, size};
-}
-
-struct Case {
-  std::string expression;
-  std::string value;
-};
-
-void check(std::initializer_list<Case> cases) {
-  for (const Case& c : cases) {
-    CAPTURE(c.expression);
-    CHECK(value_of(c.expression) == c.value);
-  }
-}
-
-}  // namespace
-
 TEST_CASE("items of a pattern match what the manual says") {
-  check({
+  check_values({
       {"('THE (quick) fox'):find('%((%a+)%)')", "5,11,quick"},
       {"('key = value'):match('^(%w+)%s*=%s*(%w+)$')", "key,value"},
       {"('  trim me '):match('^%s*(.-)%s*$')", "trim me"},
@@ -71,7 +36,7 @@ TEST_CASE("items of a pattern match what the manual says") {
 }
 
 TEST_CASE("where matching begins") {
-  check({
+  check_values({
       {"('banana'):find('a', 3)", "4,4"},
       {"('banana'):find('a', -1)", "6,6"},
       {"('banana'):find('a', -100)", "2,2"},
@@ -88,7 +53,7 @@ TEST_CASE("where matching begins") {
 }
 
 TEST_CASE("gsub replaces by text, table and function, up to a number of times") {
-  check({
+  check_values({
       {"('hello world'):gsub('o', '0', 1)", "hell0 world,1"},
       {"('hello world'):gsub('(%w+) (%w+)', '%2 %1 %0 %%')", "world hello hello world %,1"},
       {"('abc'):gsub('%w', '%1%1')", "aabbcc,3"},
@@ -108,7 +73,7 @@ TEST_CASE("gsub replaces by text, table and function, up to a number of times") 
 }
 
 TEST_CASE("what is wrong with a pattern is said when matching comes to it") {
-  check({
+  check_values({
       {"('a'):find('[a')", "malformed pattern (missing ']')"},
       {"('a'):find('b[a')", "nil"},
       {"('a'):find('a%')", "malformed pattern (ends with '%')"},
@@ -131,8 +96,9 @@ TEST_CASE("what is wrong with a pattern is said when matching comes to it") {
 }
 
 TEST_CASE("a callback may use the same and other patterns") {
-  check({{"('a1b2'):gsub('%a%d', function(s) return (s:gsub('%a%d', function(t) return (t:gsub('%d', '<%0>')) end)) end)",
-          "a<1>b<2>,2"}});
+  check_values(
+      {{"('a1b2'):gsub('%a%d', function(s) return (s:gsub('%a%d', function(t) return (t:gsub('%d', '<%0>')) end)) end)",
+        "a<1>b<2>,2"}});
   // More patterns than are kept compiled, while one of them is in use.
   CHECK(value_of("('xyx'):gsub('[xy]', function(s) local n = 0 for i = 1, 500 do n = n + select(2, s:gsub('[x' .. i .. ']', "
                  "'')) end return n // 100 end)") == "505,3");

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <time.h>
 #include <limits>
 #include <lua.hpp>
 #include <utility>
@@ -13,7 +14,6 @@
 namespace penstock::scripting {
 namespace {
 
-constexpr std::uint64_t kStride = 1000;
 constexpr int kHandler = 1;  // stack index of on_error, for good
 constexpr int kFramesMax = 8;
 constexpr std::size_t kMessageMax = 2000;
@@ -22,12 +22,25 @@ constexpr char kGlobals = 0;  // its address is the registry key of the real tab
 
 int panicked(lua_State*) { check_failed("a Lua error outside of a protected call", __FILE__, __LINE__); }
 
-std::string frames(lua_State* state, int level) {
+// What blocks cost beside instructions: a small one is made, collected and freed, a large one is copied.
+constexpr std::size_t kSmallBytesPerStep = 4;
+constexpr std::size_t kLargeBytesPerStep = 16;
+// While one instruction may copy or compare megabytes, the meter is looked at more often.
+constexpr std::uint64_t kHugeStride = 100;
+// A step takes 2 to 10 ns. Work that takes far longer is paid by the time it takes, so that nothing gets much more than its
+// instructions' worth of processor because it was charged too little.
+constexpr std::chrono::nanoseconds kSlowStep{100};
+constexpr std::chrono::nanoseconds kStepTime{10};
+
+// The frames of Lua from the innermost on, C functions left out. `place` becomes "file:line" of the first, if there is one.
+std::string frames(lua_State* state, std::string* place = nullptr) {
   std::string text;
   lua_Debug frame;
-  for (int shown = 0; shown < kFramesMax && lua_getstack(state, level, &frame) != 0; ++level) {
+  int shown = 0;
+  for (int level = 0; shown < kFramesMax && lua_getstack(state, level, &frame) != 0; ++level) {
     lua_getinfo(state, "Sln", &frame);
     if (frame.currentline < 0) continue;  // a C function
+    if (shown == 0 && place != nullptr) *place = fmt::format("{}:{}", frame.short_src, frame.currentline);
     if (shown++ > 0) text += '\n';
     fmt::format_to(std::back_inserter(text), "{}:{}: in ", frame.short_src, frame.currentline);
     if (frame.name != nullptr) fmt::format_to(std::back_inserter(text), "function '{}'", frame.name);
@@ -36,15 +49,20 @@ std::string frames(lua_State* state, int level) {
   return text;
 }
 
+std::chrono::nanoseconds thread_time() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
 }  // namespace
 
 Vm::Vm(const Limits& limits, const Clock& clock)
-    : limits_(limits), clock_(clock), allocator_(static_cast<std::size_t>(limits.memory_max.count), meter_) {
-  meter_.instructions_left = kUnlimited;
-}
+    : limits_(limits), clock_(clock), allocator_(static_cast<std::size_t>(limits.memory_max.count), *this),
+      instructions_left_(kUnlimited) {}
 
 Vm::~Vm() {
-  meter_.instructions_left = kUnlimited;
+  instructions_left_ = kUnlimited;
   if (state_ != nullptr) lua_close(state_);
 }
 
@@ -54,13 +72,14 @@ Result<std::unique_ptr<Vm>> Vm::create(const Limits& limits, const Clock& clock)
   std::unique_ptr<Vm> vm(new Vm(limits, clock));
   vm->state_ = lua_newstate(CappedAllocator::reallocate, &vm->allocator_);
   if (vm->state_ == nullptr) return fail(ErrorKind::limit, "memory limit too small to start Lua");
+  vm->running_ = vm->state_;
   lua_atpanic(vm->state_, panicked);
   *static_cast<Vm**>(lua_getextraspace(vm->state_)) = vm.get();
   lua_pushcfunction(vm->state_, on_error);
   lua_pushcfunction(vm->state_, open);
   if (lua_pcall(vm->state_, 0, 0, 0) != LUA_OK)
     return fail(ErrorKind::limit, fmt::format("memory limit of {} is too small to start Lua", to_string(limits.memory_max)));
-  lua_sethook(vm->state_, on_hook, LUA_MASKCOUNT, static_cast<int>(kStride));
+  vm->set_hook(vm->state_, kStride);
   return vm;
 }
 
@@ -105,6 +124,7 @@ void Vm::set_global(const char* name) {
 
 Result<void> Vm::compile(std::string_view text, const std::string& chunk) {
   begin();
+  place_ = chunk;
   const int base = lua_gettop(state_);
   const int status = luaL_loadbufferx(state_, text.data(), text.size(), ("=" + chunk).c_str(), "t");
   if (status == LUA_OK) return finish(status) ? Result<void>{} : fail(ErrorKind::limit, failure_.message);
@@ -114,8 +134,12 @@ Result<void> Vm::compile(std::string_view text, const std::string& chunk) {
 }
 
 void Vm::begin() {
-  meter_.instructions_left = limits_.instructions_max;
-  deadline_set_ = false;
+  instructions_left_ = limits_.instructions_max;
+  charged_ = 0;
+  given_settled_ = allocator_.given();
+  looked_ = false;
+  running_ = state_;
+  place_.clear();
 }
 
 bool Vm::call(int arguments, int results) {
@@ -145,103 +169,160 @@ Result<void> Vm::run_protected(void (*step)(lua_State*, void*), void* data) {
 
 // Pops the error value of a call that failed.
 bool Vm::finish(int status) {
-  meter_.instructions_left = kUnlimited;
-  if (status == LUA_OK && meter_.stop == Stop::none) [[likely]]
+  instructions_left_ = kUnlimited;
+  if (status == LUA_OK && stop_ == Stop::none) [[likely]]
     return true;
-  failure_.stop = meter_.stop;
+  failure_.stop = stop_;
   // Anything but Lua's own codes is an exception of ours that came through: the heap is exhausted.
   if (failure_.stop == Stop::none && status != LUA_OK && status != LUA_ERRRUN && status != LUA_ERRERR &&
       status != LUA_ERRSYNTAX)
     failure_.stop = Stop::memory;
   spent_ = failure_.stop != Stop::none;
   const char* text = lua_type(state_, -1) == LUA_TSTRING ? lua_tostring(state_, -1) : nullptr;
-  const bool told = text != nullptr && failure_.stop != Stop::memory && status == LUA_ERRRUN;
-  if (spent_ && !told) failure_.message = describe(failure_.stop);
+  if (spent_) failure_.message = (place_.empty() ? "" : place_ + ": ") + describe(failure_.stop);
   else failure_.message = text != nullptr ? text : "error without a message";
   if (failure_.message.size() > kMessageMax) failure_.message.resize(kMessageMax);
-  if (failure_.stop == Stop::memory) failure_.traceback.clear();
   return false;
 }
 
 std::string Vm::describe(Stop stop) const {
+  std::string what;
+  const char* setting = "";
   switch (stop) {
-    case Stop::memory: return fmt::format("memory limit of {} reached", to_string(limits_.memory_max));
-    case Stop::instructions: return fmt::format("instruction limit of {} reached", limits_.instructions_max);
-    case Stop::time: return fmt::format("time limit of {} ms reached", limits_.time_max.count());
-    case Stop::none: break;
+    case Stop::memory:
+      what = "memory limit of " + to_string(limits_.memory_max);
+      setting = "memory";
+      break;
+    case Stop::instructions:
+      what = fmt::format("instruction limit of {}", limits_.instructions_max);
+      setting = "instructions";
+      break;
+    case Stop::time:
+      what = fmt::format("time limit of {} ms", limits_.time_max.count());
+      setting = "time";
+      break;
+    case Stop::none: return {};
   }
-  return {};
+  return fmt::format("{} reached; raise it, if that is meant, with limits: {{{}: …}} in app.yaml or at the chain's entry",
+                     what, setting);
+}
+
+void Vm::set_hook(lua_State* thread, std::uint64_t stride) const {
+  lua_sethook(thread, on_hook, LUA_MASKCOUNT | (line_heard_ ? LUA_MASKLINE : 0), static_cast<int>(stride));
+}
+
+void Vm::arm(lua_State* running) {
+  set_hook(running, 1);
+  set_hook(state_, 1);
 }
 
 void Vm::note_stop(lua_State* running, Stop stop) {
-  if (meter_.stop == Stop::none) meter_.stop = stop;
-  lua_sethook(running, on_hook, LUA_MASKCOUNT, 1);
-  lua_sethook(state_, on_hook, LUA_MASKCOUNT, 1);
+  if (stop_ == Stop::none) stop_ = stop;
+  arm(running);
+}
+
+void Vm::remember_place(lua_State* running) {
+  if (stop_ != Stop::none && !place_.empty()) return;
+  failure_.traceback = frames(running, &place_);
+}
+
+void Vm::raise_stop(lua_State* running, Stop stop) {
+  remember_place(running);
+  note_stop(running, stop);
+  lua_pushstring(running, describe(stop_).c_str());
+  lua_error(running);
+  std::unreachable();
 }
 
 // The first question starts the time: a call too short for one never reads the clock.
-bool Vm::out_of_time() {
-  charged_ = 0;
+bool Vm::out_of_time(std::uint64_t steps) {
   const SteadyTime now = clock_.steady();
-  if (!deadline_set_) deadline_ = now + limits_.time_max;
-  deadline_set_ = true;
+  if (!std::exchange(looked_, true)) {
+    deadline_ = now + limits_.time_max;
+    seen_ = now;
+    slow_ = false;
+    return false;
+  }
+  const auto took = now - std::exchange(seen_, now);
+  if (took > kSlowStep * steps) pay_by_time();
+  else slow_ = false;
   return now > deadline_;
 }
 
-void Vm::charge(lua_State* running, std::uint64_t steps) {
-  Stop stop = Stop::none;
-  if (steps <= static_cast<std::uint64_t>(std::max<std::int64_t>(meter_.instructions_left, 0))) {
-    meter_.instructions_left -= static_cast<std::int64_t>(steps);
-    charged_ += steps;
-    if (charged_ < kStride) return;
-    // A C function may take much longer than what it charges, and no hook fires before it returns.
-    if (!out_of_time()) return;
-    stop = Stop::time;
-  } else {
-    meter_.instructions_left = 0;
-    stop = Stop::instructions;
-  }
-  note_stop(running, stop);
-  failure_.traceback = frames(running, 1);
-  luaL_error(running, "%s", describe(meter_.stop).c_str());
+// Time of the processor, for the thread may have waited for one. From the second slow stride on, when it is known.
+void Vm::pay_by_time() {
+  const auto now = thread_time();
+  if (slow_) instructions_left_ -= (now - cpu_seen_) / kStepTime;
+  slow_ = true;
+  cpu_seen_ = now;
+}
+
+Stop Vm::spend(std::uint64_t steps) {
+  if (stop_ != Stop::none) return stop_;
+  const std::size_t given = allocator_.given();
+  instructions_left_ -=
+      static_cast<std::int64_t>(steps + (given - std::exchange(given_settled_, given)) / kSmallBytesPerStep);
+  const bool late = out_of_time(steps);
+  if (instructions_left_ < 0) return Stop::instructions;
+  return late ? Stop::time : Stop::none;
+}
+
+// A C function may take much longer than what it charges, and no hook fires before it returns.
+void Vm::settle(lua_State* running) {
+  const Stop stop = spend(std::exchange(charged_, 0));
+  if (stop != Stop::none) raise_stop(running, stop);
 }
 
 void Vm::on_line(std::function<void(std::string_view source, int line)> heard) {
   line_heard_ = std::move(heard);
-  const int lines = line_heard_ ? LUA_MASKLINE : 0;
-  lua_sethook(state_, on_hook, LUA_MASKCOUNT | lines, static_cast<int>(kStride));
+  set_hook(state_, kStride);
 }
 
 void Vm::on_hook(lua_State* running, lua_Debug* where) {
   Vm& vm = of(running);
   if (where->event == LUA_HOOKCOUNT) [[likely]]
-    return vm.on_count(running, where);
+    return vm.on_count(running);
   lua_getinfo(running, "Sl", where);
   std::string_view source(where->source, where->srclen);
   if (source.starts_with('=')) source.remove_prefix(1);
   vm.line_heard_(source, where->currentline);
 }
 
-void Vm::on_count(lua_State* running, lua_Debug* where) {
-  meter_.instructions_left -= static_cast<std::int64_t>(kStride);
-  Stop stop = meter_.stop;
-  if (stop == Stop::none && meter_.instructions_left < 0) stop = Stop::instructions;
-  if (stop == Stop::none) {
-    if (!out_of_time()) return;
-    stop = Stop::time;
+void Vm::on_count(lua_State* running) {
+  const auto stride = static_cast<std::uint64_t>(lua_gethookcount(running));
+  const Stop stop = spend(stride + std::exchange(charged_, 0));
+  if (stop != Stop::none) raise_stop(running, stop);
+  const std::uint64_t wanted = allocator_.holds_huge() ? kHugeStride : kStride;
+  if (stride != wanted) set_hook(running, wanted);
+}
+
+// The block is given all the same, for a refusal would make Lua collect garbage first; the next instruction ends the call.
+void Vm::large_block(std::size_t bytes) {
+  instructions_left_ -= static_cast<std::int64_t>(bytes / kLargeBytesPerStep);
+  if (running_ == nullptr || stop_ != Stop::none) return;
+  if (instructions_left_ < 0) {
+    stop_ = Stop::instructions;
+    place_.clear();
+    arm(running_);
+  } else if (bytes >= CappedAllocator::kHugeFrom && static_cast<std::uint64_t>(lua_gethookcount(running_)) > kHugeStride) {
+    set_hook(running_, kHugeStride);
   }
-  note_stop(running, stop);
-  failure_.traceback = frames(running, 0);
-  lua_getinfo(running, "Sl", where);
-  lua_pushfstring(running, "%s:%d: %s", where->short_src, where->currentline, describe(stop).c_str());
-  lua_error(running);
+}
+
+// Lua now walks everything that lives, which takes time, and may find room or raise its error: then this is the place. From
+// Lua 5.4.5 on frames are not to be looked at here, for the stack may be just what moves.
+void Vm::refused() {
+  if (running_ == nullptr || stop_ != Stop::none) return;
+  if constexpr (LUA_VERSION_RELEASE_NUM <= 50404) remember_place(running_);
+  instructions_left_ -= static_cast<std::int64_t>(allocator_.used() / kLargeBytesPerStep);
+  if (instructions_left_ < 0) set_hook(running_, 1);
 }
 
 // Runs where the error happened, before the stack is unwound.
 int Vm::on_error(lua_State* running) {
   Vm& vm = of(running);
   if (vm.stop() != Stop::none) return 1;
-  vm.failure_.traceback = frames(running, 1);
+  vm.failure_.traceback = frames(running);
   if (lua_type(running, 1) == LUA_TSTRING) return 1;
   if (luaL_getmetafield(running, 1, "__tostring") != LUA_TNIL || lua_type(running, 1) == LUA_TNUMBER) {
     luaL_tolstring(running, 1, nullptr);

@@ -1,30 +1,45 @@
 #pragma once
 // One Lua state that any script may run in. Belongs to one thread at a time.
 //
-// What a script cannot do, and why it is done this way (each has a test in sandbox_test.cc):
-//   reach the host      no io, os, debug, package, load, dofile, bytecode, string.dump, collectgarbage; nothing random
+// What a script cannot do, and why it is done this way. Each line has attacks in attacks_on_*.cc:
+//   reach the host      no io, os, debug, package, load, dofile, bytecode, string.dump, collectgarbage
 //   keep the processor  a count hook every 1000 instructions. Hooks do not fire inside C functions, so those that loop charge
 //                       what they touch. `pcall` would swallow the error and run on: pcall, xpcall, coroutine.resume and
 //                       coroutine.wrap are ours and pass a stop on. An xpcall handler or `__close` would run with hooks off
 //                       after an error raised by a hook: ours call no handler then, and there is no coroutine.close.
-//                       Finalisers run with hooks off: setmetatable refuses `__gc`. Lua's pattern matcher can backtrack for
-//                       hours inside one call: find, match, gmatch and gsub are ours and count their steps, see pattern.h.
-//   keep memory         a counting allocator with a cap; see allocator.h
+//                       Finalisers run with hooks off: setmetatable refuses `__gc`, and Lua never calls one that is added to
+//                       a metatable later. Lua's pattern matcher can backtrack for hours inside one call: find, match, gmatch
+//                       and gsub are ours and count their steps, see pattern.h. `...` is copied by one instruction: no
+//                       function gives more than 16384 values.
+//   keep memory         a counting allocator with a cap, see allocator.h; what is allocated is charged too, for making and
+//                       collecting it takes time
 //   change the rules    globals, library tables, `app` and its settings are read-only; metatables of strings and events are
 //                       hidden; rawset refuses what is read-only
+//   differ between runs no math.random; no text shows an address (tostring, string.format); `pairs` has an order of its own
+//                       (pairs.cc), for Lua's follows a seed. What does follow it: `next` on a plain table. What depends on
+//                       the collector: weak tables, which are allowed. table.sort of more than a hundred values may take
+//                       another pivot where the order is very uneven: values that compare equal may come in another order.
 // After a stop the state is spent: the owner throws it away and builds another, so the next event finds nothing of it.
 //
-// Measured with the default limits, release build on a busy two-core machine: a plain loop, alone or caught again and again,
-// is over after 50 ms, recursion after 80 ms, filling 64 MiB with tables after 170 ms, everything else in sandbox_test.cc
-// sooner.
+// A step is an instruction or as much work of a C function as takes 2 to 10 ns. Work between two looks at the meter that takes
+// more than 100 ns a step was charged too little (comparing megabytes is one instruction); from the second time on it is paid by
+// processor time, 10 ns a step. So the default of 10 million instructions means less than 100 ms, whatever a script does.
+//
+// Measured by bench/red_team_bench with the default limits, two busy cores, shortest of three: a plain loop is over after 22 ms,
+// a loop of calls of C functions after 40 to 90 ms, filling memory after 20 to 90 ms, what is paid by time after 100 ms, all of
+// its attacks within 110 ms. Before allocation was charged and time paid for, growing string keys took the whole second.
+// pairs costs 1.6 times Lua's own for a list, 2.7 to 3.0 times for 5 to 100 string keys with an empty body.
 //
 // Lua here is the C++ build: its errors are exceptions, so destructors run when they pass; code between Lua and us must not
 // be noexcept, and `catch (...)` must rethrow.
 
+#include <algorithm>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "pipeline/base/clock.h"
 #include "pipeline/base/result.h"
@@ -44,7 +59,7 @@ struct ScriptFailure {
   std::string traceback{};  // one frame a line, at most eight; empty for memory
 };
 
-class Vm {
+class Vm final : private AllocationListener {
  public:
   // An error of kind limit: the memory limit is too small for the library itself.
   static Result<std::unique_ptr<Vm>> create(const Limits& limits, const Clock& clock = system_clock());
@@ -88,38 +103,65 @@ class Vm {
   void on_line(std::function<void(std::string_view source, int line)> heard);
 
   // For C functions: counts work against the instruction limit; raises when it is used up.
-  void charge(lua_State* running, std::uint64_t steps);
+  void charge(lua_State* running, std::uint64_t steps) {
+    charged_ += std::min(steps, kAll);
+    if (charged_ >= kStride) settle(running);
+  }
   // The time for this call begins anew: what passed was no doing of the script's.
-  void restart_clock() { deadline_set_ = false; }
-  Stop stop() const { return meter_.stop; }
+  void restart_clock() { looked_ = false; }
+  Stop stop() const { return stop_; }
   PatternCache& patterns() { return patterns_; }
   // For C functions that caught an error: marks memory exhaustion, and makes every thread involved stop at its next
   // instruction.
   void note_stop(lua_State* running, Stop stop);
+  // For coroutine.resume: the thread that runs now. Returns the one that did.
+  lua_State* set_running(lua_State* running) { return std::exchange(running_, running); }
 
  private:
+  static constexpr std::uint64_t kStride = 1000;  // instructions between two looks at the meter
+  static constexpr std::uint64_t kAll = std::uint64_t{1} << 62;
+
   Vm(const Limits& limits, const Clock& clock);
   static void on_hook(lua_State* running, lua_Debug* where);
-  void on_count(lua_State* running, lua_Debug* where);
   static int on_error(lua_State* running);
   static int open(lua_State* state);
+  void on_count(lua_State* running);
+  void arm(lua_State* running);
+  void large_block(std::size_t bytes) override;
+  void refused() override;
   Result<void> run_protected(void (*step)(lua_State*, void*), void* data);
   void begin();
-  bool out_of_time();
+  void settle(lua_State* running);
+  Stop spend(std::uint64_t steps);
+  bool out_of_time(std::uint64_t steps);
+  void pay_by_time();
+  void set_hook(lua_State* thread, std::uint64_t stride) const;
+  void remember_place(lua_State* running);
+  [[noreturn]] void raise_stop(lua_State* running, Stop stop);
   bool finish(int status);
   std::string describe(Stop stop) const;
 
   Limits limits_;
   const Clock& clock_;
-  Meter meter_;
   CappedAllocator allocator_;
   PatternCache patterns_;
   lua_State* state_ = nullptr;
+  lua_State* running_ = nullptr;
   void* owner_ = nullptr;
   std::function<void(std::string_view, int)> line_heard_;
-  bool deadline_set_ = false;
-  std::uint64_t charged_ = 0;  // since the clock was read
+
+  // Of the call that runs.
+  std::int64_t instructions_left_;
+  Stop stop_ = Stop::none;
+  std::uint64_t charged_ = 0;  // not taken from instructions_left_ yet
+  std::size_t given_settled_ = 0;  // of allocator_.given()
+  bool looked_ = false;  // at the clock
+  bool slow_ = false;  // the last stride was, and cpu_seen_ is set
   SteadyTime deadline_;
+  SteadyTime seen_;
+  std::chrono::nanoseconds cpu_seen_{};
+  std::string place_;  // "app.lua:12"
+
   bool spent_ = false;
   ScriptFailure failure_;
 };
