@@ -5,7 +5,6 @@
 
 #include <fmt/core.h>
 
-#include <time.h>
 #include <unistd.h>
 #include <algorithm>
 #include <chrono>
@@ -17,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/web_events.h"
 #include "pipeline/event/fact_map.h"
 #include "pipeline/event/json.h"
 #include "pipeline/scripting/transform/chain.h"
@@ -71,27 +71,6 @@ function M.transform(event, app)
 end
 return M
 )";
-
-std::string event_text(std::mt19937_64& random, int i) {
-  static constexpr const char* kNames[] = {"$pageview",       "$autocapture",        "$pageleave",  "signed_up",
-                                           "order_completed", "$identify",           "add_to_cart", "search",
-                                           "video_played",    "$feature_flag_called"};
-  static constexpr const char* kSystems[] = {"Mac OS X", "Windows", "Linux", "iOS", "Android"};
-  const auto hex = [&](int digits) { return fmt::format("{:0{}x}", random() >> (64 - 4 * digits), digits); };
-  const auto uuid = [&] { return fmt::format("{}-{}-4{}-9{}-{}", hex(8), hex(4), hex(3), hex(3), hex(12)); };
-  const auto user = random() % 100'000;
-  const auto page = random() % 9999;
-  return fmt::format(
-      R"({{"uuid":"{}","event":"{}","distinct_id":"user-{}","properties":{{"$os":"{}","$os_version":"10.15.7",)"
-      R"("$browser":"Chrome","$device_type":"Desktop","$current_url":"https://shop.example.com/products/{}?utm_source=google&utm_campaign=spring&gclid=abc{}",)"
-      R"("$host":"shop.example.com","$pathname":"/products/{}","$browser_version":{},"$screen_height":1080,"$screen_width":1920,)"
-      R"("$viewport_height":900,"$viewport_width":1440,"$lib":"web","$lib_version":"1.205.0","$insert_id":"{}","$time":{}.123,)"
-      R"("distinct_id":"user-{}","$device_id":"{}","$referrer":"$direct","$session_id":"{}","$ip":"10.{}.{}.7",)"
-      R"("email":"Person{}@Example.com","plan":"pro","price":{}.0,"tags":["a","b"],"nested":{{"a":1,"b":{{"c":"d"}}}}}},)"
-      R"("timestamp":"2026-11-21T10:{:02}:{:02}.123Z","token":"phc_test","$set":{{"email":"person{}@example.com"}}}})",
-      uuid(), kNames[random() % 10], user, kSystems[random() % 5], page, i, page, 90 + random() % 40, hex(16),
-      1763700000 + i, user, uuid(), uuid(), user % 256, user / 256, user, random() % 100, i / 60 % 60, i % 60, user);
-}
 
 // The three apps in folders, as users have them.
 std::vector<AppEntry> write_apps(const std::string& folder) {
@@ -161,19 +140,12 @@ bool output_is_right(Work& work, Chain& chain) {
   return true;
 }
 
-// Of this thread: other work on the machine does not count, only that it shares caches.
-std::chrono::nanoseconds cpu_time() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-}
-
 double median_rate(Work& work, Chain* chain, std::string_view what) {
   std::vector<double> rates;
   for (int pass = 0; pass < kPasses; ++pass) {
-    const auto start = cpu_time();
+    const auto start = bench::cpu_time();
     if (!work.pass(chain)) return 0;
-    const std::chrono::duration<double> took = cpu_time() - start;
+    const std::chrono::duration<double> took = bench::cpu_time() - start;
     rates.push_back(kEvents / took.count());
   }
   std::ranges::sort(rates);
@@ -191,7 +163,7 @@ int run(const std::string& folder) {
   Work work;
   std::mt19937_64 random(42);
   std::size_t bytes = 0;
-  for (int i = 0; i < kEvents; ++i) bytes += work.events.emplace_back(event_text(random, i)).size();
+  for (int i = 0; i < kEvents; ++i) bytes += work.events.emplace_back(bench::web_event(random, i)).size();
   fmt::print("{} events of {} bytes on average, {} passes each\n", kEvents, bytes / kEvents, kPasses);
   auto chain = Chain::make(all).value();
   if (!output_is_right(work, *chain)) return 1;

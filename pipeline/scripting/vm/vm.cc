@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <time.h>
+#include <cstdlib>
 #include <limits>
 #include <lua.hpp>
 #include <utility>
@@ -55,6 +56,12 @@ std::chrono::nanoseconds thread_time() {
   return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
+void* general_heap(void*, void* block, std::size_t, std::size_t size) {
+  if (size != 0) return std::realloc(block, size);
+  std::free(block);
+  return nullptr;
+}
+
 }  // namespace
 
 Vm::Vm(const Limits& limits, const Clock& clock)
@@ -70,7 +77,7 @@ Vm& Vm::of(lua_State* state) { return **static_cast<Vm**>(lua_getextraspace(stat
 
 Result<std::unique_ptr<Vm>> Vm::create(const Limits& limits, const Clock& clock) {
   std::unique_ptr<Vm> vm(new Vm(limits, clock));
-  vm->state_ = lua_newstate(CappedAllocator::reallocate, &vm->allocator_);
+  vm->state_ = lua_newstate(limits.safety.allocator ? CappedAllocator::reallocate : general_heap, &vm->allocator_);
   if (vm->state_ == nullptr) return fail(ErrorKind::limit, "memory limit too small to start Lua");
   vm->running_ = vm->state_;
   lua_atpanic(vm->state_, panicked);
@@ -79,7 +86,7 @@ Result<std::unique_ptr<Vm>> Vm::create(const Limits& limits, const Clock& clock)
   lua_pushcfunction(vm->state_, open);
   if (lua_pcall(vm->state_, 0, 0, 0) != LUA_OK)
     return fail(ErrorKind::limit, fmt::format("memory limit of {} is too small to start Lua", to_string(limits.memory_max)));
-  vm->set_hook(vm->state_, kStride);
+  if (limits.safety.hook) vm->set_hook(vm->state_, kStride);
   return vm;
 }
 
