@@ -20,6 +20,10 @@ void Counter::add(std::uint64_t n) const {
   if (metric_ != nullptr && n != 0) metric_->Increment(static_cast<double>(n));
 }
 
+void Counter::add_amount(double amount) const {
+  if (metric_ != nullptr) metric_->Increment(amount);
+}
+
 void Gauge::set(double value) const {
   if (metric_ != nullptr) metric_->Set(value);
 }

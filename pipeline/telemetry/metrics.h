@@ -27,6 +27,8 @@ class Counter {
  public:
   Counter() = default;
   void add(std::uint64_t n = 1) const;
+  // Not negative; fractions are counted too.
+  void add_amount(double amount) const;
 
  private:
   friend class Metrics;

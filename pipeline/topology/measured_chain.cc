@@ -26,8 +26,12 @@ MeasuredChain::AppMetrics::AppMetrics(telemetry::Metrics& metrics, const scripti
                        {{"app", plan.name}, {"version", plan.manifest.version}, {"checksum", hex(plan.checksum)}});
 }
 
-MeasuredChain::AppMetrics::AppMetrics(telemetry::Metrics& metrics, const std::string& app)
-    : events(metrics.counter("penstock_app_events_total", "Events given to an app.", {{"app", app}})),
+MeasuredChain::AppMetrics::AppMetrics(telemetry::Metrics& metrics, const std::string& its_app)
+    : registry(metrics), app(its_app),
+      label_overflows(metrics.counter("penstock_app_label_overflows_total",
+                                      "Values of an app's own metrics counted as 'other': too many combinations of labels.",
+                                      {{"app", app}})),
+      events(metrics.counter("penstock_app_events_total", "Events given to an app.", {{"app", app}})),
       dropped(metrics.counter("penstock_app_dropped_total", "Events an app dropped.", {{"app", app}})),
       errors(metrics.counter("penstock_app_errors_total", "Events an app failed on, by kind.",
                              {{"app", app}, {"kind", "error"}})),
@@ -55,6 +59,22 @@ void MeasuredChain::AppMetrics::add(const AppCounters& now) {
   nanoseconds.add(now.nanoseconds - published.nanoseconds);
   info.set(1);
   published = now;
+}
+
+// The app's own metrics, by the names it gave them.
+void MeasuredChain::AppMetrics::publish(scripting::AppMetrics& own) {
+  own.publish([this](const scripting::AppMetrics::Sample& sample) {
+    telemetry::Labels labels = sample.labels;
+    labels.emplace_back("app", app);
+    if (sample.kind == scripting::AppMetrics::Kind::gauge) {
+      registry.gauge("penstock_app_" + sample.name, "Set by apps: app.metrics.gauge.", labels).set(sample.value);
+    } else {
+      const std::string name = "penstock_app_" + sample.name + "_total";
+      registry.counter(name, "Counted by apps: app.metrics.counter.", labels).add_amount(sample.value);
+    }
+  });
+  label_overflows.add(own.overflows() - overflows_published);
+  overflows_published = own.overflows();
 }
 
 Result<std::unique_ptr<MeasuredChain>> MeasuredChain::make(std::shared_ptr<const scripting::ChainPlan> plan, AppBoard& board,
@@ -86,6 +106,7 @@ void MeasuredChain::publish() const {
   for (std::size_t i = 0; i < chain_->size(); ++i) {
     const AppCounters& counted = chain_->counters(i);
     metrics_[i].add(counted);
+    metrics_[i].publish(chain_->metrics(i));
     metrics_[i].suspended.set(chain_->suspended(i) ? 1 : 0);
     const scripting::AppPlan& plan = chain_->plan(i);
     apps.push_back({.name = plan.name,

@@ -42,9 +42,14 @@ class MeasuredChain final : public Transform {
  private:
   struct AppMetrics {
     AppMetrics(telemetry::Metrics& metrics, const scripting::AppPlan& plan);
-    AppMetrics(telemetry::Metrics& metrics, const std::string& app);
+    AppMetrics(telemetry::Metrics& metrics, const std::string& its_app);
     void add(const scripting::AppCounters& now);
+    void publish(scripting::AppMetrics& own);
 
+    telemetry::Metrics& registry;
+    std::string app;
+    telemetry::Counter label_overflows;
+    std::uint64_t overflows_published = 0;
     telemetry::Counter events, dropped, errors, memory_stops, instruction_stops, time_stops, passed_by, nanoseconds;
     telemetry::Gauge info, suspended;
     scripting::AppCounters published;

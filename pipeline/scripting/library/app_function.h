@@ -36,6 +36,7 @@ std::span<const AppFunction> time_functions();
 std::span<const AppFunction> state_functions();
 std::span<const AppFunction> regex_functions();
 std::span<const AppFunction> user_agent_functions();
+std::span<const AppFunction> metrics_functions();
 
 // Methods of what some functions return: "Regex:match" is one of the class Regex.
 std::span<const AppFunction> regex_methods();

@@ -10,6 +10,7 @@
 #include "pipeline/base/clock.h"
 #include "pipeline/base/log.h"
 #include "pipeline/scripting/library/app_function.h"
+#include "pipeline/scripting/library/app_metrics.h"
 #include "pipeline/scripting/library/regex_cache.h"
 #include "pipeline/scripting/library/state_journal.h"
 #include "pipeline/scripting/package/manifest.h"
@@ -39,10 +40,11 @@ class AppTable {
   // Pushes the table and makes `print` a global. Raises.
   void push(lua_State* state, Vm& vm, const Manifest& manifest, const config::Node& with);
 
-  // The time of the batch, and the start of another event. The journal lasts as long as the batch.
-  void begin_batch(Timestamp now, StateJournal& journal) {
+  // The time of the batch, and the start of another event. Journal and metrics last as long as the batch.
+  void begin_batch(Timestamp now, StateJournal& journal, AppMetrics& metrics) {
     now_ = now;
     journal_ = &journal;
+    metrics_ = &metrics;
   }
   void begin_event() { uuids_ = 0; }
 
@@ -51,6 +53,7 @@ class AppTable {
   StateJournal* journal() { return journal_; }
   bool may_use_state() const { return may_use_state_; }
   std::string_view state_table() const { return state_table_; }
+  AppMetrics* metrics() { return metrics_; }
   Uuid next_uuid(const Facts& facts);
   RegexCache& regexes() { return regexes_; }
   // At most ten lines a second on average, a hundred at once; what is left out is counted in the next line.
@@ -66,6 +69,7 @@ class AppTable {
   bool may_use_state_ = false;
   Timestamp now_;
   StateJournal* journal_ = nullptr;
+  AppMetrics* metrics_ = nullptr;
   std::uint32_t uuids_ = 0;
   double log_tokens_ = 0;
   SteadyTime log_filled_;

@@ -33,7 +33,7 @@ class Surroundings {
     facts_.distinct_id = "ann";
     const Timestamp now = *parse_timestamp("2026-01-01T00:00:00Z");
     journal_.begin_batch(now, &memory_);
-    table_.begin_batch(now, journal_);
+    table_.begin_batch(now, journal_, metrics);
   }
 
   // The JSON of an expression's value, nil as null; "error: …" when it raises.
@@ -59,6 +59,7 @@ class Surroundings {
   AppTable& table() { return table_; }
   Vm& vm() { return *vm_; }
   std::string logged;
+  AppMetrics metrics;
 
  private:
   static constexpr std::string_view kEvent =

@@ -39,14 +39,14 @@ class Chain::App {
       return script_.get();
     script_.reset();
     TRY_ASSIGN(script_, Script::load(plan, log_, clock_));
-    script_->begin_batch(now_, journal_);
+    script_->begin_batch(now_, journal_, metrics);
     return script_.get();
   }
 
   void begin_batch(Timestamp now) {
     now_ = now;
     if (suspension.suspended()) suspension.look_at(clock_.steady());
-    if (script_) script_->begin_batch(now, journal_);
+    if (script_) script_->begin_batch(now, journal_, metrics);
   }
 
   Script::Returned transform(Script& with, EventState& event) {
@@ -102,6 +102,7 @@ class Chain::App {
 
   const AppPlan& plan;
   AppCounters counters;
+  AppMetrics metrics;
   Suspension suspension;
   std::string reason;  // of the last suspension
 
@@ -138,6 +139,7 @@ bool Chain::holding() const {
 bool Chain::suspended(std::size_t app) const { return apps_[app]->suspension.suspended(); }
 const std::string& Chain::suspension_reason(std::size_t app) const { return apps_[app]->reason; }
 const AppCounters& Chain::counters(std::size_t app) const { return apps_[app]->counters; }
+AppMetrics& Chain::metrics(std::size_t app) { return apps_[app]->metrics; }
 std::size_t Chain::memory_used(std::size_t app) const { return apps_[app]->memory_used(); }
 
 EventState& Chain::take_state() {

@@ -55,6 +55,8 @@ class Chain final : public Transform {
   std::size_t size() const { return apps_.size(); }
   const std::string& name(std::size_t app) const { return plan_->apps[app].name; }
   const AppCounters& counters(std::size_t app) const;
+  // What the app itself counts; published between two runs.
+  AppMetrics& metrics(std::size_t app);
   std::size_t memory_used(std::size_t app) const;
   const AppPlan& plan(std::size_t app) const { return plan_->apps[app]; }
   bool suspended(std::size_t app) const;

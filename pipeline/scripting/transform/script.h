@@ -28,7 +28,7 @@ class Script {
   // Runs the app's top level. An error names file and line. `plan` must outlive the script.
   static Result<std::unique_ptr<Script>> load(const AppPlan& plan, const LogSink& log, const Clock& clock);
 
-  void begin_batch(Timestamp now, StateJournal& journal) { table_.begin_batch(now, journal); }
+  void begin_batch(Timestamp now, StateJournal& journal, AppMetrics& metrics) { table_.begin_batch(now, journal, metrics); }
 
   // Whether the app's `when:` wants the event; yes when it has none.
   Answer wants(EventState& event);
