@@ -77,8 +77,9 @@ void add_too_much_at_once(std::vector<Attack>& to) {
   error("packing a huge integer", "out of limits", "return string.pack('i1000', 1)");
   error("a pattern with many repetitions", "pattern too complex", "return ('a'):find(('a?'):rep(1000))");
   to.push_back(harmless("at once", "a number from a long string", "inf", "return (('1'):rep(1 << 20)) + 1"));
-  error("a comparator that lies", "invalid order function",
-        "local t = {} for i = 1, 100 do t[i] = i % 7 end table.sort(t, function() return true end)");
+  to.push_back(harmless(
+      "at once", "a comparator that lies", "100",
+      "local t = {} for i = 1, 100 do t[i] = i % 7 end table.sort(t, function() return true end) return tostring(#t)"));
   error("move to the end of all integers", "too many elements to move",
         "table.move({1}, math.mininteger, math.maxinteger, 1)");
 }

@@ -21,6 +21,9 @@ void check_utf8(lua_State* state);
 // Replaces the `next` on top of the stack by a `pairs` that uses it.
 void add_pairs(lua_State* state);
 
+// table.sort. A lua_CFunction.
+int sort_list(lua_State* state);
+
 // `type`, as scripts see the value.
 const char* script_type_name(lua_State* state, int index);
 // `tostring`: never an address. Pushes one string.

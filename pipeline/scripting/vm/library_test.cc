@@ -112,3 +112,30 @@ TEST_CASE("charged functions give what Lua's own give") {
       {block("local t = {1, 2, 3} table.insert(t, 1, 0) table.remove(t, 2) return table.concat(t, ',')"), "0,2,3"},
   });
 }
+
+TEST_CASE("sort keeps the order of equal values and the list of an error") {
+  const std::string words = "local t = {} for w in ('bb a ccc dd e fff g hh'):gmatch('%a+') do t[#t + 1] = w end ";
+  check_values({
+      {block(words + "table.sort(t, function(a, b) return #a < #b end) return table.concat(t, ' ')"),
+       "a e g bb dd hh ccc fff"},
+      {block(words + "table.sort(t) return table.concat(t, ' ')"), "a bb ccc dd e fff g hh"},
+      {block(words + "table.sort(t, function(a, b) return a > b end) return table.concat(t, ' ')"),
+       "hh g fff e dd ccc bb a"},
+      {block(words + "pcall(table.sort, t, error) return table.concat(t, ' ')"), "bb a ccc dd e fff g hh"},
+      {block("local t = {} for i = 1, 1000 do t[i] = i * 7919 % 1009 end table.sort(t) for i = 2, 1000 do "
+             "if t[i - 1] >= t[i] then return i end end return 'sorted'"),
+       "sorted"},
+      {block("for n = 1, 40 do local t = {} for i = 1, n do t[i] = {i * 7 % 5, i} end "
+             "table.sort(t, function(a, b) return a[1] < b[1] end) for i = 2, n do local a, b = t[i - 1], t[i] "
+             "if a[1] > b[1] or a[1] == b[1] and a[2] > b[2] then return n end end end return 'stable'"),
+       "stable"},
+      {block("local real = {3, 1, 2} local t = setmetatable({}, {__index = real, __newindex = real, __len = function() "
+             "return 3 end}) "
+             "table.sort(t) return table.concat(real)"),
+       "123"},
+      {"table.sort({1, 'x'})", "attempt to compare string with number"},
+      {"table.sort({3, 2, 1}, 1)", "bad argument #2 to 'sort' (function expected, got number)"},
+      {"table.sort(1)", "bad argument #1 to 'sort' (table expected, got number)"},
+      {"table.sort({})", ""},
+  });
+}

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::uint64_t kCallSteps = 5;
 constexpr std::uint64_t kBytesPerStep = 16;
-constexpr std::uint64_t kBytesPerStepOfText = 4;  // see pattern_match.cc
+constexpr std::uint64_t kBytesPerStepOfText = 3;  // see pattern_match.cc
 
 class Charged final : public PatternSteps {
  public:

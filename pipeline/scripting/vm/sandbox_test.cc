@@ -191,3 +191,19 @@ TEST_CASE("lines are told as they run, in coroutines too, and limits still hold"
   CHECK_FALSE(vm->call(0, 0));
   CHECK(vm->failure().stop == Stop::instructions);
 }
+
+TEST_CASE("what is kept from call to call ends at the memory limit, and the calls before that are quick") {
+  auto vm = Vm::create(small()).value();
+  REQUIRE(vm->compile("local kept = {} return function() for i = 1, 2000 do kept[#kept + 1] = {i} end return #kept end",
+                      "app.lua"));
+  REQUIRE(vm->call(0, 1));
+  int calls = 0;
+  for (; calls < 1000; ++calls) {
+    lua_pushvalue(vm->state(), -1);
+    if (!vm->call(0, 1)) break;
+    lua_pop(vm->state(), 1);
+  }
+  CHECK(calls > 20);
+  CHECK(vm->failure().stop == Stop::memory);
+  CHECK(vm->failure().message.starts_with("app.lua:1: memory limit of 8MiB reached"));
+}

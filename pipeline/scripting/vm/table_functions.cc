@@ -1,7 +1,6 @@
 // The table library: charged by the elements it touches.
 
 #include <algorithm>
-#include <bit>
 #include <lua.hpp>
 
 #include "pipeline/scripting/vm/frozen.h"
@@ -53,15 +52,6 @@ int checked_shift(lua_State* state) {
   return original(state);
 }
 
-int checked_sort(lua_State* state) {
-  const lua_Integer size = luaL_len(state, 1);
-  if (size > 0) {
-    const auto n = static_cast<std::uint64_t>(size);
-    Vm::of(state).charge(state, n * static_cast<std::uint64_t>(std::bit_width(n)));
-  }
-  return original(state);
-}
-
 }  // namespace
 
 void add_table(lua_State* state) {
@@ -70,8 +60,9 @@ void add_table(lua_State* state) {
                 {"insert", checked_shift<3>},
                 {"remove", checked_shift<2>},
                 {"move", checked_move},
-                {"sort", checked_sort},
                 {"unpack", checked_unpack}});
+  lua_pushcfunction(state, sort_list);
+  lua_setfield(state, -2, "sort");
   freeze_table(state);
   lua_setfield(state, -2, "table");
 }

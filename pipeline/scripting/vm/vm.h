@@ -17,17 +17,16 @@
 //                       hidden; rawset refuses what is read-only
 //   differ between runs no math.random; no text shows an address (tostring, string.format); `pairs` has an order of its own
 //                       (pairs.cc), for Lua's follows a seed. What does follow it: `next` on a plain table. What depends on
-//                       the collector: weak tables, which are allowed. table.sort of more than a hundred values may take
-//                       another pivot where the order is very uneven: values that compare equal may come in another order.
+//                       the collector: weak tables, which are allowed. table.sort is ours: Lua's may choose pivots by the
+//                       clock
 // After a stop the state is spent: the owner throws it away and builds another, so the next event finds nothing of it.
 //
 // A step is an instruction or as much work of a C function as takes 2 to 10 ns. Work between two looks at the meter that takes
 // more than 100 ns a step was charged too little (comparing megabytes is one instruction); from the second time on it is paid by
-// processor time, 10 ns a step. So the default of 10 million instructions means less than 100 ms, whatever a script does.
+// processor time, 8 ns a step. So the default of 10 million instructions means less than 100 ms, whatever a script does.
 //
 // Measured by bench/red_team_bench with the default limits, two busy cores, shortest of three: a plain loop is over after 22 ms,
-// a loop of calls of C functions after 40 to 90 ms, filling memory after 20 to 90 ms, what is paid by time after 100 ms, all of
-// its attacks within 110 ms. Before allocation was charged and time paid for, growing string keys took the whole second.
+// a loop of calls of C functions after 40 to 90 ms, filling memory after 20 to 90 ms, what is paid by time after 85 ms. Before allocation was charged and time paid for, growing string keys took the whole second.
 // pairs costs 1.6 times Lua's own for a list, 2.7 to 3.0 times for 5 to 100 string keys with an empty body.
 //
 // Lua here is the C++ build: its errors are exceptions, so destructors run when they pass; code between Lua and us must not
