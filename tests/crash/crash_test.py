@@ -77,17 +77,21 @@ class HttpClient(threading.Thread):
         super().__init__(daemon=True)
         self.who, self.port, self.stop_flag = name, port, stop
         self.sequence = 0
-        self.acknowledged, self.unanswered = [], []  # lists of batches; a batch is a list of (uuid, sequence)
+        self.acknowledged, self.unanswered = [], []  # lists of batches, as make_batch gives them
+
+    def make_batch(self):
+        """What to remember of a batch, here (uuid, sequence) of each event, and the request's body."""
+        batch = []
+        for _ in range(random.randrange(1, 30)):
+            self.sequence += 1
+            batch.append((str(uuid.uuid4()), self.sequence))
+        return batch, "\n".join(json.dumps({"event": "sent", "uuid": u, "distinct_id": self.who,
+                                            "properties": {"sequence": s}}) for u, s in batch)
 
     def run(self):
         connection = None
         while not self.stop_flag.is_set():
-            batch = []
-            for _ in range(random.randrange(1, 30)):
-                self.sequence += 1
-                batch.append((str(uuid.uuid4()), self.sequence))
-            body = "\n".join(json.dumps({"event": "sent", "uuid": u, "distinct_id": self.who,
-                                         "properties": {"sequence": s}}) for u, s in batch)
+            batch, body = self.make_batch()
             if connection is None:
                 connection = self.connect()
                 if connection is None:
@@ -121,11 +125,11 @@ class HttpClient(threading.Thread):
 
 
 class FileWriter(threading.Thread):
-    """Appends lines to a file that it renames now and then, as logrotate does."""
+    """Appends lines to a file that it renames now and then, as logrotate does, or never."""
 
-    def __init__(self, path, stop):
+    def __init__(self, path, stop, rotate=True):
         super().__init__(daemon=True)
-        self.path, self.stop_flag = path, stop
+        self.path, self.stop_flag, self.rotate = path, stop, rotate
         self.lines, self.sequence, self.rotations = [], 0, 0
 
     def run(self):
@@ -142,7 +146,7 @@ class FileWriter(threading.Thread):
                 out.write(line[:cut].encode())
                 out.write(line[cut:].encode())
             self.stop_flag.wait(0.003)
-            if time.monotonic() > rotate_at:
+            if self.rotate and time.monotonic() > rotate_at:
                 # Not so often that a file comes and goes between two lives of the process: nobody could have seen it.
                 rotate_at = time.monotonic() + random.uniform(3, 5)
                 out.close()
@@ -153,6 +157,8 @@ class FileWriter(threading.Thread):
 
 
 class Penstock:
+    """`penstock run` in a folder with a penstock.yaml."""
+
     def __init__(self, binary, folder):
         self.binary, self.folder = binary, folder
         self.process = None
@@ -164,6 +170,11 @@ class Penstock:
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        if self.process.wait(timeout=30) != 0:
+            raise SystemExit(f"SIGTERM: exit code {self.process.returncode}")
 
     def status(self):
         answer = subprocess.run([self.binary, "status", "--json", "--data", "data"], cwd=self.folder,
@@ -266,9 +277,7 @@ def run(args, folder):
     for thread in [*clients, writer]:
         thread.join()
     penstock.wait_until("everything read and delivered", Settled(), 120)
-    penstock.process.send_signal(signal.SIGTERM)
-    if penstock.process.wait(timeout=30) != 0:
-        raise SystemExit(f"SIGTERM: exit code {penstock.process.returncode}")
+    penstock.stop()
     delivered = [json.loads(line) for line in (folder / "out.ndjson").read_text().splitlines()]
     return judge(clients, writer, penstock.events_in_log(), delivered, receiver.uuids)
 
@@ -285,10 +294,11 @@ class Settled:
         return self.in_a_row >= 4
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(run, summary, kills, kills_long):
+    """`run(args, folder)` gives the problems it found."""
+    parser = argparse.ArgumentParser(description=summary)
     long_run = bool(os.environ.get("PENSTOCK_TEST_LONG"))
-    parser.add_argument("--kills", type=int, default=40 if long_run else 8)
+    parser.add_argument("--kills", type=int, default=kills_long if long_run else kills)
     parser.add_argument("--pause", type=float, default=1.5, help="longest time between two kills, seconds")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     parser.add_argument("--binary", default=os.environ.get("PENSTOCK_BINARY", str(ROOT / "build/release/penstock")))
@@ -310,4 +320,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(run, __doc__.splitlines()[0], kills=8, kills_long=40))
