@@ -6,14 +6,40 @@
 #include "pipeline/scripting/library/app_table.h"
 
 namespace penstock::cli {
+namespace {
+
+constexpr const char* kIntroduction = R"(# The `app` table
+
+`transform(event, app)` gets it as its second argument; it is a global too, so that the top of app.lua can use what needs no
+event. Everything in it is deterministic: the same event through the same apps gives the same result.
+
+Types are written as the Lua language server does: `?` may be nil. Each example was run, over the event
+`{"event":"signup","distinct_id":"ann","properties":{"plan":"pro","email":"ann@example.com"}}` at 2026-01-01T00:00:00Z;
+after the arrow is its value as JSON.
+
+### `app.settings`
+
+The app's settings, as app.yaml declares them and `with:` gives them; read-only.
+
+### `app.null`
+
+JSON null; assigning nil deletes.
+)";
+
+void print_function(const scripting::AppFunction& function) {
+  fmt::print("\n### `{}`\n\n{}\n\n", function.usage(), function.doc);
+  if (!function.parameters.empty()) fmt::print("- takes `{}`\n", function.parameters);
+  if (!function.returns.empty()) fmt::print("- gives `{}`\n", function.returns);
+  fmt::print("\n```lua\n{}\n--> {}\n```\n", function.example, function.gives);
+}
+
+}  // namespace
 
 int print_app_reference() {
-  fmt::print(
-      "# The `app` table\n\n`transform(event, app)` gets it as its second argument. Everything in it is deterministic: the "
-      "same event\nthrough the same apps gives the same result.\n\n| In it | Meaning |\n| --- | --- |\n");
-  fmt::print("| `app.settings` | The app's settings, as app.yaml declares them and `with:` gives them; read-only. |\n");
-  fmt::print("| `app.null` | JSON null; assigning nil deletes. |\n");
-  for (const auto& function : scripting::app_functions()) fmt::print("| `{}` | {} |\n", function.usage(), function.doc);
+  fmt::print("{}", kIntroduction);
+  for (const auto& function : scripting::app_functions()) print_function(function);
+  fmt::print("\n## Regular expressions\n\nWhat `app.regex` gives has these methods.\n");
+  for (const auto& method : scripting::app_methods()) print_function(method);
   return kOk;
 }
 
