@@ -93,6 +93,7 @@ function M.transform(event, app)
   local print = fingerprint(event)
   local last = app.state.get("last")
   if last and last.print == print and math.abs(facts.timestamp - last.at) <= within_ms then
+    app.metrics.counter("duplicates")
     return nil
   end
   app.state.set("last", { print = print, at = facts.timestamp }, ttl)

@@ -1,16 +1,15 @@
 local M = {}
 
-local exact, prefixes
-local function read(names)
-  exact, prefixes = {}, {}
-  for _, name in ipairs(names) do
-    if type(name) == "string" and name:sub(-1) == "*" then
-      prefixes[#prefixes + 1] = name:sub(1, -2)
-    else
-      exact[tostring(name)] = true
-    end
+local exact, prefixes = {}, {}
+for _, name in ipairs(app.settings.names) do
+  if type(name) == "string" and name:sub(-1) == "*" then
+    prefixes[#prefixes + 1] = name:sub(1, -2)
+  else
+    exact[tostring(name)] = true
   end
 end
+
+local keep = app.settings.keep
 
 local function listed(name)
   if exact[name] then return true end
@@ -21,10 +20,7 @@ local function listed(name)
 end
 
 function M.transform(event, app)
-  if not exact then read(app.settings.names) end
-  if listed(app.facts().event) == app.settings.keep then
-    return event
-  end
+  if listed(app.facts().event or "") == keep then return event end
   return nil
 end
 

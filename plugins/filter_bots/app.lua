@@ -27,19 +27,17 @@ local function value_at(event, way)
   return at
 end
 
-local ready, agent_ways, words, allow, flag_way, mark_way
-local function read(settings)
-  agent_ways, words, allow = {}, {}, {}
-  for _, path in ipairs(settings.user_agent_fields) do
-    agent_ways[#agent_ways + 1] = split(path)
-  end
-  for _, word in ipairs(WORDS) do words[#words + 1] = word end
-  for _, word in ipairs(settings.words) do words[#words + 1] = tostring(word):lower() end
-  for _, word in ipairs(settings.allow) do allow[#allow + 1] = tostring(word):lower() end
-  flag_way = settings.flag ~= "" and split(settings.flag) or nil
-  mark_way = settings.mark ~= "" and split(settings.mark) or nil
-  ready = true
+local settings = app.settings
+
+local agent_ways, words, allow = {}, {}, {}
+for _, path in ipairs(settings.user_agent_fields) do
+  agent_ways[#agent_ways + 1] = split(path)
 end
+for _, word in ipairs(WORDS) do words[#words + 1] = word end
+for _, word in ipairs(settings.words) do words[#words + 1] = tostring(word):lower() end
+for _, word in ipairs(settings.allow) do allow[#allow + 1] = tostring(word):lower() end
+local flag_way = settings.flag ~= "" and split(settings.flag) or nil
+local mark_way = settings.mark ~= "" and split(settings.mark) or nil
 
 local function contains_any(text, list)
   for _, word in ipairs(list) do
@@ -57,17 +55,18 @@ local function judge(agent)
   return contains_any(agent, words)
 end
 
--- The same few agents come again and again. At most this many answers are remembered, then it starts anew.
-local REMEMBERED_MAX = 1000
+-- The same few agents come again and again. At most this many answers are remembered, then it starts anew; and none for
+-- agents that no browser sends, which would fill the memory.
+local REMEMBERED_MAX, REMEMBERED_BYTES_MAX = 1000, 512
 local remembered, count = {}, 0
 
 local function is_bot_agent(agent)
   local answer = remembered[agent]
-  if answer == nil then
+  if answer ~= nil then return answer end
+  answer = judge(agent)
+  if #agent <= REMEMBERED_BYTES_MAX then
     if count >= REMEMBERED_MAX then remembered, count = {}, 0 end
-    answer = judge(agent)
-    remembered[agent] = answer
-    count = count + 1
+    remembered[agent], count = answer, count + 1
   end
   return answer
 end
@@ -91,8 +90,7 @@ local function mark(event)
   return event
 end
 
-function M.transform(event, app)
-  if not ready then read(app.settings) end
+function M.transform(event)
   if not is_bot(event) then return event end
   if mark_way then return mark(event) end
   return nil

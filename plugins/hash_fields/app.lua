@@ -9,13 +9,12 @@ local function split(path)
   return way, table.remove(way)
 end
 
-local paths
-local function read(fields)
-  paths = {}
-  for _, field in ipairs(fields) do
-    local way, last = split(field)
-    paths[#paths + 1] = { field = field, way = way, last = last }
-  end
+local settings = app.settings
+
+local paths = {}
+for _, field in ipairs(settings.fields) do
+  local way, last = split(field)
+  paths[#paths + 1] = { field = field, way = way, last = last }
 end
 
 -- The object that holds the field, or nil when there is none.
@@ -29,8 +28,6 @@ local function holder(event, path)
 end
 
 function M.transform(event, app)
-  local settings = app.settings
-  if not paths then read(settings.fields) end
   for _, path in ipairs(paths) do
     local object = holder(event, path)
     local value = object and object[path.last]

@@ -5,6 +5,7 @@ local zone, to = settings.zone, settings.to
 
 -- Unknown zones and formats are errors now, not at the first event.
 app.time.parse("2026-01-01", zone)
+local NUMERIC = { s = true, ms = true }
 local formats = {}
 for _, format in ipairs(settings.formats) do
   if type(format) ~= "string" then error("setting formats: expected texts, got " .. tostring(format), 0) end
@@ -27,7 +28,7 @@ local function read(value)
   if kind ~= "string" and kind ~= "number" then return nil end
   if #formats == 0 then return (app.time.parse(value, zone)) end
   for _, format in ipairs(formats) do
-    local ms = app.time.parse(value, format, zone)
+    local ms = (kind == "string" or NUMERIC[format]) and app.time.parse(value, format, zone)
     if ms then return ms end
   end
   return nil

@@ -38,96 +38,89 @@ M.token = {
   end,
 }
 
--- By ISO 7812: the last digit makes the sum, in which every second digit counts twice, a multiple of ten.
+-- What a digit adds to the sum of ISO 7812 when it counts twice, by its byte.
+local TWICE = {}
+for digit = 0, 9 do
+  TWICE[48 + digit] = digit < 5 and 2 * digit or 2 * digit - 9
+end
+
+-- By ISO 7812: from the right every second digit counts twice, and the sum is a multiple of ten.
 local function passes_luhn(digits)
-  local sum = 0
-  for i = #digits, 1, -1 do
-    local digit = digits:byte(i) - 48
-    if (#digits - i) % 2 == 1 then
-      digit = digit * 2
-      if digit > 9 then digit = digit - 9 end
-    end
-    sum = sum + digit
-  end
+  local bytes, sum = { digits:byte(1, -1) }, 0
+  for i = #bytes, 1, -2 do sum = sum + bytes[i] - 48 end
+  for i = #bytes - 1, 1, -2 do sum = sum + TWICE[bytes[i]] end
   return sum % 10 == 0
 end
 
--- How the numbers of each network begin, and how long they are. Without this every tenth id would be a card.
-local function is_card(digits)
-  local size, first, two = #digits, digits:sub(1, 1), tonumber(digits:sub(1, 2))
-  local known
-  if first == "4" then
-    known = size == 13 or size == 16 or size == 19
-  elseif two == 34 or two == 37 then
-    known = size == 15
-  elseif two == 30 or two == 36 or two == 38 or two == 39 then
-    known = size >= 14
-  elseif two >= 22 and two <= 27 then
-    known = size == 16
-  elseif first == "5" or first == "6" or two == 35 then
-    known = size >= 16
-  end
-  return known and passes_luhn(digits)
+-- Whether a network's numbers begin so and are so long. Without this every tenth id would be a card.
+local function is_known(digits, size)
+  local two = tonumber(digits:sub(1, 2))
+  if two >= 40 and two <= 49 then return size == 13 or size == 16 or size == 19 end
+  if two == 34 or two == 37 then return size == 15 end
+  if two == 30 or two == 36 or two == 38 or two == 39 then return size >= 14 end
+  if two >= 22 and two <= 27 then return size == 16 end
+  return (two >= 50 and two <= 69 or two == 35) and size >= 16
 end
 
--- The groups in which people write a card's number.
-local function is_grouped_as_card(groups, from)
-  local a, b, c = #groups[from], #(groups[from + 1] or ""), #(groups[from + 2] or "")
-  if a == 4 and b == 6 and (c == 4 or c == 5) then return 3 end
-  if a ~= 4 or b ~= 4 or c ~= 4 or #(groups[from + 3] or "") ~= 4 then return nil end
-  return #(groups[from + 4] or "") == 3 and 5 or 4
+local function is_card(digits) return is_known(digits, #digits) and passes_luhn(digits) end
+
+local function card_text(digits, replacement)
+  return settings.card_last4 and replacement .. digits:sub(-4) or replacement
 end
 
--- How many groups from this one on are a card, and its digits; nil when they are none.
-local function card_at(groups, from)
-  local size = #groups[from]
-  if size >= 13 and size <= 19 and is_card(groups[from]) then return 1, groups[from] end
-  local count = is_grouped_as_card(groups, from)
-  for n = count or 0, (count or 0) - 1, -1 do
-    if n < 3 then return nil end
-    local digits = table.concat(groups, "", from, from + n - 1)
-    if #digits >= 13 and is_card(digits) then return n, digits end
-  end
-  return nil
+local function redact_number(number, replacement)
+  local digits = number:gsub("[ -]", "")
+  return is_card(digits) and card_text(digits, replacement)
 end
 
--- A run of digits in groups, which may hold cards among other numbers.
-local function redact_run(run, replacement)
-  local groups, gaps = {}, {}
-  for digits, gap in run:gmatch("(%d+)([ -]?)") do
-    groups[#groups + 1], gaps[#gaps + 1] = digits, gap
+-- Groups of four with one byte between them, where a card may begin at any: "1234 4111 1111 1111 1111". Four of them are a
+-- card of sixteen digits, and the last four may have three more digits behind them.
+local function redact_groups(run, replacement)
+  local sums, count = {}, (#run + 1) // 5
+  for k = 1, count do
+    local a, b, c, d = run:byte(5 * k - 4, 5 * k - 1)
+    sums[k] = TWICE[a] + b + TWICE[c] + d - 96
   end
-  local out, at, found = {}, 1, false
-  while at <= #groups do
-    local count, digits = card_at(groups, at)
-    if count then
-      found = true
-      out[#out + 1] = settings.card_last4 and replacement .. digits:sub(-4) or replacement
-      at = at + count
-    else
-      out[#out + 1] = groups[at]
-      at = at + 1
+  local out, copied, k = {}, 0, 1
+  while k <= count - 3 do
+    local from, stop = 5 * k - 4, 5 * k + 14
+    local sum = sums[k] + sums[k + 1] + sums[k + 2] + sums[k + 3]
+    local clean = k == count - 3 and stop < #run and redact_number(run:sub(from), replacement)
+    if clean then
+      stop = #run
+    elseif sum % 10 == 0 and is_known(run:sub(from, from + 1), 16) then
+      clean = card_text(run:sub(from, stop), replacement)
     end
-    out[#out + 1] = gaps[at - 1]
+    if clean then
+      out[#out + 1] = run:sub(copied + 1, from - 1) .. clean
+      copied, k = stop, k + 4
+    else
+      k = k + 1
+    end
   end
-  return found and table.concat(out) or nil
+  return copied > 0 and table.concat(out) .. run:sub(copied + 1)
 end
 
-local CARD = [[\b\d(?:[ \-]?\d){12,}\b]]
-local card_regex = app.regex(CARD)
+local NUMBER = [[\b(?:\d{13,19}|3\d{3}[ -]\d{6}[ -]\d{4,5})\b]]
+local GROUPS = [[\b\d{4}(?:[ -]\d{4}){3,}(?:[ -]\d{3})?\b]]
+local number_regex, groups_regex = app.regex(NUMBER), app.regex(GROUPS)
 M.card = {
-  source = CARD,
+  source = NUMBER .. "|" .. GROUPS,
   apply = function(text, replacement)
-    return (card_regex:gsub(text, function(run) return redact_run(run, replacement) end))
+    text = number_regex:gsub(text, function(number) return redact_number(number, replacement) end)
+    return (groups_regex:gsub(text, function(run) return redact_groups(run, replacement) end))
   end,
 }
 
 -- By ISO 13616: with the first four characters last and letters as 10 to 35, the remainder by 97 is 1.
 local function passes_mod97(iban)
   local remainder = 0
-  for character in (iban:sub(5) .. iban:sub(1, 4)):gmatch(".") do
-    local value = tonumber(character, 36)
-    remainder = (remainder * (value > 9 and 100 or 10) + value) % 97
+  for _, byte in ipairs({ (iban:sub(5) .. iban:sub(1, 4)):byte(1, -1) }) do
+    if byte < 65 then
+      remainder = (remainder * 10 + byte - 48) % 97
+    else
+      remainder = (remainder * 100 + byte - 55) % 97
+    end
   end
   return remainder == 1
 end

@@ -8,15 +8,14 @@ local function split(path)
   return way, table.remove(way)
 end
 
-local moves
-local function read(fields)
-  moves = {}
-  for from, to in pairs(fields) do
-    local move = { to = to }
-    move.from_way, move.from_last = split(from)
-    move.to_way, move.to_last = split(to)
-    moves[#moves + 1] = move
-  end
+local overwrite = app.settings.overwrite
+
+local moves = {}
+for from, to in pairs(app.settings.fields) do
+  local move = { to = to }
+  move.from_way, move.from_last = split(from)
+  move.to_way, move.to_last = split(to)
+  moves[#moves + 1] = move
 end
 
 local function follow(event, way)
@@ -39,8 +38,7 @@ local function make_way(event, way)
   return at
 end
 
-function M.transform(event, app)
-  if not moves then read(app.settings.fields) end
+function M.transform(event)
   for _, move in ipairs(moves) do
     local from = follow(event, move.from_way)
     local value = from and from[move.from_last]
@@ -49,7 +47,7 @@ function M.transform(event, app)
       if not to then
         error("cannot move to " .. move.to .. ": something on the way is no object", 0)
       end
-      if app.settings.overwrite or to[move.to_last] == nil then
+      if overwrite or to[move.to_last] == nil then
         to[move.to_last] = value
         if not (from == to and move.from_last == move.to_last) then from[move.from_last] = nil end
       end

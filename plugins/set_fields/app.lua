@@ -8,14 +8,13 @@ local function split(path)
   return way, table.remove(way)
 end
 
-local sets
-local function read(fields)
-  sets = {}
-  for path, value in pairs(fields) do
-    local set = { path = path, value = value }
-    set.way, set.last = split(path)
-    sets[#sets + 1] = set
-  end
+local overwrite = app.settings.overwrite
+
+local sets = {}
+for path, value in pairs(app.settings.fields) do
+  local set = { path = path, value = value }
+  set.way, set.last = split(path)
+  sets[#sets + 1] = set
 end
 
 -- The object that holds the field; missing ones on the way are made.
@@ -29,15 +28,13 @@ local function make_way(event, way)
   return at
 end
 
-function M.transform(event, app)
-  local settings = app.settings
-  if not sets then read(settings.fields) end
+function M.transform(event)
   for _, set in ipairs(sets) do
     local object = make_way(event, set.way)
     if not object then
       error("cannot set " .. set.path .. ": something on the way is no object", 0)
     end
-    if settings.overwrite or object[set.last] == nil then
+    if overwrite or object[set.last] == nil then
       object[set.last] = set.value
     end
   end

@@ -212,6 +212,13 @@ TEST_CASE("objects and arrays behave like tables") {
   });
 }
 
+TEST_CASE("a walk may change every member of a large object") {
+  std::string in = "{";
+  for (int i = 0; i < 50'000; ++i) in += "\"k" + std::to_string(i) + "\":1,";
+  check({{"for key in pairs(event) do if key ~= 'last' then event[key] = nil end end return event", in + "\"last\":2}",
+          R"({"last":2})"}});
+}
+
 TEST_CASE("parts are values: copied, moved, never shared") {
   check({
       {"event.b = event.a event.a.x = 2 return event", R"({"a":{"x":1}})", R"({"a":{"x":2},"b":{"x":1}})"},

@@ -49,6 +49,8 @@ std::size_t Binding::find(lua_State* state, NodeId node, std::string_view key) {
   std::uint32_t& hint = hints_[(reinterpret_cast<std::uintptr_t>(key.data()) >> 4) & (hints_.size() - 1)];
   if (hint < entries.size() && entries[hint].key == key) [[likely]]
     return hint;
+  const std::size_t walked = event_->document().cursor(node);  // a walk that changes the member it is at searches nothing
+  if (walked < entries.size() && entries[walked].key == key) return walked;
   if (entries.size() > kSearchedForFree) vm_.charge(state, entries.size() / 8);
   const std::size_t place = event_->document().find(node, key);
   if (place != Document::kNowhere) hint = static_cast<std::uint32_t>(place);
