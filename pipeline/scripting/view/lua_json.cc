@@ -102,7 +102,8 @@ void LuaJson::value(lua_State* state, int index, int depth) {
     case LUA_TLIGHTUSERDATA: {
       void* part = lua_touserdata(state, index);
       const std::string_view text = part == nullptr ? "null" : part_text_(state, part);
-      if (depth + depth_of(text) > kDepthMax) refuse(state, "nested deeper than 128 levels");
+      // By itself a part is never too deep.
+      if (depth > 0 && depth + depth_of(text) > kDepthMax) refuse(state, "nested deeper than 128 levels");
       out_ += text;
       break;
     }
