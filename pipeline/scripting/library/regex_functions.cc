@@ -89,7 +89,7 @@ class Search {
   static constexpr std::size_t kNone = ~std::size_t{0};
 
   Search(lua_State* state, std::string_view text, std::size_t from, std::size_t last_end = kNone)
-      : state_(state), text_(text), from_(from), last_end_(last_end) {}
+      : state_(state), text_(text), from_(from), last_end_(last_end), searched_(last_end != kNone) {}
 
   // The next match into `captures`, or false. `regex` is the same expression each time.
   bool next(const Regex& regex) {
@@ -117,7 +117,7 @@ class Search {
   std::string_view text_;
   std::size_t from_;
   std::size_t last_end_;
-  bool searched_ = false;
+  bool searched_;  // once the first search is paid for in full, the next ones go on where it ended
 };
 
 void push_capture(lua_State* state, std::string_view capture) {

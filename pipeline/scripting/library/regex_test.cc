@@ -77,7 +77,9 @@ TEST_CASE("gsub and gmatch") {
          {"(app.regex('(x)?b'):gsub('abc', function(x) return tostring(x) end))", "\"anilc\""},
          {joined("a, b in app.regex('(\\\\w)=(\\\\w)'):gmatch('a=1, b=2')"), R"(["a1","b2"])"},
          {joined("a, b in app.regex('\\\\d*'):gmatch('a12b')"), R"(["nil","12nil","nil"])"},
-         {joined("a, b in app.regex('x'):gmatch('abc')"), "{}"}});
+         {joined("a, b in app.regex('x'):gmatch('abc')"), "{}"},
+         {"(function() local n = 0 for _ in app.regex('\\\\w+@'):gmatch(('a@ '):rep(5000)) do n = n + 1 end return n end)()",
+          "5000"}});
 }
 
 TEST_CASE("what is no expression, no text or no replacement is an error that says so") {
