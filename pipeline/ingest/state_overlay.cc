@@ -1,5 +1,8 @@
 #include "pipeline/ingest/state_overlay.h"
 
+#include <algorithm>
+#include <tuple>
+
 #include "pipeline/base/checksum.h"
 
 namespace penstock::ingest {
@@ -45,9 +48,13 @@ std::vector<StateChange> StateOverlay::begin_commit() {
   commit_ = std::move(batch_);
   batch_ = Layer();
   bytes_ = 0;
+  std::vector<const StateChange*> ordered;
+  ordered.reserve(commit_.size());
+  for (const Change& change : commit_) ordered.push_back(change.get());
+  std::ranges::sort(ordered, {}, [](const StateChange* change) { return std::tie(change->table, change->key); });
   std::vector<StateChange> changes;
-  changes.reserve(commit_.size());
-  for (const Change& change : commit_) changes.push_back(*change);
+  changes.reserve(ordered.size());
+  for (const StateChange* change : ordered) changes.push_back(*change);
   return changes;
 }
 
