@@ -14,6 +14,8 @@ struct Arguments {
   bool json = false;
   AppTestOptions test;
   AppRunOptions run;
+  AppBenchOptions bench;
+  bool lua = false;
 };
 using Shared = std::shared_ptr<Arguments>;
 
@@ -40,6 +42,20 @@ void add_run(CLI::App& apps, const Shared& a, Command& chosen) {
   run->add_flag("--json", a->run.json, "One JSON object a line of input");
 }
 
+void add_bench(CLI::App& apps, const Shared& a, Command& chosen) {
+  auto* bench = add(apps, "bench", "Measure what an app costs for each event", "penstock app bench hash_fields", chosen,
+                    [a](const auto& context) { return bench_app(a->bench, context); });
+  bench->add_option("name", a->bench.name, kName)->required();
+  bench->add_option("--in,-i", a->bench.in,
+                    "A file with one event a line; without it those of its cases and a built-in one");
+  bench->add_option("--settings,-s", a->bench.settings,
+                    "key=value, the value as in YAML; without it those of its first case");
+  bench->add_option("--events,-n", a->bench.events, "How many in each of seven runs")
+      ->check(CLI::Range(100, 100'000'000))
+      ->capture_default_str();
+  bench->add_flag("--json", a->bench.json, "As JSON");
+}
+
 }  // namespace
 
 void add_app_commands(CLI::App& app, Command& chosen) {
@@ -52,6 +68,7 @@ void add_app_commands(CLI::App& app, Command& chosen) {
   made->add_option("--dir", a->folder, "Where")->capture_default_str();
   add_test(*apps, a, chosen);
   add_run(*apps, a, chosen);
+  add_bench(*apps, a, chosen);
   auto* check = add(*apps, "check", "Find mistakes in apps without running them: names, settings, cases",
                     "penstock app check ./apps/mine", chosen,
                     [a](const auto& context) { return check_apps(a->names, a->json, context); });
@@ -64,8 +81,9 @@ void add_app_commands(CLI::App& app, Command& chosen) {
                    chosen, [a](const auto& context) { return show_app(a->name, a->json, context); });
   show->add_option("name", a->name, kName)->required();
   show->add_flag("--json", a->json, "As JSON");
-  add(*apps, "reference", "What an app finds in its `app` table", "penstock app reference", chosen,
-      [](const auto&) { return print_app_reference(); });
+  add(*apps, "reference", "What an app finds in its `app` table", "penstock app reference --lua > penstock.lua", chosen,
+      [a](const auto&) { return print_app_reference(a->lua); })
+      ->add_flag("--lua", a->lua, "As definitions for lua-language-server, for completion in editors");
 }
 
 }  // namespace penstock::cli

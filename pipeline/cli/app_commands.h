@@ -38,7 +38,17 @@ int check_apps(const std::vector<std::string>& names, bool json, const topology:
 int list_apps(bool json, const topology::PlanContext& context);
 int show_app(const std::string& name, bool json, const topology::PlanContext& context);
 
-// What an app finds in its `app` table, as Markdown; the text of docs/reference/app_table.md.
-int print_app_reference();
+struct AppBenchOptions {
+  std::string name;
+  std::string in;  // empty: the events of its cases, and one of ordinary size
+  std::vector<std::string> settings;
+  std::uint64_t events = 20'000;  // of each run
+  bool json = false;
+};
+// What an app costs for each event, and what of it could be cheaper.
+int bench_app(const AppBenchOptions& options, const topology::PlanContext& context);
+
+// What an app finds in its `app` table, as Markdown; the text of docs/reference/app_table.md. Or for lua-language-server.
+int print_app_reference(bool lua);
 
 }  // namespace penstock::cli

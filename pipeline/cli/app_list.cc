@@ -134,6 +134,7 @@ void show_text(const Manifest& manifest, const std::string& folder, const std::s
     if (!setting.doc.empty()) fmt::print("  {:<20} {}\n", "", setting.doc);
   }
   fmt::print("\n{} for one event: {}\n", paint.strong("Limits"), shown_limits(manifest.limits));
+  fmt::print("{}: {}\n", paint.strong("Permissions"), manifest.permissions.state ? "state" : "none");
   fmt::print("{}: {}\n\n{}\n{}", paint.strong("Cases"), cases.size(), paint.strong("In a pipeline"),
              indented(example_entry(manifest, use, cases), "  "));
   if (const std::string head = readme_head(folder); !head.empty())
@@ -155,6 +156,10 @@ void show_json(const Manifest& manifest, const std::string& folder, const std::s
   json.raw_member("memory_bytes", std::to_string(limits.memory_max.count));
   json.raw_member("instructions", std::to_string(limits.instructions_max));
   json.raw_member("time_ms", std::to_string(limits.time_max.count()));
+  json.end_object();
+  json.key("permissions");
+  json.begin_object();
+  json.raw_member("state", manifest.permissions.state ? "true" : "false");
   json.end_object();
   json.raw_member("cases", std::to_string(cases.size()));
   json.member("example", example_entry(manifest, use, cases));

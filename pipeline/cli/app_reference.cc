@@ -4,6 +4,7 @@
 #include "pipeline/cli/app_commands.h"
 #include "pipeline/cli/exit_code.h"
 #include "pipeline/scripting/library/app_table.h"
+#include "pipeline/scripting/library/lua_definitions.h"
 
 namespace penstock::cli {
 namespace {
@@ -15,7 +16,7 @@ event. Everything in it is deterministic: the same event through the same apps g
 
 Types are written as the Lua language server does: `?` may be nil. Each example was run, over the event
 `{"event":"signup","distinct_id":"ann","properties":{"plan":"pro","email":"ann@example.com"}}` at 2026-01-01T00:00:00Z;
-after the arrow is its value as JSON.
+after the arrow is its value as JSON. The same for editors is [penstock.lua](penstock.lua).
 
 ### `app.settings`
 
@@ -35,7 +36,11 @@ void print_function(const scripting::AppFunction& function) {
 
 }  // namespace
 
-int print_app_reference() {
+int print_app_reference(bool lua) {
+  if (lua) {
+    fmt::print("{}", scripting::lua_definitions());
+    return kOk;
+  }
   fmt::print("{}", kIntroduction);
   for (const auto& function : scripting::app_functions()) print_function(function);
   fmt::print("\n## Regular expressions\n\nWhat `app.regex` gives has these methods.\n");

@@ -9,8 +9,8 @@
 #include "pipeline/cli/app_commands.h"
 #include "pipeline/cli/app_folders.h"
 #include "pipeline/cli/app_report.h"
+#include "pipeline/cli/app_watch.h"
 #include "pipeline/cli/exit_code.h"
-#include "pipeline/cli/folder_watch.h"
 #include "pipeline/config/json_writer.h"
 #include "pipeline/scripting/cases/app_cases.h"
 #include "pipeline/scripting/cases/case_update.h"
@@ -175,20 +175,16 @@ class TestRun {
   }
 
   int watch() {
-    auto watch = FolderWatch::create();
-    if (!watch) return cannot(watch.error());
-    for (;;) {
-      const auto folders = app_folders(options_.names, context_);
-      if (folders)
-        if (const auto looking = watch->look_at(*folders); !looking) return cannot(looking.error());
+    if (!app_folders(options_.names, context_)) return once();  // says what is wrong with the names
+    const auto run = [this] {
       const int code = once();
-      if (!folders) return code;
       fmt::print("{}\n", Paint::for_output().faint("watching; Ctrl-C ends"));
       std::fflush(stdout);
-      const auto woken = watch->wait();
-      if (!woken) return cannot(woken.error());
-      if (*woken == FolderWatch::Woken::interrupted) return code;
-    }
+      return code;
+    };
+    const auto code =
+        run_at_changes([this] { return app_folders(options_.names, context_).value_or(std::vector<std::string>{}); }, run);
+    return code ? *code : cannot(code.error());
   }
 
  private:

@@ -10,6 +10,7 @@ generate() {  # into the folder $1
   mkdir -p "$1/schemas" "$1/docs/reference"
   "$penstock" schema >"$1/schemas/pipeline.schema.json"
   "$penstock" app reference >"$1/docs/reference/app_table.md"
+  "$penstock" app reference --lua >"$1/docs/reference/penstock.lua"
   local name
   "$penstock" connectors list | sed -n 's/^  \([a-z0-9_]\+\) .*/\1/p' | sort -u | while read -r name; do
     "$penstock" connectors show "$name" >"$1/docs/reference/$name.md"

@@ -17,18 +17,31 @@ std::string AppFunction::usage() const {
   const bool method = name.find(':') != std::string_view::npos;
   std::string shown = fmt::format("{}{}(", method ? "" : "app.", name);
   if (method) shown.front() = static_cast<char>(std::tolower(static_cast<unsigned char>(shown.front())));
-  std::string_view rest = parameters;
-  for (bool first = true; !rest.empty(); first = false) {
-    const auto colon = rest.find(':');
-    std::string_view parameter = rest.substr(0, colon);
+  bool first = true;
+  for (const std::string_view part : declared_parts(parameters)) {
+    std::string_view parameter = part.substr(0, part.find(':'));
     const bool optional = parameter.ends_with('?');
     if (optional) parameter.remove_suffix(1);
     fmt::format_to(std::back_inserter(shown), "{}{}{}{}", first ? "" : ", ", optional ? "[" : "", parameter,
                    optional ? "]" : "");
-    const auto comma = rest.find(", ", colon);
-    rest = comma == std::string_view::npos ? "" : rest.substr(comma + 2);
+    first = false;
   }
   return shown + ")";
+}
+
+std::vector<std::string_view> declared_parts(std::string_view list) {
+  std::vector<std::string_view> parts;
+  int depth = 0;
+  std::size_t from = 0;
+  for (std::size_t at = 0; at < list.size(); ++at) {
+    if (std::string_view("(<{").contains(list[at])) ++depth;
+    if (std::string_view(")>}").contains(list[at])) --depth;
+    if (depth > 0 || list.substr(at, 2) != ", ") continue;
+    parts.push_back(list.substr(from, at - from));
+    from = at + 2;
+  }
+  if (from < list.size()) parts.push_back(list.substr(from));
+  return parts;
 }
 
 AppTable& app_table(lua_State* state) { return *static_cast<AppTable*>(lua_touserdata(state, lua_upvalueindex(1))); }

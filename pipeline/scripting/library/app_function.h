@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 struct lua_State;
 
@@ -25,6 +26,10 @@ struct AppFunction {
   // "app.sha256(text, [key])", "regex:match(text)"
   std::string usage() const;
 };
+
+// "text: string", "labels?: table<string, number>": the parts of a list of parameters or results, cut at ", " outside of
+// brackets.
+std::vector<std::string_view> declared_parts(std::string_view list);
 
 // One group a file; `app_functions` is all of them in the order of the reference.
 std::span<const AppFunction> event_functions();

@@ -54,6 +54,8 @@ TEST_CASE("a usage shows the parameters and which of them may be left out") {
   CHECK(function.usage() == "app.x.y()");
   function.parameters = "text: string, n?: integer, how?: string|table|fun(...): any";
   CHECK(function.usage() == "app.x.y(text, [n], [how])");
+  function.parameters = "labels?: table<string, string|number>, f: fun(a, b): c";
+  CHECK(function.usage() == "app.x.y([labels], f)");
 }
 
 TEST_CASE("functions that read a text take nothing for one") {

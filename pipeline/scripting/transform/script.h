@@ -41,6 +41,8 @@ class Script {
   const ScriptFailure& failure() const { return vm_->failure(); }
   bool spent() const { return vm_->spent(); }
   std::size_t memory_used() const { return vm_->memory_used(); }
+  // For tools that count what the script does.
+  Vm& vm() { return *vm_; }
 
  private:
   Script(const AppPlan& plan, std::unique_ptr<Vm> vm, const LogSink& log, const Clock& clock);
