@@ -1,12 +1,15 @@
 // Regular expressions. What scripts hold is a userdata with a place in the state's cache; the expression itself belongs to
 // the cache, so nothing needs a finaliser.
 //
-// A search is charged for the instructions of its program times the bytes, for that is what the worst patterns cost: RE2
-// then simulates all of a program at every byte. Measured on a busy machine: "((((a{1,30}){1,30})))b", 1870 instructions,
-// takes 11 ns for each of them and each byte, 21 s for 1 MiB; the default limit ends it before 0.5 s. Most patterns take
-// 1 ns a byte and pay as if they took more.
+// A search cannot be ended half-way. The worst patterns cost the instructions of their program times the bytes, for RE2 then
+// simulates all of a program at every byte. Measured on a busy machine: "((((a{1,30}){1,30})))b", 1870 instructions, takes
+// 11 ns for each of them and each byte, 21 s for 1 MiB. So that much must be left before a search begins: with the default
+// limit none takes longer than 0.5 s. What it pays is the time it took, for most patterns take 1 ns a byte; a short one pays
+// for the worst, which is cheaper than asking for the time.
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <limits>
 #include <span>
 #include <string>
@@ -23,7 +26,9 @@ namespace {
 constexpr const char* kClass = "regex";
 constexpr char kObjects = 0;  // its address is the registry key of the table of regex objects by slot
 
-constexpr std::uint64_t kWorkPerStep = 4;          // of instructions times bytes
+constexpr std::uint64_t kWorkPerStep = 4;  // of instructions times bytes
+constexpr std::uint64_t kStepsTimedFrom = 500;
+constexpr std::chrono::nanoseconds kStepTime{8};
 constexpr std::uint64_t kStepsPerInstruction = 50;  // of compiling
 constexpr std::uint64_t kStepsOfRefusal = 100'000;
 
@@ -83,21 +88,35 @@ std::size_t character_at(std::string_view text, std::size_t place) {
   return size;
 }
 
+// Regex::find, paid for.
+bool find_paid(lua_State* state, const Regex& regex, std::string_view text, std::size_t from,
+               std::span<std::string_view> found) {
+  Vm& vm = Vm::of(state);
+  const std::uint64_t most = 1 + (text.size() - from + 16) * (regex.size() + 4) / kWorkPerStep;
+  if (most < kStepsTimedFrom) {
+    vm.charge(state, most);
+    return regex.find(text, from, found);
+  }
+  vm.demand(state, most);
+  const auto start = std::chrono::steady_clock::now();
+  const bool matched = regex.find(text, from, found);
+  const auto took = static_cast<std::uint64_t>((std::chrono::steady_clock::now() - start) / kStepTime);
+  vm.charge(state, std::min(most, 1 + took));
+  return matched;
+}
+
 // The matches in a text one after another. As in Lua's own functions no empty match follows right behind another match.
 class Search {
  public:
   static constexpr std::size_t kNone = ~std::size_t{0};
 
   Search(lua_State* state, std::string_view text, std::size_t from, std::size_t last_end = kNone)
-      : state_(state), text_(text), from_(from), last_end_(last_end), searched_(last_end != kNone) {}
+      : state_(state), text_(text), from_(from), last_end_(last_end) {}
 
   // The next match into `captures`, or false. `regex` is the same expression each time.
   bool next(const Regex& regex) {
     for (; from_ <= text_.size(); from_ += character_at(text_, from_)) {
-      const std::uint64_t work = (text_.size() - from_ + 16) * (regex.size() + 4);
-      Vm::of(state_).charge(state_, 1 + work / (searched_ ? kWorkPerStep * 512 : kWorkPerStep));
-      searched_ = true;
-      if (!regex.find(text_, from_, std::span(captures).first(1 + regex.groups()))) return false;
+      if (!find_paid(state_, regex, text_, from_, std::span(captures).first(1 + regex.groups()))) return false;
       start = static_cast<std::size_t>(captures[0].data() - text_.data());
       from_ = start + captures[0].size();
       if (captures[0].empty() && start == last_end_) continue;
@@ -117,7 +136,6 @@ class Search {
   std::string_view text_;
   std::size_t from_;
   std::size_t last_end_;
-  bool searched_;  // once the first search is paid for in full, the next ones go on where it ended
 };
 
 void push_capture(lua_State* state, std::string_view capture) {
@@ -145,8 +163,7 @@ std::size_t init_argument(lua_State* state, int index, std::size_t size) {
 int test(lua_State* state) {
   const Regex& expression = regex_at(state, 1);
   const std::string_view text = text_argument(state, 2);
-  Vm::of(state).charge(state, 1 + (text.size() + 16) * (expression.size() + 4) / kWorkPerStep);
-  lua_pushboolean(state, expression.find(text, 0, {}) ? 1 : 0);
+  lua_pushboolean(state, find_paid(state, expression, text, 0, {}) ? 1 : 0);
   return 1;
 }
 

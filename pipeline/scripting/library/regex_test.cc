@@ -79,7 +79,11 @@ TEST_CASE("gsub and gmatch") {
          {joined("a, b in app.regex('\\\\d*'):gmatch('a12b')"), R"(["nil","12nil","nil"])"},
          {joined("a, b in app.regex('x'):gmatch('abc')"), "{}"},
          {"(function() local n = 0 for _ in app.regex('\\\\w+@'):gmatch(('a@ '):rep(5000)) do n = n + 1 end return n end)()",
-          "5000"}});
+          "5000"},
+         {"(select(2, app.regex('\\\\w+@'):gsub(('a@ '):rep(30000), 'x')))", "30000"},
+         {"(function() local re, t, at, n = app.regex('\\\\w+@'), ('a@ '):rep(3000), 1, 0 "
+          "while true do local from, to = re:find(t, at) if not from then return n end n, at = n + 1, to + 1 end end)()",
+          "3000"}});
 }
 
 TEST_CASE("what is no expression, no text or no replacement is an error that says so") {

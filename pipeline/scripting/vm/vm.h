@@ -106,6 +106,11 @@ class Vm final : private AllocationListener {
     charged_ += std::min(steps, kAll);
     if (charged_ >= kStride) settle(running);
   }
+  // Raises unless that much is left, and takes nothing: before work that cannot be ended half-way.
+  void demand(lua_State* running, std::uint64_t steps) {
+    if (instructions_left_ < static_cast<std::int64_t>(charged_ + std::min(steps, kAll)))
+      raise_stop(running, Stop::instructions);
+  }
   // The time for this call begins anew: what passed was no doing of the script's.
   void restart_clock() { looked_ = false; }
   Stop stop() const { return stop_; }
