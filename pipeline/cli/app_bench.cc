@@ -14,6 +14,7 @@
 #include "pipeline/event/json.h"
 #include "pipeline/scripting/cases/case_file.h"
 #include "pipeline/scripting/measure/app_cost.h"
+#include "pipeline/scripting/package/manifest.h"
 
 namespace penstock::cli {
 namespace {
@@ -60,11 +61,17 @@ std::vector<std::string> events_of_cases(const std::vector<scripting::AppCase>& 
   return all;
 }
 
+bool needs_settings(const std::string& folder) {
+  config::Problems problems;
+  const auto manifest = scripting::Manifest::load(folder, problems);
+  return manifest && std::ranges::any_of(manifest->settings, &scripting::SettingInfo::required);
+}
+
 Result<Input> input_for(const std::string& folder, const AppBenchOptions& options) {
   Input input;
   TRY_ASSIGN(input.settings, settings_from(options.settings));
   const auto cases = scripting::read_case_file(folder);
-  if (options.settings.empty() && cases) {
+  if (options.settings.empty() && cases && needs_settings(folder)) {
     const auto with =
         std::ranges::find_if(cases->cases, [](const auto& one) { return one.with.kind == config::Node::Kind::map; });
     if (with != cases->cases.end()) {

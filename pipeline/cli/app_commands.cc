@@ -49,7 +49,7 @@ void add_bench(CLI::App& apps, const Shared& a, Command& chosen) {
   bench->add_option("--in,-i", a->bench.in,
                     "A file with one event a line; without it those of its cases and a built-in one");
   bench->add_option("--settings,-s", a->bench.settings,
-                    "key=value, the value as in YAML; without it those of its first case");
+                    "key=value, the value as in YAML; an app that needs some takes those of its first case");
   bench->add_option("--events,-n", a->bench.events, "How many in each of seven runs")
       ->check(CLI::Range(100, 100'000'000))
       ->capture_default_str();
