@@ -118,7 +118,7 @@ class Runner {
     const auto start = std::chrono::steady_clock::now();
     chain_->run(index_, facts, read.has_value(), ran_.out);
     ran_.took = std::chrono::steady_clock::now() - start;
-    if (ran_.out.kind == Transformed::Kind::failed) ran_.traceback = chain_->traceback();
+    if (ran_.out.kind == Transformed::Kind::failed) ran_.traceback = ran_.out.traceback;
     else state_.apply(ran_.out.state);
     return ran_;
   }

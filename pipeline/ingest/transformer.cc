@@ -63,6 +63,7 @@ Result<void> Transformer::run(const Facts& facts, bool canonical, Timestamp now,
       ++tally.dropped;
       break;
     case Transformed::Kind::failed:
+      if (!out_.traceback.empty()) out_.reason += "\n" + out_.traceback;
       committer_.add(app_failure(facts, partitions_, out_.app, out_.code, out_.reason, index_.text(), now));
       ++tally.dead;
       break;

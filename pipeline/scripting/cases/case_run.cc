@@ -77,7 +77,7 @@ class CaseRunner {
     if (out_.kind != Transformed::Kind::failed) state_.apply(out_.state);
     if (out_.kind == Transformed::Kind::failed && outcome_.failure.empty()) {
       outcome_.failure = out_.reason;
-      outcome_.traceback = chain.traceback();
+      outcome_.traceback = out_.traceback;
     }
     if (out_.kind == Transformed::Kind::kept)
       for (const EventView& event : out_.events) outcome_.events.emplace_back(event.body);

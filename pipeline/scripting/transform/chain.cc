@@ -268,9 +268,8 @@ Chain::Step Chain::give_up(App& app, EventState& event, const ScriptFailure& fai
   out.app = app.plan.name;
   out.code = code_of(failure.stop);
   out.reason = failure.message;
-  traceback_ = failure.traceback;
   // A single frame says no more than the message does.
-  if (traceback_.contains('\n')) out.reason += "\n" + traceback_;
+  out.traceback = failure.traceback.contains('\n') ? failure.traceback : "";
   return Step::failed;
 }
 

@@ -62,8 +62,6 @@ class Chain final : public Transform {
   bool suspended(std::size_t app) const;
   // Why an app is suspended, or was last; empty when it never was.
   const std::string& suspension_reason(std::size_t app) const;
-  // Of the last failure: where in the app it happened, one frame a line.
-  const std::string& traceback() const { return traceback_; }
 
  private:
   class App;
@@ -85,7 +83,6 @@ class Chain final : public Transform {
   std::deque<EventState> states_;  // the first `states_used_` belong to this run
   std::size_t states_used_ = 0;
   std::vector<EventState*> current_, next_;
-  std::string traceback_;
 };
 
 }  // namespace penstock::scripting
