@@ -22,7 +22,7 @@ struct Transformed {
   std::string app;                // failed: which app,
   std::string code;               // "app_error", "app_limit", …,
   std::string reason;             // and why, with file and line
-  std::string traceback;          // where in the app, one frame a line; empty when the reason says it all
+  std::string traceback;          // where in the app, one frame a line; empty when nobody knows
 };
 
 // One per worker. Not thread-safe.

@@ -268,8 +268,7 @@ Chain::Step Chain::give_up(App& app, EventState& event, const ScriptFailure& fai
   out.app = app.plan.name;
   out.code = code_of(failure.stop);
   out.reason = failure.message;
-  // A single frame says no more than the message does.
-  out.traceback = failure.traceback.contains('\n') ? failure.traceback : "";
+  out.traceback = failure.traceback;
   return Step::failed;
 }
 

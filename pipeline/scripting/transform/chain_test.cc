@@ -300,9 +300,6 @@ TEST_CASE("an error carries a traceback within the app") {
       {.lua = "local function mask(e)\n  return e.x.y\nend\n" + transform("mask(event) return event")}});
   CHECK(chain.run("{}") == "error: app.lua:2: attempt to index a nil value (field 'x')");
   CHECK(chain.out.traceback == "app.lua:2: in function 'mask'\napp.lua:6: in the function at line 5");
-  TestChain short_one("error('no')");
-  CHECK(short_one.run("{}") == "error: app.lua:3: no");
-  CHECK(short_one.out.traceback.empty());
 }
 
 TEST_CASE("a condition on its own answers for event after event") {
