@@ -70,6 +70,25 @@ function app.facts() end
 ---@return table
 function app.array(list) end
 
+---What lies at a dotted path below the event, a part of it, or a table; nil when anything on the way is missing, null or no container. A name of digits is also the place of an element: items.1.price.
+---```lua
+---{app.get(event, 'properties.plan'), app.get(event, 'properties.plan.name') == nil} --> ["pro",true]
+---```
+---@param container table
+---@param path string
+---@return any
+function app.get(container, path) end
+
+---Puts a value at a dotted path, makes the objects that are missing on the way, and says true. False, and nothing is changed, when something else than an object is in the way. nil removes.
+---```lua
+---{app.set(event, 'properties.address.city', 'Oslo'), app.set(event, 'event.name', 'x'), event.properties.address} --> [true,false,{"city":"Oslo"}]
+---```
+---@param container table
+---@param path string
+---@param value any
+---@return boolean
+function app.set(container, path, value) end
+
 ---@class App.json
 app.json = {}
 

@@ -33,6 +33,7 @@ std::vector<std::string_view> declared_parts(std::string_view list);
 
 // One group a file; `app_functions` is all of them in the order of the reference.
 std::span<const AppFunction> event_functions();
+std::span<const AppFunction> path_functions();
 std::span<const AppFunction> json_functions();
 std::span<const AppFunction> digest_functions();
 std::span<const AppFunction> coding_functions();

@@ -76,7 +76,7 @@ LogSink program_log() {
 std::vector<AppFunction> app_functions() {
   std::vector<AppFunction> all;
   for (const auto group :
-       {event_functions(), json_functions(), digest_functions(), coding_functions(), url_functions(), user_agent_functions(),
+       {event_functions(), path_functions(), json_functions(), digest_functions(), coding_functions(), url_functions(), user_agent_functions(),
         regex_functions(), time_functions(), state_functions(), metrics_functions()})
     all.insert(all.end(), group.begin(), group.end());
   return all;
