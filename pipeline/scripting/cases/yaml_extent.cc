@@ -16,8 +16,9 @@ std::size_t skip_blanks(std::string_view text, std::size_t at) {
 std::size_t skip_quoted(std::string_view text, std::size_t at) {
   const char quote = text[at++];
   for (; at < text.size(); ++at) {
-    if (quote == '"' && text[at] == '\\') ++at;
-    else if (text[at] == quote && quote == '\'' && at + 1 < text.size() && text[at + 1] == '\'') ++at;
+    const bool escape = quote == '"' && text[at] == '\\';
+    const bool doubled = quote == '\'' && text.substr(at, 2) == "''";
+    if (escape || doubled) ++at;
     else if (text[at] == quote) return at + 1;
   }
   return text.size();
@@ -61,7 +62,7 @@ std::size_t trimmed(std::string_view text, std::size_t from, std::size_t to) {
 std::size_t lines_end(std::string_view text, std::size_t at, std::size_t indent, bool literal) {
   std::size_t end = line_end(text, at);
   for (std::size_t line = end + 1; line < text.size();) {
-    const std::size_t first = std::min(text.find_first_not_of(" ", line), text.size());
+    const std::size_t first = std::min(text.find_first_not_of(' ', line), text.size());
     const std::size_t stop = line_end(text, line);
     const bool empty = skip_blanks(text, line) >= stop;
     const bool item = !literal && first - line == indent && text[first] == '-' && first + 1 < text.size() &&

@@ -91,6 +91,9 @@ class AppCheck {
                                     own_globals, *known);
       followed = followed && !checked.settings_elsewhere;
       findings_.insert(findings_.end(), checked.findings.begin(), checked.findings.end());
+      if (manifest_ && !manifest_->permissions.state && !checked.state_used.empty())
+        findings_.push_back({checked.state_used.front(), false,
+                             "app.state needs a permission: add `permissions: { state: true }` to app.yaml"});
     }
     if (followed) hint_unused(*source);
   }

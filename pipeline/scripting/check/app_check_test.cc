@@ -46,6 +46,8 @@ TEST_CASE("mistakes are found where they stand") {
       {"event.s = string.uper('a')", "app.lua:4:18: there is no string.uper, did you mean 'string.upper'?\n"},
       {"string.x = 1", "app.lua:4:8: the library 'string' is read-only\n"},
       {"print = nil", "app.lua:4:1: the global 'print' is read-only\n"},
+      {"app.state.incr('n')",
+       "app.lua:4:5: app.state needs a permission: add `permissions: { state: true }` to app.yaml\n"},
       {"event.h = app.sha265('x')", "app.lua:4:15: there is no app.sha265, did you mean 'app.sha256'?\n"},
       {"event.h = app['sha265']('x')", "app.lua:4:15: there is no app.sha265, did you mean 'app.sha256'?\n"},
       {"event.t = app.time.pares('x')", "app.lua:4:20: there is no app.time.pares, did you mean 'app.time.parse'?\n"},

@@ -73,6 +73,7 @@ class FileCheck {
     if (use.how == How::write) return note(path.back().at, "`app` is read-only");
     if (!known_.app.contains(first.name) && !known_.app_has_group(first.name))
       return note(first.at, fmt::format("there is no app.{}{}", first.name, suggestion(first.name, first_names(), "app.")));
+    if (first.name == "state" && first.at.line != 0) result_.state_used.push_back({path_, first.at.line, first.at.column});
     if (!known_.app_has_group(first.name) || path.size() < 2) return;
     const std::string name = first.name + "." + path[1].name;
     if (!known_.app.contains(name))

@@ -14,6 +14,7 @@ namespace penstock::scripting {
 struct LuaFileCheck {
   std::vector<Finding> findings;
   std::set<std::string> settings_read;  // by name
+  std::vector<config::Location> state_used;  // where app.state is
   bool settings_elsewhere = false;      // the table of settings goes where this check does not follow
 };
 

@@ -334,7 +334,7 @@ class Reader {
         end_chain(How::method);
         arguments();
       } else if (now().is("(") || now().is("{") || now().kind == Kind::text) {
-        const auto called = chain;
+        const auto called = chain;  // NOLINT(performance-unnecessary-copy-initialization): end_chain empties it
         end_chain(How::call);
         auto given = arguments();
         if (called) found_.calls.push_back({*called, std::move(given)});
