@@ -192,7 +192,8 @@ int find(lua_State* state) {
   Search search(state, text, init_argument(state, 3, text.size()));
   if (!search.next(expression)) return lua_pushnil(state), 1;
   lua_pushinteger(state, static_cast<lua_Integer>(search.start) + 1);
-  lua_pushinteger(state, static_cast<lua_Integer>(search.start + search.captures[0].size()));
+  const std::size_t end = search.start + search.captures[0].size();
+  lua_pushinteger(state, static_cast<lua_Integer>(end));
   return expression.groups() == 0 ? 2 : 2 + push_captures(state, expression, search.captures);
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <lua.hpp>
 #include <string>
+#include <utility>
 
 #include "pipeline/event/json.h"
 #include "pipeline/scripting/library/app_function.h"
@@ -71,7 +72,10 @@ class Row {
     if (!app.may_use_state())
       luaL_error(state, "app.state needs a permission: add `permissions: { state: true }` to app.yaml");
     StateJournal* journal = app.journal();
-    if (journal == nullptr) luaL_error(state, "app.state belongs to an event: there is none while an app is loaded");
+    if (journal == nullptr) {
+      luaL_error(state, "app.state belongs to an event: there is none while an app is loaded");
+      std::unreachable();
+    }
     if (!journal->available())
       luaL_error(state,
                  "app.state is not available here: it is for the pipeline's `apps:`, whose events are committed with it");

@@ -35,6 +35,7 @@ std::uint32_t byte_at(std::string_view bytes, std::size_t i) {
 
 // Up to four digits as up to three bytes.
 char* decode_group(std::string_view digits, const Values& values, char* to) {
+  if (digits.empty()) return to;
   std::uint32_t bits = 0;
   for (const char digit : digits) {
     const std::uint8_t value = values[static_cast<unsigned char>(digit)];
@@ -44,7 +45,7 @@ char* decode_group(std::string_view digits, const Values& values, char* to) {
   bits <<= 6 * (4 - digits.size());
   const std::size_t bytes = digits.size() - 1;
   if ((bits & (0xFFFFFFu >> (8 * bytes))) != 0) return nullptr;
-  for (std::size_t i = 0; i < bytes; ++i) *to++ = static_cast<char>(bits >> (16 - 8 * i));
+  for (std::size_t i = 0; i < bytes && i < 3; ++i) *to++ = static_cast<char>(bits >> (16 - 8 * i));
   return to;
 }
 

@@ -84,8 +84,8 @@ std::optional<std::int64_t> local_ms_of(const WallTime& time) {
   const auto date = chrono::year(time.year) / time.month / time.day;
   if (!date.ok() || time.year < 1 || time.year > 9999) return std::nullopt;
   if (time.hour > 23 || time.minute > 59 || time.second > 60) return std::nullopt;
-  return chrono::sys_days(date).time_since_epoch().count() * kDay + time.hour * kHour + time.minute * kMinute +
-         time.second * 1000 + time.millisecond;
+  const std::int64_t days = chrono::sys_days(date).time_since_epoch().count();
+  return days * kDay + time.hour * kHour + time.minute * kMinute + time.second * std::int64_t{1000} + time.millisecond;
 }
 
 std::optional<std::int64_t> parse_offset(std::string_view text) {

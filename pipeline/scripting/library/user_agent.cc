@@ -59,7 +59,7 @@ std::string without_bounds(std::string_view pattern) {
   return out;
 }
 
-std::string trimmed(std::string text) {
+std::string trimmed(const std::string& text) {
   const auto first = text.find_first_not_of(' ');
   if (first == std::string::npos) return {};
   return text.substr(first, text.find_last_not_of(' ') - first + 1);
@@ -78,7 +78,7 @@ std::string expanded(std::string_view replacement, const Captures& captures) {
     out.append(capture.data() == nullptr ? "" : capture.data(), capture.size());
     ++i;
   }
-  return trimmed(std::move(out));
+  return trimmed(out);
 }
 
 // One list of rules, of which the first that matches counts.

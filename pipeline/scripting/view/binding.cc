@@ -1,6 +1,8 @@
 #include "pipeline/scripting/view/binding.h"
 
+#include <bit>
 #include <cstring>
+#include <utility>
 
 #include "pipeline/scripting/view/lua_text.h"
 
@@ -32,7 +34,10 @@ void Binding::open(EventState& event, Access access) {
 }
 
 EventState& Binding::event(lua_State* state) {
-  if (event_ == nullptr) luaL_error(state, "there is no event while the app is being loaded");
+  if (event_ == nullptr) {
+    luaL_error(state, "there is no event while the app is being loaded");
+    std::unreachable();
+  }
   return *event_;
 }
 
@@ -143,7 +148,8 @@ bool Binding::same(lua_State* state, int index, const Document::Entry& entry) {
       if (lua_isinteger(state, index) != 0) return integer == lua_tointeger(state, index);
       const auto number = integer && raw != "-0" ? std::nullopt : json::to_double(raw);
       const double assigned = lua_tonumber(state, index);
-      return number && std::memcmp(&*number, &assigned, sizeof assigned) == 0;
+      // By their bits: 0.0 is not -0.0.
+      return number && std::bit_cast<std::uint64_t>(*number) == std::bit_cast<std::uint64_t>(assigned);
     }
     case LUA_TSTRING: {
       const std::string_view text = text_at(state, index);

@@ -38,7 +38,8 @@ PatternMatch::PatternMatch(const Pattern& pattern, std::string_view subject, Pat
 PatternMatch::Found PatternMatch::search(std::size_t from) {
   const char* at = begin_ + from;
   for (;;) {
-    if (pattern_.first_ != nullptr && (at = skip(at)) == nullptr) return Found::no;
+    if (pattern_.first_ != nullptr) at = skip(at);
+    if (at == nullptr) return Found::no;
     if (matches_at(at)) return Found::yes;
     if (problem_ != nullptr) return Found::problem;
     if (pattern_.anchored_ || at == finish_) return Found::no;

@@ -194,7 +194,7 @@ bool Vm::finish(int status) {
 
 std::string Vm::describe(Stop stop) const {
   std::string what;
-  const char* setting = "";
+  const char* setting;
   switch (stop) {
     case Stop::memory:
       what = "memory limit of " + to_string(limits_.memory_max);
