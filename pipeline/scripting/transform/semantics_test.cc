@@ -96,6 +96,15 @@ TEST_CASE("a number that was read keeps its digits wherever it is put") {
   });
 }
 
+TEST_CASE("and so does each of thousands of them") {
+  std::string numbers;
+  for (int i = 0; i < 3000; ++i) numbers += std::string(i == 0 ? "" : ",") + std::to_string(i) + ".10";
+  numbers += ",18446744073709551617";
+  TestChain chain("local t = {} for i, v in ipairs(event.a) do t[i] = v end event.b = t event.a = nil return event");
+  CHECK(chain.run("{\"a\":[" + numbers + "]}") == "{\"b\":[" + numbers + "]}");
+  CHECK(chain.run(R"({"a":[0.1]})") == R"({"b":[0.1]})");
+}
+
 TEST_CASE("strings are texts, whatever is in them") {
   check({
       {"event.b = event.a return event", R"({"a":"\ud83d\ude00\u0000\n\"\\"})",
