@@ -39,12 +39,15 @@ FolderWatch& FolderWatch::operator=(FolderWatch&& other) noexcept {
   std::swap(watched_, other.watched_);
   std::swap(incomplete_, other.incomplete_);
   std::swap(pending_, other.pending_);
+  std::swap(came_back_, other.came_back_);
   std::swap(last_change_, other.last_change_);
   return *this;
 }
 
 Result<void> FolderWatch::watch(const std::vector<std::string>& folders) {
   if (folders == wanted_ && !incomplete_) return {};
+  const bool same = folders == wanted_;
+  const std::size_t before = watched_.size();
   for (const auto& [number, folder] : watched_) inotify_rm_watch(descriptor_, number);
   watched_.clear();
   wanted_ = folders;
@@ -52,6 +55,8 @@ Result<void> FolderWatch::watch(const std::vector<std::string>& folders) {
   Result<void> all;
   for (const std::string& folder : folders)
     if (auto added = add(folder, 0); !added && all) all = std::move(added);
+  // One that came back may hold anything.
+  if (same && watched_.size() > before) came_back_ = true;
   return all;
 }
 
@@ -93,7 +98,8 @@ bool FolderWatch::read_events() {
 }
 
 bool FolderWatch::changed(SteadyTime now) {
-  if (read_events()) {
+  const bool back = std::exchange(came_back_, false);
+  if (read_events() || back) {
     pending_ = true;
     last_change_ = now;
   }

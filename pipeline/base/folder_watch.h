@@ -26,6 +26,8 @@ class FolderWatch {
   Result<void> watch(const std::vector<std::string>& folders);
   // True once after a change, when kQuiet has passed since the last one. Never waits.
   bool changed(SteadyTime now);
+  // A folder is missing: `watch` has to be called again until it is back.
+  bool incomplete() const { return incomplete_; }
   // Readable when something may have happened: for those who wait.
   int descriptor() const { return descriptor_; }
 
@@ -39,6 +41,7 @@ class FolderWatch {
   std::map<int, std::string> watched_;  // by the kernel's number
   bool incomplete_ = true;  // a folder came or went
   bool pending_ = false;
+  bool came_back_ = false;
   SteadyTime last_change_{};
 };
 

@@ -66,9 +66,28 @@ TEST_CASE("folders that come, go and come back are watched again") {
   fs::remove_all(folder.path + "/later");
   CHECK(changes(watch, now));
   REQUIRE(watch.watch(wanted));
+  CHECK(watch.incomplete());
   fs::create_directory(folder.path + "/later");
+  CHECK(changes(watch, now));
   REQUIRE(watch.watch(wanted));
   folder.write("later/app.lua");
+  CHECK(changes(watch, now));
+}
+
+TEST_CASE("a folder that was moved away and back may hold anything") {
+  const Folder folder;
+  fs::create_directory(folder.path + "/app");
+  auto watch = FolderWatch::create().value();
+  const std::vector<std::string> wanted{folder.path + "/app"};
+  REQUIRE(watch.watch(wanted));
+  SteadyTime now{Duration{1000}};
+  fs::rename(folder.path + "/app", folder.path + "/away");
+  CHECK(changes(watch, now));
+  REQUIRE(watch.watch(wanted));
+  CHECK(watch.incomplete());
+  fs::rename(folder.path + "/away", folder.path + "/app");
+  REQUIRE(watch.watch(wanted));
+  CHECK_FALSE(watch.incomplete());
   CHECK(changes(watch, now));
 }
 

@@ -38,9 +38,11 @@ class StopSignals {
 };
 
 // True after a change, false after a signal.
-Result<bool> wait(FolderWatch& watch, const StopSignals& signals) {
+Result<bool> wait(FolderWatch& watch, const std::vector<std::string>& folders, const StopSignals& signals) {
   bool stirred = false;
   for (;;) {
+    TRY(watch.watch(folders));
+    stirred = stirred || watch.incomplete();
     std::array<pollfd, 2> ready{pollfd{watch.descriptor(), POLLIN, 0}, pollfd{signals.descriptor(), POLLIN, 0}};
     if (poll(ready.data(), ready.size(), stirred ? kLookMilliseconds : -1) < 0 && errno != EINTR)
       return fail_errno("wait for changes", errno);
@@ -57,9 +59,10 @@ Result<int> run_at_changes(const std::function<std::vector<std::string>()>& fold
   if (signals.descriptor() < 0) return fail_errno("wait for signals", errno);
   TRY_ASSIGN(auto watch, FolderWatch::create());
   for (;;) {
-    TRY(watch.watch(folders()));
+    const std::vector<std::string> watched = folders();
+    TRY(watch.watch(watched));
     const int code = run();
-    TRY_ASSIGN(const bool changed, wait(watch, signals));
+    TRY_ASSIGN(const bool changed, wait(watch, watched, signals));
     if (!changed) return code;
   }
 }

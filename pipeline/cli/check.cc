@@ -39,7 +39,7 @@ destinations:
   #   type: webhook
   #   url: ${env:CRM_URL}             # a secret never stands in the file
   #   events: [signup]                # names, with * for any text
-  #   when: event.properties.plan ~= "free"
+  #   when: type(event.properties) == "table" and event.properties.plan ~= "free"
   #   batch: { events: 500, bytes: 1MiB, within: 2s }
 )";
 

@@ -163,6 +163,20 @@ TEST_CASE("while the chain holds, what was read is committed and nothing more is
   CHECK_EQ(bench.bodies(), std::vector{line("a", 1), line("b", 2)});
 }
 
+TEST_CASE("of what was pushed, a chain that begins to hold leaves the next record alone") {
+  Bench bench;
+  const auto worker = bench.worker(false);
+  bool hold = false;
+  worker->set_chain(std::make_unique<Holding>(hold));
+  CapturedIntake intake({.name = "web", .project = "shop", .paths = {}}, bench.log, bench.clock, {}, 1 << 20);
+  for (int i = 0; i < 3; ++i) REQUIRE(push(intake, {line("a", i)}));
+  for (int i = 0; i < 20; ++i) REQUIRE(worker->step());
+  CHECK_EQ(bench.bodies(), std::vector{line("a", 0)});
+  hold = false;
+  for (int i = 0; i < 20; ++i) REQUIRE(worker->step());
+  CHECK_EQ(bench.bodies(), std::vector{line("a", 0), line("a", 1)});
+}
+
 TEST_CASE("each line of a file is in the log once, with its bytes, and bad ones are dead letters with their place") {
   Bench bench;
   bench.lines.lines = {line("a", 1), "{broken", line("drop", 2), line("fail", 3), R"({"distinct_id":"x"})", line("b", 4)};

@@ -139,7 +139,7 @@ Result<bool> Worker::read_inputs() {
   if (committer_.empty()) chain_->begin_batch(now, &state_);
   TRY_ASSIGN(bool progressed, read_captured(now));
   for (auto& polled : polled_) {
-    if (committer_.full()) break;
+    if (committer_.full() || chain_->holding()) break;
     if (polled->finished || draining_) continue;
     TRY_ASSIGN(const bool read, read_polled(*polled, now));
     progressed |= read;
@@ -149,7 +149,8 @@ Result<bool> Worker::read_inputs() {
 
 Result<bool> Worker::read_captured(Timestamp now) {
   bool progressed = false;
-  while (!committer_.full()) {
+  // Record by record: what comes after the verdict on an app is to wait, and not to be spoilt.
+  while (!committer_.full() && !chain_->holding()) {
     TRY_ASSIGN(const auto record, captured_->next());
     captured_at_end_ = record == nullptr;
     if (!record) break;
@@ -194,7 +195,7 @@ Result<void> Worker::take_chunk(const Chunk& chunk, Timestamp now) {
 Result<bool> Worker::read_polled(Polled& polled, Timestamp now) {
   auto& [identity, source, metrics] = polled.input;
   polled.batch.clear();
-  auto state = source->poll(polled.batch, options_.poll_bytes);
+  auto state = source->poll(polled.batch, chain_->on_trial() ? options_.trial_bytes : options_.poll_bytes);
   if (!state) return fail(std::move(state).error().context("source " + identity.name));
   for (const auto& warning : polled.batch.warnings) {
     log_warning("ingest", "source {}: {}", identity.name, warning);

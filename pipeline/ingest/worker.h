@@ -43,6 +43,7 @@ struct PushedInput {
 struct WorkerOptions {
   CommitLimits commit;
   std::size_t poll_bytes = 256 << 10;  // of one polled source, before the next has its turn
+  std::size_t trial_bytes = 4 << 10;  // the same, while the chain is on trial
 };
 
 class Worker {

@@ -36,6 +36,8 @@ class Transform {
   virtual void run(const json::ObjectIndex& body, const Facts& facts, bool canonical, Transformed& out) = 0;
   // True while nothing should be given to it: what it would make of events now is not what it is there for.
   virtual bool holding() const { return false; }
+  // It is not sure of itself: to be given little at a time, so that `holding` comes before much was spoilt.
+  virtual bool on_trial() const { return false; }
   // Of everything that decides what comes out: sources of the apps, their settings. In every commit.
   virtual std::uint64_t version() const = 0;
 };

@@ -93,6 +93,12 @@ void MeasuredChain::begin_batch(Timestamp now, StateView* state) {
   chain_->begin_batch(now, state);
 }
 
+// The chain that takes over says 1 again with its next batch, for an app that stays the same.
+MeasuredChain::~MeasuredChain() {
+  publish();
+  for (const AppMetrics& app : metrics_) app.info.set(0);
+}
+
 // Once the chain holds, no batch begins, so the change itself is published.
 bool MeasuredChain::holding() const {
   const bool held = chain_->holding();

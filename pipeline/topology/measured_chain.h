@@ -30,7 +30,7 @@ class MeasuredChain final : public Transform {
   static Result<std::unique_ptr<MeasuredChain>> make(std::shared_ptr<const scripting::ChainPlan> plan, AppBoard& board,
                                                      telemetry::Metrics& metrics);
 
-  ~MeasuredChain() override { publish(); }
+  ~MeasuredChain() override;
 
   void begin_batch(Timestamp now, StateView* state) override;
   void run(const json::ObjectIndex& body, const Facts& facts, bool canonical, Transformed& out) override {
@@ -38,6 +38,7 @@ class MeasuredChain final : public Transform {
   }
   std::uint64_t version() const override { return chain_->version(); }
   bool holding() const override;
+  bool on_trial() const override { return chain_->on_trial(); }
 
  private:
   struct AppMetrics {

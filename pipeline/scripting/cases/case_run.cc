@@ -86,9 +86,9 @@ class CaseRunner {
 
   void compare() {
     const std::string word = case_.out.kind == config::Node::Kind::scalar ? case_.out.text : "";
-    if (word.starts_with("error")) {
-      const auto colon = word.find(": ");
-      const std::string part = colon == std::string::npos ? "" : word.substr(colon + 2);
+    if (word == "error" || word.starts_with("error:")) {
+      const std::size_t start = word.find_first_not_of(' ', 6);
+      const std::string part = start == std::string::npos ? "" : word.substr(start);
       if (outcome_.failure.empty() || !outcome_.failure.contains(part))
         outcome_.reason = fmt::format("expected {}, got {}", word, outcome_.got());
       return;

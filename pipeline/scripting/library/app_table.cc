@@ -8,6 +8,7 @@
 #include "pipeline/event/fact_map.h"
 #include "pipeline/scripting/library/settings_table.h"
 #include "pipeline/scripting/vm/frozen.h"
+#include "pipeline/scripting/vm/library.h"
 
 namespace penstock::scripting {
 namespace {
@@ -21,7 +22,8 @@ int print(lua_State* state) {
   const int count = lua_gettop(state);
   for (int i = 1; i <= count && line.size() < kLogBytesMax; ++i) {
     std::size_t size = 0;
-    const char* text = luaL_tolstring(state, i, &size);
+    push_as_text(state, i);
+    const char* text = lua_tolstring(state, -1, &size);
     if (i > 1) line += '\t';
     line.append(text, std::min(size, kLogBytesMax));
     lua_pop(state, 1);
@@ -76,8 +78,8 @@ LogSink program_log() {
 std::vector<AppFunction> app_functions() {
   std::vector<AppFunction> all;
   for (const auto group :
-       {event_functions(), path_functions(), json_functions(), digest_functions(), coding_functions(), url_functions(), user_agent_functions(),
-        regex_functions(), time_functions(), state_functions(), metrics_functions()})
+       {event_functions(), path_functions(), json_functions(), digest_functions(), coding_functions(), url_functions(),
+        user_agent_functions(), regex_functions(), time_functions(), state_functions(), metrics_functions()})
     all.insert(all.end(), group.begin(), group.end());
   return all;
 }

@@ -6,6 +6,7 @@
 #include "pipeline/scripting/library/app_function.h"
 #include "pipeline/scripting/library/app_table.h"
 #include "pipeline/scripting/view/lua_text.h"
+#include "pipeline/scripting/vm/library.h"
 
 namespace penstock::scripting {
 namespace {
@@ -27,7 +28,7 @@ void push_shown(lua_State* state, int index) {
   const bool part = lua_islightuserdata(state, index);
   if (part && lua_touserdata(state, index) == nullptr) return push_text(state, "null");
   const bool table = lua_istable(state, index) && luaL_getmetafield(state, index, "__tostring") == LUA_TNIL;
-  if (!part && !table) return static_cast<void>(luaL_tolstring(state, index, nullptr));
+  if (!part && !table) return static_cast<void>(push_as_text(state, index));
   const std::string_view json = Binding::of(state).json().write(state, index, 0, {nullptr, Document::kNone, "the message"});
   Vm::of(state).charge(state, json.size() / 8);
   push_text(state, json);

@@ -10,6 +10,8 @@
 namespace penstock::scripting {
 namespace {
 
+// Of one event, whatever the number of apps that split: each costs a few hundred bytes while it is on its way.
+constexpr std::size_t kPartsMax = 10'000;
 constexpr std::size_t kResultBytesMax = 2 << 20;
 // Below this, an event cannot have grown enough to be worth measuring.
 constexpr std::size_t kAssignedUnchecked = 64 << 10;
@@ -136,6 +138,10 @@ bool Chain::holding() const {
   return std::ranges::any_of(apps_, [](const auto& app) { return app->holds(); });
 }
 
+bool Chain::on_trial() const {
+  return std::ranges::any_of(apps_, [](const auto& app) { return app->suspension.on_trial(); });
+}
+
 bool Chain::suspended(std::size_t app) const { return apps_[app]->suspension.suspended(); }
 const std::string& Chain::suspension_reason(std::size_t app) const { return apps_[app]->reason; }
 const AppCounters& Chain::counters(std::size_t app) const { return apps_[app]->counters; }
@@ -237,6 +243,8 @@ Chain::Step Chain::replace(App& app, EventState& event, Transformed& out) {
     next_.push_back(&event);
     return Step::go_on;
   }
+  if (next_.size() + bodies.size() > kPartsMax)
+    return give_up(app, event, {.message = fmt::format("more than {} events were made of one", kPartsMax)}, out);
   app.counters.split += bodies.size();
   const std::size_t before = next_.size();
   for (std::size_t i = 0; i < bodies.size(); ++i) {

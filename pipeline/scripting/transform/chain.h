@@ -51,6 +51,7 @@ class Chain final : public Transform {
   void run(const json::ObjectIndex& body, const Facts& facts, bool canonical, Transformed& out) override;
   std::uint64_t version() const override { return plan_->version; }
   bool holding() const override;
+  bool on_trial() const override;
 
   std::size_t size() const { return apps_.size(); }
   const std::string& name(std::size_t app) const { return plan_->apps[app].name; }

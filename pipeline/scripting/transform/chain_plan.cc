@@ -76,6 +76,11 @@ Result<std::string> find_app(const std::string& use, const AppFolders& folders) 
   for (const std::string& plugins : folders.plugins)
     if (const fs::path folder = fs::path(plugins) / use; !use.empty() && is_app(folder)) return folder.string();
   const auto known = app_names(folders.plugins);
+  if (known.empty())
+    return fail(ErrorKind::not_found,
+                fmt::format("unknown app '{}': there are no apps in {}; PENSTOCK_PLUGINS names the folder "
+                            "of those that come with Penstock",
+                            use, fmt::join(folders.plugins, " and ")));
   return fail(ErrorKind::not_found, config::unknown_name("app", use, {known.begin(), known.end()}));
 }
 

@@ -4,6 +4,8 @@
 
 #include <lua.hpp>
 
+#include "pipeline/scripting/vm/frozen.h"
+
 namespace penstock::scripting {
 namespace {
 
@@ -14,6 +16,18 @@ constexpr int kWhen = 4;
 
 constexpr long long kBodiesMax = 10'000;
 constexpr char kModules = 0;  // its address is the registry key of the table of loaded modules
+
+class Loading {
+ public:
+  Loading(std::set<std::string>& all, const std::string& name) : all_(all), name_(name) { all_.insert(name_); }
+  ~Loading() { all_.erase(name_); }
+  Loading(const Loading&) = delete;
+  Loading& operator=(const Loading&) = delete;
+
+ private:
+  std::set<std::string>& all_;
+  const std::string& name_;
+};
 
 }  // namespace
 
@@ -65,17 +79,18 @@ Result<void> Script::find_transform() {
 
 // Modules are this app's own files, read when it was loaded; names are not paths, so none leads out of its folder.
 int Script::require(lua_State* state) {
-  const auto& self = *static_cast<Script*>(lua_touserdata(state, lua_upvalueindex(1)));
+  auto& self = *static_cast<Script*>(lua_touserdata(state, lua_upvalueindex(1)));
   const std::string name = luaL_checkstring(state, 1);
+  lua_settop(state, 1);
   lua_rawgetp(state, LUA_REGISTRYINDEX, &kModules);
   if (lua_getfield(state, -1, name.c_str()) != LUA_TNIL) {
-    if (lua_islightuserdata(state, -1)) return luaL_error(state, "module '%s' requires itself", name.c_str());
     return 1;
   }
+  if (self.loading_.contains(name)) return luaL_error(state, "module '%s' requires itself", name.c_str());
   const AppSource::File* file = self.plan_.source.find(name);
   if (file == nullptr) return luaL_error(state, "module '%s' is not in the app's folder", name.c_str());
-  lua_pushlightuserdata(state, nullptr);
-  lua_setfield(state, 2, name.c_str());
+  // Until it is loaded or has failed: the next `require` of one that failed tells its error again.
+  const Loading loading(self.loading_, name);
   const int compiled = luaL_loadbufferx(state, file->text.data(), file->text.size(), ("=" + file->name).c_str(), "t");
   if (compiled != LUA_OK) return lua_error(state);
   lua_call(state, 0, 1);
@@ -126,7 +141,8 @@ int Script::collect(lua_State* state) {
 void Script::collect_value(lua_State* state) {
   if (lua_istable(state, 1)) {
     const bool list = lua_geti(state, 1, 1) != LUA_TNIL;
-    const bool empty = (lua_pushnil(state), lua_next(state, 1)) == 0;
+    if (!push_frozen_content(state, 1)) lua_pushvalue(state, 1);
+    const bool empty = (lua_pushnil(state), lua_next(state, -2)) == 0;
     lua_settop(state, 1);
     if (list) return collect_list(state);
     if (!empty) add_body(state, 1, 0);
@@ -163,6 +179,7 @@ void Script::add_body(lua_State* state, int index, long long place) {
     vm_->charge(state, text.size() / 8);
     text = binding_.event(state).arena().copy(text);
   }
+  if (text.size() > kBodyBytesMax * 2) luaL_error(state, "%s is larger than 2 MiB", what.c_str());
   if (text.empty() || text.front() != '{')
     luaL_error(state, "%s is no object but a %s", what.c_str(),
                !text.empty()                       ? "list"

@@ -3,6 +3,7 @@
 // was hit (`spent`) it is thrown away and made again from the same plan.
 
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -60,6 +61,7 @@ class Script {
   AppTable table_;
   std::vector<std::string_view> bodies_;
   bool is_list_ = false;
+  std::set<std::string> loading_;  // modules
 };
 
 }  // namespace penstock::scripting

@@ -216,6 +216,8 @@ TEST_CASE("objects and arrays behave like tables") {
       {"event['\\xff'] = 1 return event", "{}", R"({"\ufffd":1})"},
       {"event['a\\0b'] = 1 event.x = event['a\\0b'] return event", "{}", R"({"a\u0000b":1,"x":1})"},
       {"event.x = event['\\u{1F600}'] return event", R"({"\ud83d\ude00":1})", R"({"\ud83d\ude00":1,"x":1})"},
+      {"table.remove(event.a) event.a[#event.a] = nil event.a[0] = nil return event", R"({"a":[]})", R"({"a":[]})"},
+      {"pcall(function() event.o[1] = print end) return event", R"({"o":{}})", R"({"o":{}})"},
       {"setmetatable(event, {}) return event", "{}", "error: bad argument #1 to 'setmetatable' (table expected"},
       {"event.x = getmetatable(event) return event", "{}", R"({"x":false})"},
   });
@@ -246,6 +248,8 @@ TEST_CASE("parts are values: copied, moved, never shared") {
 
 TEST_CASE("what transform returns decides") {
   check({
+      {"for i = 1, 3 do event['k' .. i] = ('x'):rep(1000000) end return {event}", "{}",
+       "error: the returned event 1 is larger than 2 MiB"},
       {"return nil", "{}", "drop"},
       {"", "{}", "drop"},
       {"return {}", "{}", "drop"},
@@ -265,6 +269,14 @@ TEST_CASE("what transform returns decides") {
       {"error('no')", "{}", "error: app.lua:3: no"},
       {"error({})", "{}", "error: error value is a table"},
   });
+}
+
+TEST_CASE("several apps together make no more than ten thousand events of one") {
+  const std::string split = transform("local l = {} for i = 1, event.k do l[i] = event end return l");
+  TestChain chain(std::vector<TestApp>{{.name = "a", .lua = split}, {.name = "b", .lua = split}});
+  CHECK(chain.run(R"({"k":200})") == "error: more than 10000 events were made of one");
+  CHECK(chain.out.app == "b");
+  CHECK(chain.run(R"({"k":2})") == R"({"k":2} {"k":2} {"k":2} {"k":2})");
 }
 
 TEST_CASE("facts are there, and follow canonical fields") {

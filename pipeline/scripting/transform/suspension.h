@@ -69,6 +69,7 @@ class Suspension {
   Change failed(SteadyTime now);
 
   bool suspended() const { return suspended_; }
+  bool on_trial() const { return suspended_ || on_trial_; }
   // Suspended, and it is not yet time to try again.
   bool waiting(SteadyTime now) const { return suspended_ && now < retry_at_; }
   bool holds(SteadyTime now) const { return settings_.then == WhileSuspended::hold && waiting(now); }

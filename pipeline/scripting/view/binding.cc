@@ -222,8 +222,8 @@ void Binding::assign_element(lua_State* state, NodeId node, long long index) {
   Document& document = event_->document();
   const auto size = static_cast<long long>(document.entries(node).size());
   const Place where{&document, node, {}, index};
-  if (index < 1 || index > size + 1 || (index == size + 1 && lua_isnil(state, 3))) {
-    if (lua_isnil(state, 3) && index >= 1) return;
+  if (lua_isnil(state, 3) && (index < 1 || index > size)) return;
+  if (index < 1 || index > size + 1) {
     luaL_error(state, "%s: the array has %d elements; append at %d", where.to_string().c_str(), static_cast<int>(size),
                static_cast<int>(size + 1));
   }

@@ -76,6 +76,7 @@ struct Metamethods {
     const bool empty = !document.is_array(it.node) && it.node != Document::kRoot && is_integer != 0 && at == 1 &&
                        document.size(it.node) == 0 && !lua_isnil(state, 3);
     if (empty) {
+      it.binding.stored(state, 3, {&document, it.node, {}, 1});  // raises before anything is changed
       it.binding.event_->before_change();
       document.become_array(it.node);
     }
