@@ -1,14 +1,7 @@
 local M = {}
 
+local get = app.get
 local settings = app.settings
-
-local function split(path)
-  local way = {}
-  for name in path:gmatch("[^.]+") do
-    way[#way + 1] = name
-  end
-  return way
-end
 
 local COMMA = 44
 
@@ -22,22 +15,14 @@ for _, path in ipairs(settings.ignore) do
 end
 
 local fields = {}
-for _, field in ipairs(settings.fields) do
-  fields[#fields + 1] = { way = split(field), ignored = ignored_in[field] }
+for _, path in ipairs(settings.fields) do
+  get({}, path)  -- a path that is none is an error now, not at the first event
+  fields[#fields + 1] = { path = path, ignored = ignored_in[path] }
 end
 
 -- What this app remembers must outlive the time between two events, also when the second comes in late.
 local within_ms = settings.within * 1000
 local ttl = settings.within + 3600
-
-local function value_at(event, way)
-  local at = event
-  for _, name in ipairs(way) do
-    if type(at) ~= "table" then return nil end
-    at = at[name]
-  end
-  return at
-end
 
 -- Members that are not ignored, one by one.
 local function members_text(object, ignored)
@@ -75,7 +60,7 @@ end
 local function fingerprint(event)
   local texts = {}
   for i, field in ipairs(fields) do
-    local value = value_at(event, field.way)
+    local value = get(event, field.path)
     if value == nil then
       texts[i] = ""
     elseif field.ignored and type(value) == "table" then

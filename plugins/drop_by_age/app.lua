@@ -24,27 +24,10 @@ if not older_than and not ahead then
   error("drop_by_age does nothing without older_than or ahead: set one of them", 0)
 end
 
-local function split(path)
-  local way = {}
-  for name in path:gmatch("[^.]+") do
-    way[#way + 1] = name
-  end
-  return way
-end
-
-local old_way, ahead_way = split(settings.old_field), split(settings.ahead_field)
-
-local function set(event, way, value)
-  local at = event
-  for i = 1, #way - 1 do
-    if at[way[i]] == nil then at[way[i]] = {} end
-    at = at[way[i]]
-    if type(at) ~= "table" then
-      error("cannot set " .. table.concat(way, ".") .. ": something on the way is no object", 0)
-    end
-  end
-  at[way[#way]] = value
-end
+-- A path that is none is an error now, not at the first event.
+local old_field, ahead_field = settings.old_field, settings.ahead_field
+app.get({}, old_field)
+app.get({}, ahead_field)
 
 function M.transform(event, app)
   local time, now = app.facts().timestamp, app.now()
@@ -52,7 +35,8 @@ function M.transform(event, app)
   if not is_old and not (ahead and time > now + ahead) then return event end
   if settings.instead == "drop" then return nil end
   if settings.instead == "mark" then
-    set(event, is_old and old_way or ahead_way, true)
+    local field = is_old and old_field or ahead_field
+    if not app.set(event, field, true) then error("cannot set " .. field .. ": something on the way is no object", 0) end
   else
     event.timestamp = app.time.format(is_old and now - older_than or now + ahead)
   end

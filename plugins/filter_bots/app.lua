@@ -10,34 +10,19 @@ local WORDS = {
 -- Words that contain one of those and are none.
 local INNOCENT = { "cubot" }
 
-local function split(path)
-  local way = {}
-  for name in path:gmatch("[^.]+") do
-    way[#way + 1] = name
-  end
-  return way
-end
-
-local function value_at(event, way)
-  local at = event
-  for _, name in ipairs(way) do
-    if type(at) ~= "table" then return nil end
-    at = at[name]
-  end
-  return at
-end
-
+local get, set = app.get, app.set
 local settings = app.settings
+local agent_paths, flag, mark = settings.user_agent_fields, settings.flag, settings.mark
 
-local agent_ways, words, allow = {}, {}, {}
-for _, path in ipairs(settings.user_agent_fields) do
-  agent_ways[#agent_ways + 1] = split(path)
-end
+-- A path that is none is an error now, not at the first event.
+for _, path in ipairs(agent_paths) do get({}, path) end
+if flag ~= "" then get({}, flag) end
+if mark ~= "" then get({}, mark) end
+
+local words, allow = {}, {}
 for _, word in ipairs(WORDS) do words[#words + 1] = word end
 for _, word in ipairs(settings.words) do words[#words + 1] = tostring(word):lower() end
 for _, word in ipairs(settings.allow) do allow[#allow + 1] = tostring(word):lower() end
-local flag_way = settings.flag ~= "" and split(settings.flag) or nil
-local mark_way = settings.mark ~= "" and split(settings.mark) or nil
 
 local function contains_any(text, list)
   for _, word in ipairs(list) do
@@ -72,28 +57,19 @@ local function is_bot_agent(agent)
 end
 
 local function is_bot(event)
-  if flag_way and value_at(event, flag_way) == true then return true end
-  for _, way in ipairs(agent_ways) do
-    local agent = value_at(event, way)
+  if flag ~= "" and get(event, flag) == true then return true end
+  for _, path in ipairs(agent_paths) do
+    local agent = get(event, path)
     if type(agent) == "string" then return is_bot_agent(agent) end
   end
   return false
 end
 
-local function mark(event)
-  local at = event
-  for i = 1, #mark_way - 1 do
-    if at[mark_way[i]] == nil then at[mark_way[i]] = {} end
-    at = at[mark_way[i]]
-  end
-  at[mark_way[#mark_way]] = true
-  return event
-end
-
 function M.transform(event)
   if not is_bot(event) then return event end
-  if mark_way then return mark(event) end
-  return nil
+  if mark == "" then return nil end
+  if not set(event, mark, true) then error("cannot set " .. mark .. ": something on the way is no object", 0) end
+  return event
 end
 
 return M

@@ -6,13 +6,10 @@ local separator, depth_max, arrays = settings.separator, settings.depth, setting
 if separator == "" then error("setting separator: expected a text that is not empty", 0) end
 if depth_max < 1 then error("setting depth: expected 1 or more, got " .. depth_max, 0) end
 
-local ways = {}
-for _, path in ipairs(settings.fields) do
-  local way = {}
-  for name in path:gmatch("[^.]+") do
-    way[#way + 1] = name
-  end
-  ways[#ways + 1] = way
+-- A path that is none is an error now, not at the first event.
+local get, fields = app.get, settings.fields
+for _, path in ipairs(fields) do
+  get({}, path)
 end
 
 local excepted = {}
@@ -68,11 +65,8 @@ local function flatten(object)
 end
 
 function M.transform(event)
-  for _, way in ipairs(ways) do
-    local object = event
-    for _, name in ipairs(way) do
-      object = type(object) == "table" and object[name] or nil
-    end
+  for _, path in ipairs(fields) do
+    local object = get(event, path)
     if type(object) == "table" and #object == 0 then flatten(object) end
   end
   return event

@@ -20,30 +20,10 @@ for group = 1, 8 do
   v6_masks[group] = 0xFFFF & ~(0xFFFF >> bits)
 end
 
--- By the object they lie in, which is then looked up once.
-local groups, group_of = {}, {}
-for _, field in ipairs(settings.fields) do
-  local parent, last = field:match("^(.*)%.([^.]+)$")
-  parent, last = parent or "", last or field
-  local group = group_of[parent]
-  if not group then
-    group = { way = {}, fields = {} }
-    for name in parent:gmatch("[^.]+") do
-      group.way[#group.way + 1] = name
-    end
-    groups[#groups + 1], group_of[parent] = group, group
-  end
-  group.fields[#group.fields + 1] = { last = last, field = field }
-end
-
--- The object at the end of the way, or nil.
-local function follow(event, way)
-  local at = event
-  for _, name in ipairs(way) do
-    at = at[name]
-    if type(at) ~= "table" then return nil end
-  end
-  return at
+-- A path that is none is an error now, not at the first event.
+local get, set, fields = app.get, app.set, settings.fields
+for _, field in ipairs(fields) do
+  get({}, field)
 end
 
 -- The address as one number, or nil. "010" could mean 8 or 10, so a leading zero makes it none.
@@ -131,34 +111,29 @@ end
 -- No address is longer, with its zone.
 local ADDRESS_BYTES_MAX = 80
 
-local function mask_at(holder, key, value, field)
-  if value == app.null or value == "" then return end
+-- What a value becomes, nil when it goes. Lists are changed where they are.
+local function masked(value, field)
+  if value == nil or value == app.null or value == "" then return value end
   if type(value) == "table" and (#value > 0 or next(value) == nil) then
     for i, element in ipairs(value) do
-      mask_at(value, i, element, field)
+      local left = masked(element, field)
+      if left ~= element then value[i] = left end
     end
-    return
+    return value
   end
-  local masked = type(value) == "string" and #value <= ADDRESS_BYTES_MAX and mask(value) or nil
-  if masked then
-    holder[key] = masked
-  elseif settings.invalid == "remove" then
-    holder[key] = nil
-  elseif settings.invalid == "error" then
-    -- Without the value, which may be what must not leave.
-    error(field .. " is no IP address but a " .. type(value), 0)
-  end
+  local address = type(value) == "string" and #value <= ADDRESS_BYTES_MAX and mask(value)
+  if address then return address end
+  if settings.invalid == "keep" then return value end
+  if settings.invalid == "remove" then return nil end
+  -- Without the value, which may be what must not leave.
+  error(field .. " is no IP address but a " .. type(value), 0)
 end
 
 function M.transform(event)
-  for _, group in ipairs(groups) do
-    local holder = follow(event, group.way)
-    if holder then
-      for _, path in ipairs(group.fields) do
-        local value = holder[path.last]
-        if value ~= nil then mask_at(holder, path.last, value, path.field) end
-      end
-    end
+  for _, field in ipairs(fields) do
+    local value = get(event, field)
+    local left = masked(value, field)
+    if left ~= value then set(event, field, left) end
   end
   return event
 end

@@ -1,9 +1,10 @@
 local M = {}
 
 local settings = app.settings
-local zone, to = settings.zone, settings.to
+local fields, zone, to = settings.fields, settings.zone, settings.to
+local get, set = app.get, app.set
 
--- Unknown zones and formats are errors now, not at the first event.
+-- Unknown zones and formats, and paths that are none, are errors now, not at the first event.
 app.time.parse("2026-01-01", zone)
 local NUMERIC = { s = true, ms = true }
 local formats = {}
@@ -13,13 +14,8 @@ for _, format in ipairs(settings.formats) do
   formats[#formats + 1] = format
 end
 
-local paths = {}
-for _, field in ipairs(settings.fields) do
-  local way = {}
-  for name in field:gmatch("[^.]+") do
-    way[#way + 1] = name
-  end
-  paths[#paths + 1] = { field = field, way = way, last = table.remove(way) }
+for _, field in ipairs(fields) do
+  get({}, field)
 end
 
 -- Milliseconds, or nil.
@@ -41,24 +37,16 @@ local function write(ms)
 end
 
 function M.transform(event)
-  for _, path in ipairs(paths) do
-    local holder = event
-    for _, name in ipairs(path.way) do
-      holder = holder[name]
-      if type(holder) ~= "table" then
-        holder = nil
-        break
-      end
-    end
-    local value = holder and holder[path.last]
+  for _, field in ipairs(fields) do
+    local value = get(event, field)
     if value ~= nil and value ~= app.null then
       local ms = read(value)
       if ms then
-        holder[path.last] = write(ms)
+        set(event, field, write(ms))
       elseif settings.invalid == "remove" then
-        holder[path.last] = nil
+        set(event, field, nil)
       elseif settings.invalid == "error" then
-        error(path.field .. " is no time in a known form: " .. tostring(value), 0)
+        error(field .. " is no time in a known form: " .. tostring(value), 0)
       end
     end
   end

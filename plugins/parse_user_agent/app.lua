@@ -1,20 +1,18 @@
 local M = {}
 
+local get, set = app.get, app.set
 local settings = app.settings
 
-local function split(path)
-  local way = {}
-  for name in path:gmatch("[^.]+") do
-    way[#way + 1] = name
-  end
-  return way
+-- A path that is none is an error now, not at the first event.
+local agent_paths = settings.user_agent_fields
+for _, path in ipairs(agent_paths) do
+  get({}, path)
 end
 
-local agent_ways = {}
-for _, path in ipairs(settings.user_agent_fields) do
-  agent_ways[#agent_ways + 1] = split(path)
+local into = {}
+for name in settings.into:gmatch("[^.]+") do
+  into[#into + 1] = name
 end
-local into = split(settings.into)
 
 -- As browser SDKs write them.
 local DEVICE_TYPES = {
@@ -50,23 +48,17 @@ local function fields_of(agent)
   return fields
 end
 
--- The first user agent found, and where: the object and the name in it.
+-- The first user agent found, and its path.
 local function find_agent(event)
-  for _, way in ipairs(agent_ways) do
-    local at, holder = event, nil
-    for _, name in ipairs(way) do
-      if type(at) ~= "table" then
-        at = nil
-        break
-      end
-      holder, at = at, at[name]
-    end
-    if type(at) == "string" and at ~= "" then return at, holder, way[#way] end
+  for _, path in ipairs(agent_paths) do
+    local agent = get(event, path)
+    if type(agent) == "string" and agent ~= "" then return agent, path end
   end
   return nil
 end
 
--- The object that gets the fields; missing ones on the way are made. nil when something else is in the way.
+-- The object that gets the fields; missing ones on the way are made. nil when something else is in the way, also an array,
+-- for which app.set would raise an error.
 local function target_in(event)
   local at = event
   for _, name in ipairs(into) do
@@ -78,14 +70,14 @@ local function target_in(event)
 end
 
 function M.transform(event)
-  local agent, holder, name = find_agent(event)
+  local agent, path = find_agent(event)
   if not agent then return event end
   local target = target_in(event)
   if not target then return event end
   for _, field in ipairs(fields_of(agent)) do
     if settings.overwrite or target[field[1]] == nil then target[field[1]] = field[2] end
   end
-  if settings.remove then holder[name] = nil end
+  if settings.remove then set(event, path, nil) end
   return event
 end
 

@@ -31,13 +31,10 @@ for _, name in ipairs(settings.except) do
   except[tostring(name)] = true
 end
 
-local ways = {}
-for _, path in ipairs(settings.fields) do
-  local way = {}
-  for name in path:gmatch("[^.]+") do
-    way[#way + 1] = name
-  end
-  ways[#ways + 1] = { way = way, last = table.remove(way) }
+-- A path that is none is an error now, not at the first event.
+local get, set, fields = app.get, app.set, settings.fields
+for _, path in ipairs(fields) do
+  get({}, path)
 end
 
 local function redact(text)
@@ -50,23 +47,23 @@ end
 
 local walk
 
-local function visit(container, key, value)
+-- What a text or number becomes, nil when it stays. Objects and arrays are changed where they are.
+local function changed(value)
   local kind = type(value)
-  if kind == "string" then
-    local clean = redact(value)
-    if clean ~= value then container[key] = clean end
-  elseif kind == "table" then
-    walk(value)
-  elseif kind == "number" and settings.numbers then
-    local text = tostring(value)
-    local clean = redact(text)
-    if clean ~= text then container[key] = clean end
+  if kind == "table" then return walk(value) end
+  if kind == "number" and settings.numbers then
+    value = tostring(value)
+  elseif kind ~= "string" then
+    return nil
   end
+  local clean = redact(value)
+  return clean ~= value and clean or nil
 end
 
 function walk(container)
   for key, value in pairs(container) do
-    if not except[key] then visit(container, key, value) end
+    local clean = not except[key] and changed(value)
+    if clean then container[key] = clean end
   end
 end
 
@@ -80,17 +77,10 @@ end
 
 function M.transform(event)
   if not anything then return event end
-  for _, path in ipairs(ways) do
-    local holder = event
-    for _, name in ipairs(path.way) do
-      holder = holder[name]
-      if type(holder) ~= "table" then
-        holder = nil
-        break
-      end
-    end
-    local value = holder and holder[path.last]
-    if value ~= nil and may_hold_something(value) then visit(holder, path.last, value) end
+  for _, path in ipairs(fields) do
+    local value = get(event, path)
+    local clean = value ~= nil and may_hold_something(value) and changed(value)
+    if clean then set(event, path, clean) end
   end
   return event
 end

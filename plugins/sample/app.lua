@@ -17,16 +17,11 @@ local share = read_share(settings.share)
 -- Hashes are hexadecimal, so what is below this text in their order is the share of them that is kept.
 local limit = share < 1 and string.format("%013x", math.floor(share * 2 ^ 52)) or nil
 
-local function split(path)
-  local way = {}
-  for name in path:gmatch("[^.]+") do
-    way[#way + 1] = name
-  end
-  return way
-end
-
-local by_way = settings.by ~= "distinct_id" and settings.by ~= "event" and split(settings.by) or nil
-local rate_way = settings.rate_field ~= "" and split(settings.rate_field) or nil
+-- A path that is none is an error now, not at the first event.
+local get, set = app.get, app.set
+local rate_field = settings.rate_field
+get({}, settings.by)
+if rate_field ~= "" then get({}, rate_field) end
 
 local always, prefixes = {}, {}
 for _, name in ipairs(settings.except) do
@@ -50,24 +45,10 @@ end
 local function key_of(event, facts)
   if settings.by == "distinct_id" then return facts.distinct_id end
   if settings.by == "event" then return facts.uuid end
-  local at = event
-  for _, name in ipairs(by_way) do
-    if type(at) ~= "table" then return nil end
-    at = at[name]
-  end
-  local kind = type(at)
-  if kind == "string" or kind == "number" or kind == "boolean" then return tostring(at) end
+  local value = get(event, settings.by)
+  local kind = type(value)
+  if kind == "string" or kind == "number" or kind == "boolean" then return tostring(value) end
   return nil
-end
-
-local function note_rate(event, rate)
-  local at = event
-  for i = 1, #rate_way - 1 do
-    if at[rate_way[i]] == nil then at[rate_way[i]] = {} end
-    at = at[rate_way[i]]
-    if type(at) ~= "table" then return end
-  end
-  at[rate_way[#rate_way]] = rate
 end
 
 function M.transform(event, app)
@@ -84,7 +65,7 @@ function M.transform(event, app)
       return nil
     end
   end
-  if rate_way then note_rate(event, rate) end
+  if rate_field ~= "" then set(event, rate_field, rate) end
   return event
 end
 
