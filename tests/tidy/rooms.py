@@ -14,6 +14,7 @@ ROOMS = {
     # Stages. They do not include each other: they meet at the log.
     "log": FOUNDATION,
     "dead": FOUNDATION,
+    "catalog": {"base"},
     "state": FOUNDATION | {"dead"},             # both live in one database
     "scripting": FOUNDATION | {"config"},
     "ingest": FOUNDATION | {"config", "scripting", "log"},
