@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+"""Ten destinations, three of them bad, against the seven good ones alone.
+
+  run.py --build build/release [--count N] [--pairs N]
+
+The events are read from a file, pass no app, and go to seven webhooks that answer at once. In the other half of a pair three
+more destinations stand beside them: one whose receiver never answers, one that answers every twentieth request with 503,
+and one that may send 200 events a second. What is measured is what that costs the seven: the time until all of them have
+everything, and the CPU of the process until then, an event read. Penstock has one core, the receiver the other.
+
+Each run's counts are checked before its figures are used: every one of the seven got every event, none twice.
+"""
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+HERE = pathlib.Path(__file__).resolve().parent
+GOOD = [f"good{n}" for n in range(1, 8)]
+BAD = {"frozen": "timeout: 10m", "failing": "", "limited": "rate: { events: 200 }"}
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cores():
+    usable = sorted(os.sched_getaffinity(0))
+    return usable[0], usable[-1]
+
+
+def pinned(core):
+    return lambda: os.sched_setaffinity(0, {core})
+
+
+@contextlib.contextmanager
+def receiver(program):
+    process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                               preexec_fn=pinned(cores()[1]))
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.stdin.close()
+        process.wait(10)
+
+
+def generate(count, path):
+    """Events of about 520 bytes from ten thousand people."""
+    padding = "x" * 330
+    with open(path, "w", encoding="utf-8") as out:
+        for n in range(count):
+            out.write(json.dumps({"uuid": f"{n:08x}-0000-4000-8000-{n * 2654435761 % 2**48:012x}", "event": f"event {n % 20}",
+                                  "distinct_id": f"person-{n * 7919 % 10_000}", "timestamp": "2026-01-01T00:00:00Z",
+                                  "properties": {"n": n, "price": 19.90, "padding": padding}}) + "\n")
+
+
+def write_pipeline(folder, source, address, with_bad):
+    def destination(name, kind, more=""):
+        return (f"  - {{ name: {name}, type: webhook, url: \"http://{address}/{kind}/{name}\", format: ndjson, "
+                f"body: envelope{', ' + more if more else ''} }}\n")
+    text = (f"data: {folder}/data\nlog: {{ partitions: 8 }}\nsources:\n  - {{ name: events, type: file, path: {source} }}\n"
+            f"destinations:\n" + "".join(destination(name, "well") for name in GOOD))
+    if with_bad:
+        kinds = {"frozen": "frozen", "failing": "failing", "limited": "well"}
+        text += "".join(destination(name, kinds[name], more) for name, more in BAD.items())
+    (folder / "penstock.yaml").write_text(text)
+
+
+def cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+
+
+def resident_mib(pid):
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def counts(address):
+    with urllib.request.urlopen(f"http://{address}/counts", timeout=10) as answer:
+        return json.load(answer)
+
+
+def run_once(build, source, count, folder, with_bad):
+    """(CPU seconds, wall seconds, highest RSS in MiB) until the seven have everything."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    with receiver(build / "bench" / "receiver") as address, open(folder / "penstock.log", "wb") as log:
+        write_pipeline(folder, source, address, with_bad)
+        started = time.monotonic()
+        process = subprocess.Popen([build / "penstock", "run", folder / "penstock.yaml", "--keep-running"], stdout=log,
+                                   stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, preexec_fn=pinned(cores()[0]))
+        try:
+            rss = 0.0
+            while True:
+                got = counts(address)
+                rss = max(rss, resident_mib(process.pid))
+                if all(got.get(name, {}).get("events", 0) >= count for name in GOOD):
+                    break
+                if process.poll() is not None or time.monotonic() - started > 600:
+                    sys.exit(f"the seven did not get everything: {got}\n{(folder / 'penstock.log').read_text()[-4000:]}")
+                time.sleep(0.02)
+            wall, cpu = time.monotonic() - started, cpu_seconds(process.pid)
+        finally:
+            process.terminate()
+            process.wait(60)
+        for name in GOOD:
+            if got[name]["events"] != count or got[name]["distinct"] != count:
+                sys.exit(f"{name} got {got[name]['events']} events, {got[name]['distinct']} of them distinct, not {count}")
+    return cpu, wall, rss
+
+
+def report(name, runs, count):
+    micros = [cpu / count * 1e6 for cpu, _, _ in runs]
+    rates = [count / wall / 1000 for _, wall, _ in runs]
+    print(f"  {name:28} {statistics.median(micros):6.2f} µs CPU an event ({min(micros):.2f}–{max(micros):.2f}), "
+          f"{statistics.median(rates):6.1f} k events/s to each of seven ({min(rates):.1f}–{max(rates):.1f}), "
+          f"RSS up to {max(rss for _, _, rss in runs):.0f} MiB")
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--build", required=True, type=pathlib.Path)
+    options.add_argument("--count", type=int, default=200_000)
+    options.add_argument("--pairs", type=int, default=5)
+    arguments = options.parse_args()
+    build = arguments.build.resolve()
+    with tempfile.TemporaryDirectory(prefix="penstock-fanout-") as temporary:
+        source, folder = pathlib.Path(temporary) / "events.ndjson", pathlib.Path(temporary) / "run"
+        generate(arguments.count, source)
+        pairs = []
+        for turn in range(arguments.pairs):
+            order = [False, True] if turn % 2 == 0 else [True, False]
+            pair = {with_bad: run_once(build, source, arguments.count, folder, with_bad) for with_bad in order}
+            pairs.append((pair[False], pair[True]))
+    report("seven good ones", [good for good, _ in pairs], arguments.count)
+    report("beside three bad ones", [bad for _, bad in pairs], arguments.count)
+    cpu = statistics.median(bad[0] / good[0] for good, bad in pairs)
+    wall = statistics.median(good[1] / bad[1] for good, bad in pairs)
+    print(f"  the three cost {100 * (cpu - 1):+.1f} % CPU, and change the throughput of the seven by {100 * (wall - 1):+.1f} % "
+          f"(medians of {len(pairs)} pairs)")
+
+
+if __name__ == "__main__":
+    main()
