@@ -79,7 +79,7 @@ function app.array(list) end
 ---@return any
 function app.get(container, path) end
 
----Puts a value at a dotted path, makes the objects that are missing on the way, and says true. False, and nothing is changed, when something else than an object is in the way. nil removes.
+---Puts a value at a dotted path, makes the objects that are missing on the way, and says true. False, and nothing is changed, when something else than an object is in the way; a name of digits is also the place of an element that is there. nil removes.
 ---```lua
 ---{app.set(event, 'properties.address.city', 'Oslo'), app.set(event, 'event.name', 'x'), event.properties.address} --> [true,false,{"city":"Oslo"}]
 ---```
@@ -88,6 +88,14 @@ function app.get(container, path) end
 ---@param value any
 ---@return boolean
 function app.set(container, path, value) end
+
+---Tables of their own with what a part of the event, or a table, holds now: nothing that happens to one is seen in the other. Arrays are marked as app.array does, numbers keep their digits; other values are returned as they are. What has no JSON (a function, a cycle, a table with holes) is an error that names it.
+---```lua
+---{before = app.copy(event.properties).plan, numbers = app.copy({1.5, {}})} --> {"before":"pro","numbers":[1.5,{}]}
+---```
+---@param value any
+---@return any
+function app.copy(value) end
 
 ---@class App.json
 app.json = {}

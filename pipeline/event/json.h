@@ -112,6 +112,9 @@ std::optional<std::string_view> find_path(const ObjectIndex& index, std::string_
 // occur in validated text.
 std::string_view unescape(std::string_view raw_string, std::string& scratch);
 
+// Whether all of it is well-formed UTF-8.
+bool is_utf8(std::string_view text);
+
 // Appends `text` as a JSON string with quotes. Each byte that belongs to no valid UTF-8 sequence becomes "\ufffd".
 void append_string(std::string& out, std::string_view text);
 

@@ -120,6 +120,15 @@ std::string_view unescaped_key(const Member& member, std::string& scratch) {
   return member.key_escaped ? unescape_inside(member.key, scratch) : member.key;
 }
 
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t length = utf8_sequence_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
 void append_string(std::string& out, std::string_view text) {
   out.push_back('"');
   std::size_t plain = 0;  // bytes at the front that need no change

@@ -23,15 +23,26 @@ LogLevel level_argument(lua_State* state) {
   return it->second;
 }
 
+int push_json_text(lua_State* state) {
+  const std::string_view json = Binding::of(state).json().write(state, 1, 0, {nullptr, Document::kNone, "the message"});
+  Vm::of(state).charge(state, json.size() / 8);
+  push_text(state, json);
+  return 1;
+}
+
 // Tables and parts of the event as JSON, strings as they are, the rest as tostring shows it.
 void push_shown(lua_State* state, int index) {
   const bool part = lua_islightuserdata(state, index);
   if (part && lua_touserdata(state, index) == nullptr) return push_text(state, "null");
   const bool table = lua_istable(state, index) && luaL_getmetafield(state, index, "__tostring") == LUA_TNIL;
   if (!part && !table) return static_cast<void>(push_as_text(state, index));
-  const std::string_view json = Binding::of(state).json().write(state, index, 0, {nullptr, Document::kNone, "the message"});
-  Vm::of(state).charge(state, json.size() / 8);
-  push_text(state, json);
+  // A table that has no JSON is no reason for an event to fail: the line says so.
+  lua_pushcfunction(state, push_json_text);
+  lua_pushvalue(state, index);
+  if (lua_pcall(state, 1, 1, 0) == LUA_OK) return;
+  if (Vm::of(state).stop() != Stop::none) lua_error(state);
+  lua_pushfstring(state, "(no JSON: %s)", lua_tostring(state, -1));
+  lua_remove(state, -2);
 }
 
 int log(lua_State* state) {

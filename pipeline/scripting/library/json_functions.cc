@@ -31,7 +31,25 @@ int encode(lua_State* state) {
   return 1;
 }
 
+int copy(lua_State* state) {
+  luaL_checkany(state, 1);
+  lua_settop(state, 1);
+  const bool part = lua_islightuserdata(state, 1) && lua_touserdata(state, 1) != nullptr;
+  if (!part && !lua_istable(state, 1)) return 1;
+  const std::string text(Binding::of(state).json().write(state, 1, 0, {nullptr, Document::kNone, "the value"}));
+  Vm::of(state).charge(state, text.size());
+  push_json(state, text);
+  return 1;
+}
+
 constexpr AppFunction kFunctions[] = {
+    {"copy", "value: any", "any",
+     "Tables of their own with what a part of the event, or a table, holds now: nothing that happens to one is seen in the "
+     "other. Arrays are marked as app.array does, numbers keep their digits; other values are returned as they are. What "
+     "has "
+     "no JSON (a function, a cycle, a table with holes) is an error that names it.",
+     "{before = app.copy(event.properties).plan, numbers = app.copy({1.5, {}})}", R"({"before":"pro","numbers":[1.5,{}]})",
+     copy},
     {"json.decode", "text: string", "any, string?",
      "The value of a JSON text: objects and arrays as tables of their own, arrays marked as app.array does, null as "
      "app.null, "

@@ -1,6 +1,7 @@
 // Dotted paths, as settings name fields: "properties.address.city".
 
 #include "pipeline/scripting/library/app_function.h"
+#include "pipeline/scripting/view/binding.h"
 #include "pipeline/scripting/view/lua_text.h"
 
 namespace penstock::scripting {
@@ -56,20 +57,36 @@ int get(lua_State* state) {
   return 1;
 }
 
-// An element that is there is replaced; anything else is a field.
-void put(lua_State* state, int container, std::string_view name, int value) {
+bool is_array(lua_State* state, int index) {
+  if (!lua_istable(state, index)) return Binding::of(state).is_array(state, lua_touserdata(state, index));
+  return LuaJson::is_array(state, index) || luaL_len(state, index) > 0;
+}
+
+// Puts the value at `value` under `name`: in an object, or in the place of an element that is there.
+bool put(lua_State* state, int container, std::string_view name, int value) {
   push_element(state, container, name);
   const bool element = !lua_isnil(state, -1);
   lua_pop(state, 1);
-  if (element) {
-    push_text(state, name);
-    const lua_Integer number = lua_tointeger(state, -1);
-    lua_pushvalue(state, value);
-    return lua_seti(state, container, number);
-  }
+  if (!element && is_array(state, container)) return false;
   push_text(state, name);
+  const lua_Integer number = element ? lua_tointeger(state, -1) : 0;
   lua_pushvalue(state, value);
-  lua_settable(state, container);
+  if (element) lua_seti(state, container, number);
+  else lua_settable(state, container);
+  return true;
+}
+
+// Replaces the value on top by objects around it, named by the path.
+void wrap(lua_State* state, std::string_view path) {
+  while (!path.empty()) {
+    const auto dot = path.rfind('.');
+    const std::string_view name = dot == std::string_view::npos ? path : path.substr(dot + 1);
+    path = path.substr(0, dot == std::string_view::npos ? 0 : dot);
+    lua_createtable(state, 0, 1);
+    push_text(state, name);
+    lua_rotate(state, -3, -1);  // table, name, value
+    lua_rawset(state, -3);
+  }
 }
 
 // container, path, value → whether there was a place for it.
@@ -81,20 +98,15 @@ int set(lua_State* state) {
   for (;;) {
     if (!is_container(state, 4)) return lua_pushboolean(state, 0), 1;
     const std::string_view name = take_name(path);
-    if (path.empty()) {
-      put(state, 4, name, 3);
-      return lua_pushboolean(state, 1), 1;
-    }
+    if (path.empty()) return lua_pushboolean(state, put(state, 4, name, 3) ? 1 : 0), 1;
     lua_pushvalue(state, 4);
     step_into(state, name);
-    if (lua_isnil(state, 5) && lua_isnil(state, 3)) return lua_pushboolean(state, 1), 1;  // nothing there to remove
     if (lua_isnil(state, 5)) {
-      push_text(state, name);
-      lua_newtable(state);
-      lua_settable(state, 4);
-      lua_settop(state, 4);
-      lua_pushvalue(state, 4);
-      step_into(state, name);
+      if (lua_isnil(state, 3)) return lua_pushboolean(state, 1), 1;  // nothing there to remove
+      // What is missing is put there in one piece, so that a value that is refused leaves nothing behind.
+      lua_pushvalue(state, 3);
+      wrap(state, path);
+      return lua_pushboolean(state, put(state, 4, name, 6) ? 1 : 0), 1;
     }
     lua_replace(state, 4);
   }
@@ -108,7 +120,8 @@ constexpr AppFunction kFunctions[] = {
      "{app.get(event, 'properties.plan'), app.get(event, 'properties.plan.name') == nil}", R"(["pro",true])", get},
     {"set", "container: table, path: string, value: any", "boolean",
      "Puts a value at a dotted path, makes the objects that are missing on the way, and says true. False, and nothing is "
-     "changed, when something else than an object is in the way. nil removes.",
+     "changed, when something else than an object is in the way; a name of digits is also the place of an element that is "
+     "there. nil removes.",
      "{app.set(event, 'properties.address.city', 'Oslo'), app.set(event, 'event.name', 'x'), event.properties.address}",
      R"([true,false,{"city":"Oslo"}])", set},
 };

@@ -43,7 +43,8 @@ class Surroundings {
   std::string run(const std::string& chunk) {
     lua_State* state = vm_->state();
     arena_.reset();
-    event_.open(kEvent, facts_, true).value();
+    json::index_object(kEvent, index_).value();
+    event_.open(index_, facts_, true);
     table_.begin_event();
     journal_.begin_event(facts_);
     binding_.open(event_, Binding::Access::write);
@@ -75,6 +76,7 @@ class Surroundings {
   Arena arena_;
   EventState event_{arena_};
   Facts facts_;
+  json::ObjectIndex index_;
 };
 
 // Expressions and what they give.

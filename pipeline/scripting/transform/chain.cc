@@ -234,11 +234,9 @@ Chain::Step Chain::after_return(App& app, EventState& event, Script::Returned re
 Chain::Step Chain::replace(App& app, EventState& event, Transformed& out) {
   Script& script = **app.script();
   const auto& bodies = script.bodies();
-  const Facts parent = event.facts();
-  const bool canonical = event.canonical();
   if (bodies.size() == 1) {
     event.before_change();
-    if (const auto opened = event.open(bodies.front(), parent, canonical); !opened)
+    if (const auto opened = event.open_made(bodies.front(), event); !opened)
       return give_up(app, event, {.message = opened.error().message}, out);
     next_.push_back(&event);
     return Step::go_on;
@@ -247,13 +245,17 @@ Chain::Step Chain::replace(App& app, EventState& event, Transformed& out) {
     return give_up(app, event, {.message = fmt::format("more than {} events were made of one", kPartsMax)}, out);
   app.counters.split += bodies.size();
   const std::size_t before = next_.size();
+  uuids_.clear();
   for (std::size_t i = 0; i < bodies.size(); ++i) {
     EventState& part = take_state();
-    const Uuid uuid = derived_uuid(parent.uuid, app.plan.name, static_cast<std::uint32_t>(i + 1));
-    if (const auto opened = part.open_part(bodies[i], parent, canonical, uuid); !opened) {
+    if (const auto opened = part.open_made(bodies[i], event); !opened) {
       next_.resize(before);
       return give_up(app, event, {.message = fmt::format("the returned event {}: {}", i + 1, opened.error().message)}, out);
     }
+    // What the app gave a uuid of its own keeps it; copies of the event need new ones.
+    const Uuid& own = part.facts().uuid;
+    if (own == event.facts().uuid || !uuids_.insert(own).second)
+      part.set_uuid(derived_uuid(event.facts().uuid, app.plan.name, static_cast<std::uint32_t>(i + 1)));
     next_.push_back(&part);
   }
   return Step::go_on;

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -83,6 +84,7 @@ class Chain final : public Transform {
   StateJournal journal_;
   std::deque<EventState> states_;  // the first `states_used_` belong to this run
   std::size_t states_used_ = 0;
+  std::set<Uuid> uuids_;  // that the parts of one event have
   std::vector<EventState*> current_, next_;
 };
 

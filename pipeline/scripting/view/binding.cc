@@ -10,8 +10,6 @@ namespace penstock::scripting {
 namespace {
 
 constexpr std::size_t kArenaBytesMax = 64u << 20;
-// A search through more members than this is charged, so that no script makes a large object quadratic for free.
-constexpr std::size_t kSearchedForFree = 64;
 
 constexpr const char* kOver =
     "this part belongs to an event that is over; keep a copy of the values you need, not the event or its parts";
@@ -56,7 +54,8 @@ std::size_t Binding::find(lua_State* state, NodeId node, std::string_view key) {
     return hint;
   const std::size_t walked = event_->document().cursor(node);  // a walk that changes the member it is at searches nothing
   if (walked < entries.size() && entries[walked].key == key) return walked;
-  if (entries.size() > kSearchedForFree) vm_.charge(state, entries.size() / 8);
+  if (const std::size_t first = event_->document().unindexed(node); first > 0) [[unlikely]]
+    vm_.charge(state, first);
   const std::size_t place = event_->document().find(node, key);
   if (place != Document::kNowhere) hint = static_cast<std::uint32_t>(place);
   return place;
@@ -198,6 +197,21 @@ void Binding::assign_fact(lua_State* state, NodeId node, std::string_view key, s
     luaL_error(state, "%s", assigned.error().message.c_str());
 }
 
+// The distinct id may be a fact by its place in `properties`.
+void Binding::follow_id(NodeId node, std::string_view key) {
+  const bool in_properties =
+      node != Document::kRoot && key == "distinct_id" && event_->document().path(node) == "properties";
+  const bool is_properties = node == Document::kRoot && key == "properties";
+  if ((in_properties || is_properties) && event_->takes_id_from_properties()) event_->take_id_from_properties();
+}
+
+// A new member's key, as it will stay.
+std::string_view Binding::checked_key(lua_State* state, NodeId node, std::string_view key) {
+  if (!is_plain(key) && !json::is_utf8(key))
+    luaL_error(state, "%s: a key that is not valid UTF-8", Place{&event_->document(), node, {}}.to_string().c_str());
+  return event_->arena().copy(key);
+}
+
 void Binding::assign(lua_State* state, NodeId node, std::string_view key) {
   Document& document = event_->document();
   const std::size_t place = find(state, node, key);
@@ -207,15 +221,18 @@ void Binding::assign(lua_State* state, NodeId node, std::string_view key) {
     event_->before_change();
     assign_fact(state, node, key, {});
     document.remove(node, place);
+    follow_id(node, key);
     return;
   }
   if (exists && same(state, 3, document.entries(node)[place])) return;
   if (event_->arena().used() > kArenaBytesMax) luaL_error(state, "more than 64 MiB were assigned to one event");
   const std::string_view raw = stored(state, 3, {&document, node, key});
+  const std::string_view name = place != Document::kNowhere ? key : checked_key(state, node, key);
   event_->before_change();
   assign_fact(state, node, key, raw);
   if (place != Document::kNowhere) document.replace(node, place, raw);
-  else document.append(node, event_->arena().copy(key), raw);
+  else document.append(node, name, raw);
+  follow_id(node, key);
 }
 
 void Binding::assign_element(lua_State* state, NodeId node, long long index) {
@@ -240,6 +257,18 @@ void Binding::assign_element(lua_State* state, NodeId node, long long index) {
   event_->before_change();
   if (index <= size) document.replace(node, place, raw);
   else document.append(node, {}, raw);
+}
+
+// The value is at index 3 of the stack.
+void Binding::insert_element(lua_State* state, NodeId node, long long index) {
+  const std::string_view raw = stored(state, 3, {&event_->document(), node, {}, index});
+  event_->before_change();
+  event_->document().insert(node, static_cast<std::size_t>(index - 1), raw);
+}
+
+void Binding::remove_element(NodeId node, long long index) {
+  event_->before_change();
+  event_->document().erase(node, static_cast<std::size_t>(index - 1));
 }
 
 }  // namespace penstock::scripting

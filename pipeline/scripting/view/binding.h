@@ -15,6 +15,7 @@
 //   pairs, ipairs, next, #, table.insert, table.remove, table.concat, table.sort: as with tables; pairs in the order of the
 //                        document. Members may be removed during a walk; those added during it are not visited,
 //                        unless another walk over the same part begins meanwhile
+//   table.insert, remove  move the parts that a script holds with their elements; sort and move copy
 //   array[i] = nil       removes the element: it reads nil from then on, and the others close up when the app returns
 //   array[#array + 1]    appends; further out is an error. An object without members becomes an array by object[1] = value
 //   event:facts()        a table of the facts, times in milliseconds. A body field `facts` hides it; app.facts() does not
@@ -57,6 +58,10 @@ class Binding {
   void push_facts_table(lua_State* state);
   // The text of a part, for storing it elsewhere. Raises when it is dead.
   std::string_view part_text(lua_State* state, void* part);
+  bool is_array(lua_State* state, void* part) const {
+    const NodeId node = node_of(state, part);
+    return node != kFacts && event_->document().is_array(node);
+  }
   // The node of a living part.
   NodeId node_of(lua_State* state, void* part) const;
   LuaJson& json() { return json_; }
@@ -83,6 +88,10 @@ class Binding {
   void assign_element(lua_State* state, NodeId node, long long index);
   std::string_view stored(lua_State* state, int index, const Place& place);
   void assign_fact(lua_State* state, NodeId node, std::string_view key, std::string_view raw);
+  void follow_id(NodeId node, std::string_view key);
+  std::string_view checked_key(lua_State* state, NodeId node, std::string_view key);
+  void insert_element(lua_State* state, NodeId node, long long index);
+  void remove_element(NodeId node, long long index);
 
   Vm& vm_;
   EventState* event_ = nullptr;

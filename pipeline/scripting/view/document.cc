@@ -48,6 +48,7 @@ NodeId Document::make_node(std::string_view raw, NodeId parent) {
   Node& node = nodes_[used_];
   node.raw = raw;
   node.entries.clear();
+  node.keys.clear();
   node.parent = parent;
   node.cursor = 0;
   node.walk_end = kNowhere;
@@ -93,13 +94,18 @@ std::size_t Document::size(NodeId id) const {
   return size;
 }
 
-std::size_t Document::find(NodeId id, std::string_view key, std::size_t hint) const {
-  const auto& entries = nodes_[id].entries;
+std::size_t Document::find(NodeId id, std::string_view key, std::size_t hint) {
+  Node& node = nodes_[id];
+  const auto& entries = node.entries;
   if (hint < entries.size() && entries[hint].key == key) return hint;
-  const std::size_t cursor = nodes_[id].cursor;
-  if (cursor < entries.size() && entries[cursor].key == key) return cursor;
+  if (node.cursor < entries.size() && entries[node.cursor].key == key) return node.cursor;
+  const auto is_it = [&](std::size_t place) { return entries[place].key == key; };
+  if (entries.size() > kIndexedFrom) {
+    while (node.keys.size() < entries.size()) node.keys.add(entries[node.keys.size()].key);
+    return node.keys.find(key, is_it);
+  }
   for (std::size_t i = 0; i < entries.size(); ++i)
-    if (entries[i].key == key) return i;
+    if (is_it(i)) return i;
   return kNowhere;
 }
 
@@ -157,8 +163,22 @@ void Document::remove(NodeId id, std::size_t place) {
   mark_changed(id);
 }
 
+void Document::insert(NodeId id, std::size_t place, std::string_view raw) {
+  auto& entries = nodes_[id].entries;
+  entries.insert(entries.begin() + static_cast<std::ptrdiff_t>(place), {.key = {}, .raw_key = {}, .raw = raw});
+  mark_changed(id);
+}
+
+void Document::erase(NodeId id, std::size_t place) {
+  auto& entries = nodes_[id].entries;
+  cut(entries[place]);
+  entries.erase(entries.begin() + static_cast<std::ptrdiff_t>(place));
+  mark_changed(id);
+}
+
 void Document::become_array(NodeId id) {
   nodes_[id].entries.clear();
+  nodes_[id].keys.clear();
   nodes_[id].array = true;
   mark_changed(id);
 }

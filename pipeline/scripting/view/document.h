@@ -15,6 +15,7 @@
 #include "pipeline/base/result.h"
 #include "pipeline/event/json.h"
 #include "pipeline/scripting/view/arena.h"
+#include "pipeline/scripting/view/key_index.h"
 
 namespace penstock::scripting {
 
@@ -25,6 +26,7 @@ class Document {
   static constexpr NodeId kRoot = 0;
   static constexpr NodeId kNone = ~NodeId{0};
   static constexpr std::size_t kNowhere = ~std::size_t{0};
+  static constexpr std::size_t kIndexedFrom = 64;
 
   // One member of an object or element of an array.
   struct Entry {
@@ -53,8 +55,14 @@ class Document {
   const std::vector<Entry>& entries(NodeId id) const { return nodes_[id].entries; }
   // Elements of an array up to the last that is not a hole; members of an object.
   std::size_t size(NodeId id) const;
-  // Where the member named `key` is, also a removed one. `hint` is tried first.
-  std::size_t find(NodeId id, std::string_view key, std::size_t hint = 0) const;
+  // Where the member named `key` is, also a removed one. `hint` is tried first. Objects of more than kIndexedFrom members
+  // get an index of their keys at the first search that needs it.
+  std::size_t find(NodeId id, std::string_view key, std::size_t hint = 0);
+  // Members that the next search would first have to put into the index.
+  std::size_t unindexed(NodeId id) const {
+    const Node& node = nodes_[id];
+    return node.entries.size() > kIndexedFrom ? node.entries.size() - node.keys.size() : 0;
+  }
   // The node of an entry that is a container. kNone when there are too many nodes.
   NodeId child(NodeId id, std::size_t place);
 
@@ -68,6 +76,9 @@ class Document {
   void replace(NodeId id, std::size_t place, std::string_view raw);
   void append(NodeId id, std::string_view key, std::string_view raw);
   void remove(NodeId id, std::size_t place);
+  // Of an array: what is at `place` and behind moves up; what is behind `place` moves down. Nodes move with their elements.
+  void insert(NodeId id, std::size_t place, std::string_view raw);
+  void erase(NodeId id, std::size_t place);
   // An object without members may turn out to be meant as an array.
   void become_array(NodeId id);
 
@@ -88,6 +99,7 @@ class Document {
   struct Node {
     std::string_view raw;
     std::vector<Entry> entries;
+    KeyIndex keys;  // of the first keys.size() entries
     NodeId parent = kNone;
     std::size_t cursor = 0;
     std::size_t walk_end = kNowhere;

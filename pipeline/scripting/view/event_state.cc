@@ -1,5 +1,8 @@
 #include "pipeline/scripting/view/event_state.h"
 
+#include <algorithm>
+#include <array>
+
 #include <fmt/format.h>
 
 #include "pipeline/event/timestamps.h"
@@ -36,34 +39,79 @@ void EventState::open(const json::ObjectIndex& body, const Facts& facts, bool ca
   kept_.reset();
 }
 
-Result<void> EventState::open(std::string_view body, const Facts& facts, bool canonical) {
+Result<void> EventState::open_made(std::string_view body, EventState& parent) {
+  // What can be no fact may have come from the client, and was none then either.
+  constexpr std::array kFields{"event", "distinct_id", "timestamp", "uuid"};
+  std::array<std::string_view, kFields.size()> before;
+  std::ranges::transform(kFields, before.begin(), [&](const char* key) { return parent.field(key); });
+  const Facts facts = parent.facts_;
+  const bool canonical = parent.canonical_;
+  if (this != &parent) forget_mark();
   document_.open(body);
   facts_ = facts;
   canonical_ = canonical;
   if (!canonical) return {};
   TRY(document_.look_into(Document::kRoot));
+  bool has_id = false;
   for (const Document::Entry& entry : document_.entries(Document::kRoot)) {
-    if (!is_canonical_field(entry.key)) continue;
+    const auto place = std::ranges::find(kFields, entry.key);
+    if (place == kFields.end()) continue;
+    has_id |= entry.key == "distinct_id" && !is_none(entry.raw);
     const auto assigned = assign_fact(entry.key, entry.raw);
-    // A time or uuid that nobody can read may have come from the client, and was no fact then either.
-    if (!assigned && (entry.key == "event" || entry.key == "distinct_id")) return assigned;
+    if (!assigned && before[static_cast<std::size_t>(place - kFields.begin())] != entry.raw) return assigned;
   }
+  if (!has_id && !id_in_properties().empty()) take_id_from_properties();
   return {};
 }
 
-Result<void> EventState::open_part(std::string_view body, const Facts& parent, bool canonical, const Uuid& uuid) {
-  marked_ = false;
-  kept_.reset();
-  TRY(open(body, parent, canonical));
+void EventState::set_uuid(const Uuid& uuid) {
   facts_.uuid = uuid;
-  if (!canonical) return {};
+  if (!canonical_) return;
   const std::size_t place = document_.find(Document::kRoot, "uuid");
-  if (place == Document::kNowhere) return {};
+  if (place == Document::kNowhere) return;
   char* text = arena_.allocate(38);
   text[0] = text[37] = '"';
   uuid.format_to(text + 1);
   document_.replace(Document::kRoot, place, {text, 38});
-  return {};
+}
+
+// The value of a top-level field; empty when there is none.
+std::string_view EventState::field(std::string_view key) {
+  if (!document_.look_into(Document::kRoot)) return {};
+  const std::size_t place = document_.find(Document::kRoot, key);
+  if (place == Document::kNowhere) return {};
+  const Document::Entry& entry = document_.entries(Document::kRoot)[place];
+  return entry.removed ? std::string_view() : entry.raw;
+}
+
+bool EventState::takes_id_from_properties() { return canonical_ && is_none(field("distinct_id")); }
+
+std::string_view EventState::id_in_properties() {
+  const std::size_t place = document_.find(Document::kRoot, "properties");
+  if (place == Document::kNowhere) return {};
+  const Document::Entry& entry = document_.entries(Document::kRoot)[place];
+  if (entry.removed || entry.raw.front() != '{') return {};
+  const NodeId properties = document_.child(Document::kRoot, place);
+  if (properties == Document::kNone || !document_.look_into(properties)) return {};
+  const std::size_t id = document_.find(properties, "distinct_id");
+  if (id == Document::kNowhere || document_.entries(properties)[id].removed) return {};
+  const std::string_view raw = document_.entries(properties)[id].raw;
+  return is_none(raw) ? std::string_view() : raw;
+}
+
+void EventState::take_id_from_properties() {
+  const std::string_view raw = id_in_properties();
+  switch (raw.empty() ? json::Kind::null : json::kind_of(raw)) {
+    case json::Kind::null: facts_.distinct_id = {}; break;
+    case json::Kind::string: facts_.distinct_id = arena_.copy(json::unescape(raw, scratch_)); break;
+    case json::Kind::object:
+    case json::Kind::array:
+      scratch_.clear();
+      json::append_compact(scratch_, raw);
+      facts_.distinct_id = arena_.copy(scratch_);
+      break;
+    default: facts_.distinct_id = raw;
+  }
 }
 
 Result<void> EventState::assign_fact(std::string_view key, std::string_view raw) {

@@ -13,7 +13,8 @@
 
 namespace penstock::scripting {
 
-// `event`, `distinct_id`, `timestamp`, `uuid`: of a canonical body these top-level fields are facts.
+// `event`, `distinct_id`, `timestamp`, `uuid`: of a canonical body these top-level fields are facts. Without a distinct id at the
+// top, `properties.distinct_id` is the fact, as it is when the event comes in.
 bool is_canonical_field(std::string_view key);
 
 class EventState {
@@ -22,15 +23,21 @@ class EventState {
 
   // Body and views in facts must stay while this event is in use.
   void open(const json::ObjectIndex& body, const Facts& facts, bool canonical);
-  // A body that an app made. Of a canonical event the fields that are there become facts; those that are not, stay.
-  Result<void> open(std::string_view body, const Facts& facts, bool canonical);
-  // The same for one of several events made from `parent`: the uuid is `uuid`, and so is the field if there is one.
-  Result<void> open_part(std::string_view body, const Facts& parent, bool canonical, const Uuid& uuid);
+  // A body that an app made of `parent`, which may be this event. Of a canonical event the fields that are there become
+  // facts; those that are not, stay. Kind invalid: a field that can be no fact, unless the parent had it so.
+  Result<void> open_made(std::string_view body, EventState& parent);
+  // The event, and its field if there is one, get this uuid.
+  void set_uuid(const Uuid& uuid);
 
   Document& document() { return document_; }
   const Facts& facts() const { return facts_; }
   bool canonical() const { return canonical_; }
   Arena& arena() { return arena_; }
+
+  // Whether the distinct id is what `properties` has under that name: of a canonical body without one at the top.
+  bool takes_id_from_properties();
+  // After something that may be that place was changed: brings the fact in step with it.
+  void take_id_from_properties();
 
   // Before `raw` is put into the top-level canonical field `key`: changes the fact. An empty `raw` removes the field.
   // Kind invalid: no fact can be made of it, and nothing was changed.
@@ -54,6 +61,8 @@ class EventState {
   };
 
   void keep();
+  std::string_view field(std::string_view key);
+  std::string_view id_in_properties();
 
   Document document_;
   Arena& arena_;

@@ -61,7 +61,8 @@ bool LuaJson::is_array(lua_State* state, int index) {
 
 std::string Place::to_string() const {
   if (document == nullptr) return std::string(key);
-  if (index == 0) return fmt::format("field '{}'", document->path(node, key));
+  const std::string path = document->path(node, key);
+  if (index == 0) return path.empty() ? "the event" : fmt::format("field '{}'", path);
   return fmt::format("field '{}[{}]'", document->path(node), index);
 }
 
@@ -207,6 +208,7 @@ void LuaJson::object(lua_State* state, int index, std::size_t first_key, int dep
   for (std::size_t i = first_key; i < end; ++i) {
     if (i > first_key) out_.push_back(',');
     const std::string_view key = keys_[i];
+    if (!is_plain(key) && !json::is_utf8(key)) refuse(state, "a key that is not valid UTF-8");
     string(key);
     out_.push_back(':');
     path_.push_back({key, 0});

@@ -3,7 +3,7 @@
 //
 //   nil               not a value; callers decide        integer  all its digits
 //   float             as it was read from the event, else the shortest that reads back to it, with a point or exponent: "1.0"
-//   string            escaped; bytes that are not UTF-8 become U+FFFD
+//   string            escaped; bytes that are not UTF-8 become U+FFFD, but in a key they are an error
 //   {}                object; `app.array{}` is an empty array      {1, 2, 3}  array      {a = 1}  object, keys in byte order
 //   an event's part   its present text                    app.null  null
 // An error that names the field: NaN, infinity, a function or thread, a table that mixes keys, has holes or contains itself,

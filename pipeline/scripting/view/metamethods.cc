@@ -1,5 +1,7 @@
 // The metatable that events and their parts share: C functions with the part, or null, as their first argument.
 
+#include <array>
+
 #include "pipeline/scripting/view/binding.h"
 #include "pipeline/scripting/view/lua_text.h"
 
@@ -57,7 +59,7 @@ struct Metamethods {
     if (lua_type(state, 2) != LUA_TSTRING) return lua_pushnil(state), 1;
     const std::string_view key = text_at(state, 2);
     const std::size_t place = it.binding.find(state, it.node, key);
-    if (place != Document::kNowhere) it.binding.push(state, it.node, place);
+    if (place != Document::kNowhere && !document.entries(it.node)[place].removed) it.binding.push(state, it.node, place);
     else if (it.node == Document::kRoot && key == "facts") lua_pushcfunction(state, facts_method);
     else lua_pushnil(state);
     return 1;
@@ -143,6 +145,60 @@ struct Metamethods {
     return lua_pushnil(state), 1;
   }
 
+  // table.insert(part, place, value), the place at index 2; and table.remove(part, place), which returns what it removed.
+  // Elements that somebody has looked into move with all that is done to them.
+  static int insert(lua_State* state) {
+    const Target it = target(state, "insert into");
+    if (it.binding.access_ == Binding::Access::read) return luaL_error(state, "a condition cannot change the event");
+    it.binding.insert_element(state, it.node, lua_tointeger(state, 2));
+    return 0;
+  }
+
+  static int remove(lua_State* state) {
+    const Target it = target(state, "remove from");
+    if (it.binding.access_ == Binding::Access::read) return luaL_error(state, "a condition cannot change the event");
+    const lua_Integer index = lua_tointeger(state, 2);
+    it.binding.push(state, it.node, static_cast<std::size_t>(index) - 1);
+    it.binding.remove_element(it.node, index);
+    return 1;
+  }
+
+  // What Lua would call a userdata, in the words of whoever wrote the script.
+  static const char* name_of(lua_State* state, int index) {
+    if (!lua_islightuserdata(state, index)) return luaL_typename(state, index);
+    if (lua_touserdata(state, index) == nullptr) return "null (app.null)";
+    Binding& binding = Binding::of(state);
+    const NodeId node = binding.node_of(state, lua_touserdata(state, index));
+    if (node == Binding::kFacts) return "table";
+    return binding.event_->document().is_array(node) ? "array of the event" : "object of the event";
+  }
+
+  template <const char* doing>
+  static int refuse(lua_State* state) {
+    const int guilty = lua_islightuserdata(state, 1) ? 1 : 2;
+    return luaL_error(state, "attempt to %s a value that is a%s %s", doing,
+                      name_of(state, guilty)[0] == 'a' || name_of(state, guilty)[0] == 'o' ? "n" : "",
+                      name_of(state, guilty));
+  }
+
+  static int refuse_compare(lua_State* state) {
+    return luaL_error(state, "attempt to compare %s with %s", name_of(state, 1), name_of(state, 2));
+  }
+
+  // An error value that is no string: error({code = 5}).
+  static int describe_value(lua_State* state) {
+    if (luaL_getmetafield(state, 1, "__tostring") != LUA_TNIL || lua_type(state, 1) == LUA_TNUMBER)
+      return luaL_tolstring(state, 1, nullptr), 1;
+    if (!lua_istable(state, 1) && !lua_islightuserdata(state, 1))
+      return lua_pushfstring(state, "error value is a %s", luaL_typename(state, 1)), 1;
+    push_text(state, Binding::of(state).json().write(state, 1, 0, {nullptr, Document::kNone, "the error value"}));
+    return 1;
+  }
+
+  static constexpr char kCalculate[] = "calculate with";
+  static constexpr char kConcatenate[] = "concatenate";
+  static constexpr char kCall[] = "call";
+
   static int to_string(lua_State* state) {
     void* part = lua_touserdata(state, 1);
     Binding& binding = Binding::of(state);
@@ -156,16 +212,29 @@ struct Metamethods {
 Result<void> Binding::install() {
   return vm_.protect([this](lua_State* state) {
     json_.install(state);
+    vm_.set_describe_value(Metamethods::describe_value);
     constexpr luaL_Reg kFunctions[] = {{"__index", Metamethods::index},
                                        {"__newindex", Metamethods::newindex},
                                        {"__len", Metamethods::length},
                                        {"__pairs", Metamethods::pairs},
                                        {"__next", Metamethods::next},
                                        {"__tostring", Metamethods::to_string},
+                                       {"__insert", Metamethods::insert},
+                                       {"__remove", Metamethods::remove},
+                                       {"__concat", Metamethods::refuse<Metamethods::kConcatenate>},
+                                       {"__call", Metamethods::refuse<Metamethods::kCall>},
+                                       {"__lt", Metamethods::refuse_compare},
+                                       {"__le", Metamethods::refuse_compare},
                                        {nullptr, nullptr}};
+    constexpr std::array kOperators{"__add",  "__sub",  "__mul", "__div",  "__mod", "__pow", "__unm",
+                                    "__idiv", "__band", "__bor", "__bxor", "__shl", "__shr", "__bnot"};
     lua_pushlightuserdata(state, nullptr);
     lua_newtable(state);
     luaL_setfuncs(state, kFunctions, 0);
+    for (const char* name : kOperators) {
+      lua_pushcfunction(state, Metamethods::refuse<Metamethods::kCalculate>);
+      lua_setfield(state, -2, name);
+    }
     lua_pushboolean(state, 0);
     lua_setfield(state, -2, "__metatable");
     lua_setmetatable(state, -2);

@@ -68,6 +68,10 @@ int next_element(lua_State* state) {
 
 int elements(lua_State* state) {
   luaL_checkany(state, 1);
+  const bool list =
+      lua_istable(state, 1) || lua_islightuserdata(state, 1) || luaL_getmetafield(state, 1, "__index") != LUA_TNIL;
+  if (!list) return luaL_typeerror(state, 1, "table");
+  lua_settop(state, 1);
   lua_pushcfunction(state, next_element);
   lua_pushvalue(state, 1);
   lua_pushinteger(state, 0);

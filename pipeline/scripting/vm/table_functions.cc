@@ -13,6 +13,7 @@ namespace {
 
 // Values that one expression may have: every use of `...` copies them all, within one instruction.
 constexpr std::uint64_t kResultsMax = 16'384;
+constexpr std::uint64_t kMovedMax = 10'000'000;  // the limits end it long before
 
 std::uint64_t count_of(lua_Integer first, lua_Integer last) {
   if (last < first) return 0;
@@ -24,8 +25,38 @@ void charge_range(lua_State* state, lua_Integer first, lua_Integer last) {
   Vm::of(state).charge(state, 1 + count_of(first, std::max(first, last)));
 }
 
+bool is_part(lua_State* state, int index) {
+  return lua_islightuserdata(state, index) && lua_touserdata(state, index) != nullptr;
+}
+
+// Lua may begin with the last element, far behind the end of a part, where nothing can be put before what is in between.
+int move_into_part(lua_State* state, int to) {
+  const lua_Integer first = lua_tointeger(state, 2);
+  const lua_Integer count = lua_tointeger(state, 3) - first + 1;
+  const lua_Integer place = luaL_checkinteger(state, 4);
+  lua_createtable(state, 0, 0);
+  const int values = lua_gettop(state);
+  for (lua_Integer i = 0; i < count; ++i) {
+    lua_geti(state, 1, first + i);
+    lua_rawseti(state, values, i + 1);
+  }
+  for (lua_Integer i = 0; i < count; ++i) {
+    lua_rawgeti(state, values, i + 1);
+    lua_seti(state, to, place + i);
+  }
+  lua_pushvalue(state, to);
+  return 1;
+}
+
 int checked_move(lua_State* state) {
-  charge_range(state, luaL_checkinteger(state, 2), luaL_checkinteger(state, 3));
+  const lua_Integer first = luaL_checkinteger(state, 2);
+  const lua_Integer last = luaL_checkinteger(state, 3);
+  charge_range(state, first, last);
+  const int to = lua_isnoneornil(state, 5) ? 1 : 5;
+  if (is_part(state, to) && last >= first) {
+    luaL_argcheck(state, count_of(first, last) <= kMovedMax, 3, "too many elements to move");
+    return move_into_part(state, to);
+  }
   return original(state);
 }
 
@@ -44,11 +75,22 @@ int checked_concat(lua_State* state) {
   return original(state);
 }
 
-// table.insert(list, place, value) and table.remove(list, place) move what is behind the place.
+// table.insert(list, place, value) and table.remove(list, place) move what is behind the place. What is no table moves it
+// itself, when its metatable says how and the place is inside.
 template <int with_place>
 int checked_shift(lua_State* state) {
-  if (lua_gettop(state) == with_place && lua_isinteger(state, 2) != 0)
-    charge_range(state, std::max<lua_Integer>(lua_tointeger(state, 2), 1), luaL_len(state, 1));
+  if (lua_gettop(state) == with_place && lua_isinteger(state, 2) != 0) {
+    const lua_Integer size = luaL_len(state, 1);
+    const lua_Integer place = lua_tointeger(state, 2);
+    if (place >= 1 && place <= size && is_part(state, 1) &&
+        luaL_getmetafield(state, 1, with_place == 3 ? "__insert" : "__remove") != LUA_TNIL) {
+      Vm::of(state).charge(state, 1 + count_of(place, size) / 8);
+      lua_insert(state, 1);
+      lua_call(state, with_place, 1);
+      return with_place == 3 ? 0 : 1;
+    }
+    charge_range(state, std::max<lua_Integer>(place, 1), size);
+  }
   return original(state);
 }
 

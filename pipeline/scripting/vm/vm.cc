@@ -50,6 +50,31 @@ std::string frames(lua_State* state, std::string* place = nullptr) {
   return text;
 }
 
+// Whether a message begins as Lua's do: "app.lua:3: ".
+bool says_where(std::string_view message) {
+  const auto colon = message.find(':');
+  if (colon == std::string_view::npos || message.substr(0, colon).contains(' ')) return false;
+  const auto line = message.substr(colon + 1);
+  const auto digits = std::min(line.find_first_not_of("0123456789"), line.size());
+  return digits > 0 && line.substr(digits).starts_with(": ");
+}
+
+// error(message, 0) wants no place. Asked in the message handler, which is the function at level 0 itself.
+bool raised_by_script(lua_State* state) {
+  lua_Debug frame;
+  if (lua_getstack(state, 1, &frame) == 0) return false;
+  lua_getinfo(state, "n", &frame);
+  return frame.name != nullptr && std::string_view(frame.name) == "error";
+}
+
+// Never an address.
+int describe_plainly(lua_State* state) {
+  if (luaL_getmetafield(state, 1, "__tostring") != LUA_TNIL || lua_type(state, 1) == LUA_TNUMBER)
+    luaL_tolstring(state, 1, nullptr);
+  else lua_pushfstring(state, "error value is a %s", luaL_typename(state, 1));
+  return 1;
+}
+
 std::chrono::nanoseconds thread_time() {
   timespec time{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
@@ -66,7 +91,7 @@ void* general_heap(void*, void* block, std::size_t, std::size_t size) {
 
 Vm::Vm(const Limits& limits, const Clock& clock)
     : limits_(limits), clock_(clock), allocator_(static_cast<std::size_t>(limits.memory_max.count), *this),
-      instructions_left_(kUnlimited) {}
+      describe_value_(describe_plainly), instructions_left_(kUnlimited) {}
 
 Vm::~Vm() {
   instructions_left_ = kUnlimited;
@@ -329,13 +354,23 @@ void Vm::refused() {
 int Vm::on_error(lua_State* running) {
   Vm& vm = of(running);
   if (vm.stop() != Stop::none) return 1;
-  vm.failure_.traceback = frames(running);
-  if (lua_type(running, 1) == LUA_TSTRING) return 1;
-  if (luaL_getmetafield(running, 1, "__tostring") != LUA_TNIL || lua_type(running, 1) == LUA_TNUMBER) {
-    luaL_tolstring(running, 1, nullptr);
-    return 1;
+  std::string place;
+  vm.failure_.traceback = frames(running, &place);
+  const bool as_it_is = lua_type(running, 1) == LUA_TSTRING && raised_by_script(running);
+  if (lua_type(running, 1) != LUA_TSTRING) {
+    lua_pushcfunction(running, vm.describe_value_);
+    lua_pushvalue(running, 1);
+    const bool described = lua_pcall(running, 1, 1, 0) == LUA_OK && lua_type(running, -1) == LUA_TSTRING;
+    if (vm.stop() != Stop::none) return 1;
+    if (!described) lua_pushfstring(running, "error value is a %s", luaL_typename(running, 1));
+    lua_replace(running, 1);
   }
-  lua_pushfstring(running, "error value is a %s", luaL_typename(running, 1));
+  // An error inside of a C function, or of a value, does not say where.
+  if (!as_it_is && !place.empty() && !says_where(lua_tostring(running, 1))) {
+    lua_pushfstring(running, "%s: %s", place.c_str(), lua_tostring(running, 1));
+    lua_replace(running, 1);
+  }
+  lua_settop(running, 1);
   return 1;
 }
 

@@ -74,6 +74,8 @@ class Vm final : private AllocationListener {
   // Whoever owns this state and is asked for by its C functions.
   void set_owner(void* owner) { owner_ = owner; }
   void* owner() const { return owner_; }
+  // Makes the text for an error value that is no string: a C function from that value to a string.
+  void set_describe_value(int (*function)(lua_State*)) { describe_value_ = function; }
 
   // Compiles source text and pushes the function. `chunk` names it in messages: "app.lua".
   Result<void> compile(std::string_view text, const std::string& chunk);
@@ -152,6 +154,7 @@ class Vm final : private AllocationListener {
   lua_State* state_ = nullptr;
   lua_State* running_ = nullptr;
   void* owner_ = nullptr;
+  int (*describe_value_)(lua_State*);
   std::function<void(std::string_view, int)> line_heard_;
 
   // Of the call that runs.
