@@ -1,14 +1,6 @@
 #include "pipeline/ingest/committer.h"
 
 namespace penstock::ingest {
-namespace {
-
-// Below what a chunk and a record of the log can hold (2^20 events, 256 MiB), with room for facts and headers.
-constexpr std::size_t kRecordEventsMax = 1'000'000;
-constexpr std::size_t kRecordBytesMax = 192 << 20;
-
-}  // namespace
-
 Committer::Committer(Log& log, const Clock& clock, StateOverlay& state, CommitLimits limits, WorkerMetrics metrics,
                      CommitListener listener)
     : log_(log), clock_(clock), state_(state), limits_(limits), metrics_(metrics), listener_(std::move(listener)),
@@ -44,7 +36,7 @@ bool Committer::quiet() const {
 }
 
 bool Committer::has_room(std::size_t events, std::size_t bytes) const {
-  return chunks_.events() + dead_.size() + events <= kRecordEventsMax && this->bytes() + bytes <= kRecordBytesMax;
+  return chunks_.events() + dead_.size() + events <= limits_.record_events && this->bytes() + bytes <= limits_.record_bytes;
 }
 
 bool Committer::in_flight() const {

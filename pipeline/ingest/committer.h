@@ -27,6 +27,10 @@ struct CommitLimits {
   std::size_t events = 10'000;
   std::size_t bytes = 8 << 20;
   Duration within{100};
+  // What no commit may be larger than: below what a chunk and a record of the log can hold (2^20 events, 256 MiB), with room
+  // for facts and headers.
+  std::size_t record_events = 1'000'000;
+  std::size_t record_bytes = 192 << 20;
 };
 
 // Used by one worker thread; the log's thread only reports back.

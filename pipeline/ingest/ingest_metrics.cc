@@ -27,7 +27,7 @@ SourceMetrics::SourceMetrics(telemetry::Metrics& metrics, const std::string& sou
 WorkerMetrics::WorkerMetrics(telemetry::Metrics& metrics)
     : commits(metrics.counter("penstock_ingest_commits_total", "Commit records appended to the log of events.")),
       rewinds(metrics.counter("penstock_ingest_rewinds_total",
-                              "Commits the log refused, after which their input was read again.")),
+                              "Batches that were given up, after which their input was read again.")),
       commit_seconds(metrics.histogram("penstock_ingest_commit_seconds", "Time from appending a commit to durable.", {},
                                        telemetry::latency_buckets())) {}
 

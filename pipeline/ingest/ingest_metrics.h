@@ -22,9 +22,11 @@ struct SourceMetrics {
   telemetry::Counter warnings;         // of a source: truncated files and the like
 };
 
-// What one poll or one record brought, added to the metrics at its end: an atomic per event and counter would cost a twentieth
-// of ingest.
+// What one poll or one record brought, added to the metrics when it is durable: an atomic per event and counter would cost a
+// twentieth of ingest.
 struct Tally {
+  std::uint64_t received = 0;
+  std::uint64_t received_bytes = 0;
   std::uint64_t kept = 0;
   std::uint64_t dropped = 0;
   std::uint64_t dead = 0;
@@ -32,6 +34,8 @@ struct Tally {
   std::uint64_t duplicate_keys = 0;
 
   void add_to(const SourceMetrics& metrics) const {
+    metrics.received.add(received);
+    metrics.received_bytes.add(received_bytes);
     metrics.kept.add(kept);
     metrics.dropped.add(dropped);
     metrics.dead.add(dead);
@@ -46,7 +50,7 @@ struct WorkerMetrics {
   explicit WorkerMetrics(telemetry::Metrics& metrics);
 
   telemetry::Counter commits;
-  telemetry::Counter rewinds;  // a commit was refused (full disk) and its input is read again
+  telemetry::Counter rewinds;  // a batch was given up (full disk, too much for one commit) and its input is read again
   telemetry::Histogram commit_seconds;  // from append to durable
 };
 

@@ -14,7 +14,7 @@
 namespace penstock::ingest {
 namespace {
 
-// Keeps, drops, fails or multiplies an event by its name: "drop…", "fail…" and "flood…" do what they say.
+// Keeps, drops, fails or multiplies an event by its name: "drop…", "fail…", "six…" and "flood…" do what they say.
 class ByName final : public Transform {
  public:
   explicit ByName(std::uint64_t version = 1) : version_(version) {}
@@ -29,7 +29,7 @@ class ByName final : public Transform {
       out.code = "app_error";
       out.reason = "app.lua:1: it failed";
     }
-    const std::size_t copies = facts.event.starts_with("flood") ? 1'000'001 : 1;
+    const std::size_t copies = facts.event.starts_with("flood") ? 1'000'001 : facts.event.starts_with("six") ? 6 : 1;
     if (out.kind == Transformed::Kind::kept) out.events.assign(copies, {facts, body.text()});
   }
   std::uint64_t version() const override { return version_; }
@@ -201,6 +201,23 @@ TEST_CASE("an app that makes more events of one than a commit can hold costs tha
   REQUIRE_EQ(bench.dead.size(), 1);
   CHECK_EQ(bench.dead[0].code, "output_too_large");
   CHECK_EQ(bench.dead[0].body, line("flood", 2));
+}
+
+TEST_CASE("events whose parts do not fit into one commit together are committed in several, and none is refused") {
+  Bench bench;
+  bench.lines.lines_per_poll = 5;
+  for (int i = 0; i < 10; ++i) bench.lines.lines.push_back(line("six", i));
+  bench.lines.lines.push_back(line("flood", 10));
+  bench.lines.lines.push_back(line("six", 11));
+  const auto worker = bench.worker(true, {.commit = {.record_events = 10}, .trial_bytes = 1});
+  CapturedIntake intake({.name = "web", .project = "shop", .paths = {}}, bench.log, bench.clock, {}, 1 << 20);
+  for (int i = 12; i < 15; ++i) REQUIRE(push(intake, {line("six", i)}));
+  run_until_idle(*worker);
+  CHECK_EQ(bench.bodies().size(), 14 * 6);
+  REQUIRE_EQ(bench.dead.size(), 1);
+  CHECK_EQ(bench.dead[0].body, line("flood", 10));
+  CHECK_EQ(worker->counts().kept, 14 * 6);
+  CHECK_EQ(worker->counts().dead, 1);
 }
 
 TEST_CASE("a body that repeats a key is stored with the last value, in its first place") {

@@ -33,16 +33,24 @@ Result<void> Transformer::accepted(const Facts& facts, std::string_view body, bo
   return run(facts, canonical, now, tally);
 }
 
-void Transformer::count(const Tally& tally, const SourceMetrics& metrics) {
-  tally.add_to(metrics);
-  counts_.kept += tally.kept;
-  counts_.dropped += tally.dropped;
-  counts_.dead += tally.dead;
+void Transformer::batch_appended() {
+  batch_durable();
+  appended_.swap(collected_);
 }
 
-void Transformer::dead_on_arrival(const DeadLetter& letter) {
+void Transformer::batch_durable() {
+  for (const auto& [tally, metrics] : appended_) {
+    tally.add_to(metrics);
+    counts_.kept += tally.kept;
+    counts_.dropped += tally.dropped;
+    counts_.dead += tally.dead;
+  }
+  appended_.clear();
+}
+
+void Transformer::dead_on_arrival(const DeadLetter& letter, Tally& tally) {
   committer_.add(letter);
-  ++counts_.dead;
+  ++tally.dead;
 }
 
 bool Transformer::fits() const {
@@ -57,7 +65,7 @@ Result<void> Transformer::run(const Facts& facts, bool canonical, Timestamp now,
   // Whatever the apps made of not being told, it is not the event's fate.
   if (state_.failure()) return fail(state_.failure()->context("app.state cannot be read"));
   switch (out_.kind) {
-    case Transformed::Kind::kept: keep(facts, now, tally); break;
+    case Transformed::Kind::kept: return keep(facts, now, tally);
     case Transformed::Kind::dropped:
       committer_.add(out_.state);
       ++tally.dropped;
@@ -71,16 +79,21 @@ Result<void> Transformer::run(const Facts& facts, bool canonical, Timestamp now,
   return {};
 }
 
-void Transformer::keep(const Facts& facts, Timestamp now, Tally& tally) {
+Result<void> Transformer::keep(const Facts& facts, Timestamp now, Tally& tally) {
   if (!fits()) {
     constexpr std::string_view kReason = "what the apps made of it does not fit into one commit of the log";
+    if (may_shrink_) {
+      overflowed_ = true;
+      return fail(ErrorKind::limit, std::string(kReason));
+    }
     committer_.add(app_failure(facts, partitions_, {}, kOutputTooLarge, kReason, index_.text(), now));
     ++tally.dead;
-    return;
+    return {};
   }
   for (const auto& event : out_.events) committer_.add(event.facts, event.body);
   committer_.add(out_.state);
   tally.kept += out_.events.size();
+  return {};
 }
 
 }  // namespace penstock::ingest

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "pipeline/event/fact_map.h"
 #include "pipeline/event/json.h"
@@ -16,7 +18,7 @@ namespace penstock::ingest {
 
 // What came of events since the process started. Written by the worker, read by anyone.
 struct IngestCounts {
-  std::atomic<std::uint64_t> kept = 0;     // events committed or about to be; more than one when an app splits
+  std::atomic<std::uint64_t> kept = 0;     // events committed; more than one when an app splits
   std::atomic<std::uint64_t> dropped = 0;
   std::atomic<std::uint64_t> dead = 0;
 };
@@ -38,15 +40,30 @@ class Transformer {
   Result<void> accepted(const Facts& facts, std::string_view body, bool canonical, Timestamp now, Tally& tally);
 
   // Refused when it was accepted into `captured`, and counted there for its source.
-  void dead_on_arrival(const DeadLetter& letter);
+  void dead_on_arrival(const DeadLetter& letter, Tally& tally);
 
-  // The end of a poll or of a record: what it brought becomes visible.
-  void count(const Tally& tally, const SourceMetrics& metrics);
+  // The events that follow, up to the next call, are read and committed together: a poll, or a record of `captured`. Where
+  // `may_shrink`, a commit that they do not fit into can be made smaller, so that none of them is refused for its size: the
+  // call that finds it out is an error, and `overflowed` is true, once.
+  void begin_unit(bool may_shrink) { may_shrink_ = may_shrink; }
+  bool take_overflow() { return std::exchange(overflowed_, false); }
+
+  // The end of a unit. It is counted when the commit that it is part of is durable.
+  void count(const Tally& tally, const SourceMetrics& metrics) { collected_.push_back({tally, metrics}); }
+  void batch_appended();  // and the one before it is durable
+  void batch_durable();  // the one that was appended
+  void batch_discarded() { collected_.clear(); }
+  void appended_discarded() { appended_.clear(); }
 
  private:
+  struct Counted {
+    Tally tally;
+    SourceMetrics metrics;
+  };
+
   bool fits() const;  // what the last run made, into the commit being collected
   Result<void> run(const Facts& facts, bool canonical, Timestamp now, Tally& tally);
-  void keep(const Facts& facts, Timestamp now, Tally& tally);
+  Result<void> keep(const Facts& facts, Timestamp now, Tally& tally);
 
   Transform* chain_;
   Committer& committer_;
@@ -55,6 +72,10 @@ class Transformer {
   BodyReader reader_;
   json::ObjectIndex index_;
   Transformed out_;
+  bool may_shrink_ = false;
+  bool overflowed_ = false;
+  std::vector<Counted> collected_;  // of the batch in hand
+  std::vector<Counted> appended_;  // of the one in flight
   IngestCounts counts_;
 };
 

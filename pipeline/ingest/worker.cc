@@ -13,6 +13,8 @@ namespace {
 constexpr Duration kIdleWait{20};
 constexpr Duration kIdleWaitInFlight{2};
 constexpr Duration kRewindWait{1000};
+// After apps made more of a batch than one commit holds: how many small ones follow before a large one is tried again.
+constexpr int kCarefulCommits = 64;
 
 std::string encode_sequence(std::uint64_t sequence) {
   std::string out;
@@ -84,14 +86,17 @@ Result<bool> Worker::step() {
   holding_ = chain_->holding();
   const auto read = holding_ ? Result<bool>(false) : read_inputs();
   if (!read) {
+    if (transformer_.take_overflow()) return go_carefully();
     if (!state_.failure()) return fail(read.error());
     // The answer first: a commit in flight is not to be read again if it becomes durable.
     if (const auto settled = committer_.settle(); !settled) return read_again(settled.error());
+    transformer_.batch_durable();
     return read_again(read.error());
   }
   const bool progressed = *read;
   auto committed = commit_if_due(progressed);
   if (!committed) return read_again(std::move(committed).error().context("the log refused a commit"));
+  if (committer_.quiet()) transformer_.batch_durable();
   const bool moved = progressed || *committed;
   const bool nothing_to_do = !moved && !holding_ && captured_at_end_ && committer_.empty() && committer_.quiet();
   // In this order: whoever sees `idle_` also sees what it is about.
@@ -108,8 +113,12 @@ Result<void> Worker::run(std::stop_token stop) {
     step_began_ = SteadyTime{};
     if (!progressed) wait_for_input(stop);
   }
-  if (!committer_.empty()) TRY(committer_.commit(chain_version_));
+  if (!committer_.empty()) {
+    TRY(committer_.commit(chain_version_));
+    transformer_.batch_appended();
+  }
   TRY(committer_.settle());
+  transformer_.batch_durable();
   for (auto& polled : polled_) polled->input.source->close();
   return {};
 }
@@ -139,7 +148,7 @@ Result<bool> Worker::read_inputs() {
   if (committer_.empty()) chain_->begin_batch(now, &state_);
   TRY_ASSIGN(bool progressed, read_captured(now));
   for (auto& polled : polled_) {
-    if (committer_.full() || chain_->holding()) break;
+    if (committer_.full() || chain_->holding() || (careful_ > 0 && !committer_.empty())) break;
     if (polled->finished || draining_) continue;
     TRY_ASSIGN(const bool read, read_polled(*polled, now));
     progressed |= read;
@@ -150,7 +159,7 @@ Result<bool> Worker::read_inputs() {
 Result<bool> Worker::read_captured(Timestamp now) {
   bool progressed = false;
   // Record by record: what comes after the verdict on an app is to wait, and not to be spoilt.
-  while (!committer_.full() && !chain_->holding()) {
+  while (!committer_.full() && !chain_->holding() && (careful_ == 0 || committer_.empty())) {
     TRY_ASSIGN(const auto record, captured_->next());
     captured_at_end_ = record == nullptr;
     if (!record) break;
@@ -161,15 +170,18 @@ Result<bool> Worker::read_captured(Timestamp now) {
 }
 
 Result<void> Worker::take_record(const StoredRecord& record, Timestamp now) {
+  transformer_.begin_unit(!committer_.empty());
   committer_.touch();
   for (const auto& chunk : record.chunks) {
     if (captured_next_.at(static_cast<std::size_t>(chunk->partition())) > record.sequence) continue;
     TRY(take_chunk(*chunk, now));
   }
+  Tally tally;
   for (const auto& letter : record.dead) {
     if (captured_next_.at(static_cast<std::size_t>(letter.partition)) <= record.sequence)
-      transformer_.dead_on_arrival(letter);
+      transformer_.dead_on_arrival(letter, tally);
   }
+  if (tally.dead > 0) transformer_.count(tally, {});
   for (std::size_t p = 0; p < captured_next_.size(); ++p) {
     captured_next_[p] = std::max(captured_next_[p], record.sequence + 1);
     committer_.move_to(kCapturedSource, std::to_string(p), encode_sequence(captured_next_[p]));
@@ -195,21 +207,21 @@ Result<void> Worker::take_chunk(const Chunk& chunk, Timestamp now) {
 Result<bool> Worker::read_polled(Polled& polled, Timestamp now) {
   auto& [identity, source, metrics] = polled.input;
   polled.batch.clear();
-  auto state = source->poll(polled.batch, chain_->on_trial() ? options_.trial_bytes : options_.poll_bytes);
+  const bool small = careful_ > 0 || chain_->on_trial();
+  transformer_.begin_unit(careful_ == 0);
+  auto state = source->poll(polled.batch, small ? options_.trial_bytes : options_.poll_bytes);
   if (!state) return fail(std::move(state).error().context("source " + identity.name));
   for (const auto& warning : polled.batch.warnings) {
     log_warning("ingest", "source {}: {}", identity.name, warning);
     metrics.warnings.add();
   }
-  std::size_t bytes = 0;
   Tally tally;
+  tally.received = polled.batch.records.size();
   for (const auto& record : polled.batch.records) {
     TRY(transformer_.raw(record, polled.batch.partition, polled.batch.label, polled.facts, identity, now, tally));
-    bytes += record.body.size();
+    tally.received_bytes += record.body.size();
   }
   transformer_.count(tally, metrics);
-  metrics.received.add(polled.batch.records.size());
-  metrics.received_bytes.add(bytes);
   if (!polled.batch.position.empty()) {
     committer_.touch();
     committer_.move_to(identity.name, polled.batch.partition, std::move(polled.batch.position));
@@ -223,25 +235,38 @@ Result<bool> Worker::commit_if_due(bool progressed) {
   if (!committer_.in_flight()) TRY(committer_.settle());
   if (committer_.empty()) return false;
   const bool nothing_more_now = !progressed && !committer_.in_flight();
-  if (!committer_.full() && !nothing_more_now) return false;
+  if (!committer_.full() && !nothing_more_now && careful_ == 0) return false;
   TRY(committer_.commit(chain_version_));
+  transformer_.batch_appended();
+  if (careful_ > 0) --careful_;
   return true;
 }
 
 Result<bool> Worker::read_again(Error reason) {
   if (reason.kind != ErrorKind::unavailable) return fail(std::move(reason));
   log_warning("ingest", "{}; what it was about will be read again", reason.message);
-  TRY(rewind());
+  transformer_.appended_discarded();
+  TRY(rewind(kRewindWait));
   return false;
 }
 
-Result<void> Worker::rewind() {
+// The apps made more of a batch than one commit holds: the same input again, a little at a time.
+Result<bool> Worker::go_carefully() {
+  if (const auto settled = committer_.settle(); !settled) return read_again(settled.error());
+  transformer_.batch_durable();
+  careful_ = kCarefulCommits;
+  TRY(rewind(Duration(0)));
+  return true;
+}
+
+Result<void> Worker::rewind(Duration wait) {
   idle_ = false;
   metrics_.rewinds.add();
   committer_.discard();
+  transformer_.batch_discarded();
   for (auto& polled : polled_) polled->input.source->close();
   std::unique_lock lock(mutex_);
-  wake_.wait_for(lock, kRewindWait, [&] { return next_chain_ != nullptr || draining_; });
+  wake_.wait_for(lock, wait, [&] { return next_chain_ != nullptr || draining_; });
   lock.unlock();
   return open();
 }

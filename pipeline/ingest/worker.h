@@ -43,7 +43,7 @@ struct PushedInput {
 struct WorkerOptions {
   CommitLimits commit;
   std::size_t poll_bytes = 256 << 10;  // of one polled source, before the next has its turn
-  std::size_t trial_bytes = 4 << 10;  // the same, while the chain is on trial
+  std::size_t trial_bytes = 4 << 10;  // the same, while the chain is on trial, or makes too much of it for one commit
 };
 
 class Worker {
@@ -90,7 +90,8 @@ class Worker {
   Result<void> take_chunk(const Chunk& chunk, Timestamp now);
   Result<bool> commit_if_due(bool progressed);
   Result<bool> read_again(Error reason);
-  Result<void> rewind();
+  Result<bool> go_carefully();
+  Result<void> rewind(Duration wait);
   void swap_chain_between_batches();
   void wait_for_input(std::stop_token stop);
   Result<std::vector<SourcePosition>> position_of(const std::string& source) const;
@@ -110,6 +111,7 @@ class Worker {
   std::unique_ptr<LogReader> captured_;
   std::vector<std::uint64_t> captured_next_;  // by partition: the sequence from which its events are still to be read
   bool captured_at_end_ = false;
+  int careful_ = 0;  // commits to come that hold only one unit of reading
 
   std::atomic<bool> draining_ = false;
   std::atomic<SteadyTime> step_began_{};  // zero between two

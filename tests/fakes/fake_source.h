@@ -26,10 +26,12 @@ class FakeSource final : public PolledSource {
     return {};
   }
 
-  Result<PollState> poll(RawBatch& out, std::size_t) override {
+  Result<PollState> poll(RawBatch& out, std::size_t bytes_max) override {
     out.partition = "0";
     out.label = "lines";
-    for (std::size_t n = 0; n < script_.lines_per_poll && next_ < script_.lines.size(); ++n, ++next_) {
+    std::size_t bytes = 0;
+    for (std::size_t n = 0; n < script_.lines_per_poll && next_ < script_.lines.size() && bytes < bytes_max; ++n, ++next_) {
+      bytes += script_.lines[next_].size();
       out.records.push_back({.body = script_.lines[next_], .offset = next_, .refused = {}});
     }
     if (out.records.empty()) return script_.finite ? PollState::finished : PollState::idle;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "pipeline/scripting/library/app_function.h"
 #include "pipeline/scripting/library/app_table.h"
@@ -11,16 +12,15 @@
 namespace penstock::scripting {
 namespace {
 
-LogLevel level_argument(lua_State* state) {
+// The level that the first argument names, if it names one.
+std::optional<LogLevel> level_argument(lua_State* state) {
   constexpr std::array kLevels{std::pair{"debug", LogLevel::debug}, std::pair{"info", LogLevel::info},
                                std::pair{"warning", LogLevel::warning}, std::pair{"warn", LogLevel::warning},
                                std::pair{"error", LogLevel::error}};
-  constexpr const char* kExpected = "expected the level first: debug, info, warning or error";
-  luaL_argcheck(state, lua_type(state, 1) == LUA_TSTRING, 1, kExpected);
+  if (lua_type(state, 1) != LUA_TSTRING) return std::nullopt;
   const auto it =
       std::ranges::find(kLevels, text_at(state, 1), [](const auto& known) { return std::string_view(known.first); });
-  luaL_argcheck(state, it != kLevels.end(), 1, kExpected);
-  return it->second;
+  return it == kLevels.end() ? std::nullopt : std::optional(it->second);
 }
 
 int push_json_text(lua_State* state) {
@@ -34,6 +34,7 @@ int push_json_text(lua_State* state) {
 void push_shown(lua_State* state, int index) {
   const bool part = lua_islightuserdata(state, index);
   if (part && lua_touserdata(state, index) == nullptr) return push_text(state, "null");
+  if (part) Binding::of(state).node_of(state, lua_touserdata(state, index));  // raises for the part of an event that is over
   const bool table = lua_istable(state, index) && luaL_getmetafield(state, index, "__tostring") == LUA_TNIL;
   if (!part && !table) return static_cast<void>(push_as_text(state, index));
   // A table that has no JSON is no reason for an event to fail: the line says so.
@@ -48,16 +49,16 @@ void push_shown(lua_State* state, int index) {
 int log(lua_State* state) {
   luaL_checkany(state, 1);
   const int count = lua_gettop(state);
-  const LogLevel level = count >= 2 ? level_argument(state) : LogLevel::info;
+  const auto level = count >= 2 ? level_argument(state) : std::nullopt;
   luaL_Buffer line;
   luaL_buffinit(state, &line);
-  for (int i = count >= 2 ? 2 : 1; i <= count; ++i) {
+  for (int i = level ? 2 : 1; i <= count; ++i) {
     push_shown(state, i);
     luaL_addvalue(&line);
     if (i < count) luaL_addchar(&line, ' ');
   }
   luaL_pushresult(&line);
-  app_table(state).log(level, text_at(state, -1));
+  app_table(state).log(level.value_or(LogLevel::info), text_at(state, -1));
   return 0;
 }
 

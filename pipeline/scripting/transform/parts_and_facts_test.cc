@@ -32,6 +32,7 @@ TEST_CASE("the distinct id in properties is the fact when there is none at the t
            {"return {event = 'a', properties = {distinct_id = 'hash'}}", "hash"},
            {"return {{event = 'a', properties = {distinct_id = 'hash'}}, event}", "hash"},
            {"return {event = 'a', properties = {}}", "u1"},
+           {"event.distinct_id = 'top' event.distinct_id = nil return event", "u1"},
            {"event.distinct_id = 'top' event.properties.distinct_id = 'hash' return event", "top"},
            {"local x = app.facts().distinct_id event.properties.distinct_id = x:upper() return event", "U1"}}) {
     CAPTURE(lua);
@@ -73,6 +74,31 @@ TEST_CASE("elements that were looked into move with their array") {
       {"table.move({7, 8}, 1, 2, 2, event.a) return event", R"({"a":[1]})", R"({"a":[1,7,8]})"},
       {"event.t = table.concat(table.move(event.a, 1, 2, 1, {}), ',') return event", R"({"a":[1,2]})",
        R"({"a":[1,2],"t":"1,2"})"},
+  });
+}
+
+TEST_CASE("a walk ends where it began, whatever walks lie in it") {
+  check({
+      {"for k in pairs(event.o) do for _ in pairs(event.o) do end event.o[k .. 'x'] = 1 end return event",
+       R"({"o":{"a":1,"b":2}})", R"({"o":{"a":1,"b":2,"ax":1,"bx":1}})"},
+      {"for i in pairs(event.a) do for _ in pairs(event.a) do break end table.insert(event.a, i) end return event",
+       R"({"a":[7,8]})", R"({"a":[7,8,1,2]})"},
+      {"for k in pairs(event.o) do if next(event.o) ~= nil then event.o[k .. 'x'] = 1 end end return event",
+       R"({"o":{"a":1}})", R"({"o":{"a":1,"ax":1}})"},
+      {"local s = '' for a in pairs(event.o) do for b in pairs(event.o) do s = s .. a .. b .. ' ' end end return {s = s}",
+       R"({"o":{"a":1,"b":2}})", R"({"s":"aa ab ba bb "})"},
+      {"for k in pairs(event.o) do event.o[k] = nil for _ in pairs(event.o) do end end return event",
+       R"({"o":{"a":1,"b":2,"c":3}})", R"({"o":{}})"},
+  });
+}
+
+TEST_CASE("removing what cannot be there is no error") {
+  check({
+      {"event.r = table.remove(event.o) return event", R"({"o":{}})", R"({"o":{}})"},
+      {"event.a[0] = nil event.a.x = nil event.o[1] = nil return event", R"({"a":[1.0],"o":{}})", R"({"a":[1.0],"o":{}})"},
+      {"return setmetatable({}, {__index = event})", "{}",
+       "error: transform returned a table that has only what its metatable"},
+      {"return app.settings", "{}", "error: transform returned a table that has only what its metatable gives"},
   });
 }
 

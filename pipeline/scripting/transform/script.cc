@@ -4,6 +4,7 @@
 
 #include <lua.hpp>
 
+#include "pipeline/scripting/view/lua_text.h"
 #include "pipeline/scripting/vm/frozen.h"
 
 namespace penstock::scripting {
@@ -80,7 +81,8 @@ Result<void> Script::find_transform() {
 // Modules are this app's own files, read when it was loaded; names are not paths, so none leads out of its folder.
 int Script::require(lua_State* state) {
   auto& self = *static_cast<Script*>(lua_touserdata(state, lua_upvalueindex(1)));
-  const std::string name = luaL_checkstring(state, 1);
+  luaL_checkstring(state, 1);
+  const std::string name(text_at(state, 1));
   lua_settop(state, 1);
   lua_rawgetp(state, LUA_REGISTRYINDEX, &kModules);
   if (lua_getfield(state, -1, name.c_str()) != LUA_TNIL) {
@@ -145,7 +147,9 @@ void Script::collect_value(lua_State* state) {
     const bool empty = (lua_pushnil(state), lua_next(state, -2)) == 0;
     lua_settop(state, 1);
     if (list) return collect_list(state);
-    if (!empty) add_body(state, 1, 0);
+    if (!empty) return add_body(state, 1, 0);
+    if (lua_getmetatable(state, 1) != 0 && !LuaJson::is_array(state, 1))
+      luaL_error(state, "transform returned a table that has only what its metatable gives; return a copy of it");
     return;
   }
   if (lua_islightuserdata(state, 1) && lua_touserdata(state, 1) != nullptr) {

@@ -202,7 +202,8 @@ void Binding::follow_id(NodeId node, std::string_view key) {
   const bool in_properties =
       node != Document::kRoot && key == "distinct_id" && event_->document().path(node) == "properties";
   const bool is_properties = node == Document::kRoot && key == "properties";
-  if ((in_properties || is_properties) && event_->takes_id_from_properties()) event_->take_id_from_properties();
+  const bool is_id = node == Document::kRoot && key == "distinct_id";
+  if ((in_properties || is_properties || is_id) && event_->takes_id_from_properties()) event_->take_id_from_properties();
 }
 
 // A new member's key, as it will stay.

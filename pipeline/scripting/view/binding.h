@@ -13,8 +13,7 @@
 //                        nil removes. Setting what is there already changes no byte. New keys come last. A number read from
 //                        this event keeps its digits wherever it is put (1.10, thirty digits, 1e400)
 //   pairs, ipairs, next, #, table.insert, table.remove, table.concat, table.sort: as with tables; pairs in the order of the
-//                        document. Members may be removed during a walk; those added during it are not visited,
-//                        unless another walk over the same part begins meanwhile
+//                        document. Members may be removed during a walk; those added during it are not visited
 //   table.insert, remove  move the parts that a script holds with their elements; sort and move copy
 //   array[i] = nil       removes the element: it reads nil from then on, and the others close up when the app returns
 //   array[#array + 1]    appends; further out is an error. An object without members becomes an array by object[1] = value

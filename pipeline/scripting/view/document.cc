@@ -51,7 +51,7 @@ NodeId Document::make_node(std::string_view raw, NodeId parent) {
   node.keys.clear();
   node.parent = parent;
   node.cursor = 0;
-  node.walk_end = kNowhere;
+  node.walks.clear();
   node.array = raw.front() == '[';
   node.indexed = node.changed = node.holes = false;
   return used_++;
@@ -109,13 +109,27 @@ std::size_t Document::find(NodeId id, std::string_view key, std::size_t hint) {
   return kNowhere;
 }
 
+void Document::begin_walk(NodeId id) {
+  auto& walks = nodes_[id].walks;
+  if (walks.size() == kWalksMax) walks.erase(walks.begin());
+  walks.push_back({kNowhere, nodes_[id].entries.size()});
+}
+
 std::size_t Document::walk_on(NodeId id, std::size_t place) {
   Node& node = nodes_[id];
-  const std::size_t end = std::min(node.walk_end, node.entries.size());
-  while (place < end && node.entries[place].removed) ++place;
-  if (place < end) return node.cursor = place;
-  node.walk_end = kNowhere;
-  return kNowhere;
+  auto walk = std::ranges::find(node.walks.rbegin(), node.walks.rend(), place, &Walk::at);
+  // A question for the first place within another walk is none of a walk that has not begun.
+  if (place == kNowhere && walk != node.walks.rbegin()) walk = node.walks.rend();
+  const bool walking = walk != node.walks.rend();
+  const std::size_t end = walking ? std::min(walk->end, node.entries.size()) : node.entries.size();
+  std::size_t next = place == kNowhere ? 0 : place + 1;
+  while (next < end && node.entries[next].removed) ++next;
+  if (next >= end) {
+    if (walking) node.walks.erase(std::next(walk).base());
+    return kNowhere;
+  }
+  if (walking) walk->at = next;
+  return node.cursor = next;
 }
 
 NodeId Document::child(NodeId id, std::size_t place) {

@@ -68,9 +68,11 @@ class Document {
 
   // The last place that a walk over the container has reached.
   std::size_t& cursor(NodeId id) { return nodes_[id].cursor; }
-  // What is appended from now on is not part of the walk.
-  void begin_walk(NodeId id) { nodes_[id].walk_end = nodes_[id].entries.size(); }
-  // The next place of it that is not removed; kNowhere at its end, which forgets the walk.
+  // Begins a walk over what is in the container now: what is appended from now on is not part of it. Walks may lie within
+  // each other; of more than kWalksMax that were begun and not ended, the oldest is forgotten.
+  void begin_walk(NodeId id);
+  // The next place that is not removed after `place`, or the first with kNowhere; kNowhere at the end. Of a walk that was
+  // begun and stands at `place`, up to its end, otherwise up to the container's.
   std::size_t walk_on(NodeId id, std::size_t place);
 
   void replace(NodeId id, std::size_t place, std::string_view raw);
@@ -96,13 +98,19 @@ class Document {
   int depth(NodeId id) const;
 
  private:
+  static constexpr std::size_t kWalksMax = 8;
+
+  struct Walk {
+    std::size_t at = kNowhere;  // the place it stands at; kNowhere: before the first
+    std::size_t end = 0;
+  };
   struct Node {
     std::string_view raw;
     std::vector<Entry> entries;
     KeyIndex keys;  // of the first keys.size() entries
     NodeId parent = kNone;
     std::size_t cursor = 0;
-    std::size_t walk_end = kNowhere;
+    std::vector<Walk> walks;  // the innermost last
     bool array = false;
     bool indexed = false;
     bool changed = false;

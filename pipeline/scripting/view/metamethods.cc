@@ -82,6 +82,8 @@ struct Metamethods {
       it.binding.event_->before_change();
       document.become_array(it.node);
     }
+    const bool has_such_keys = document.is_array(it.node) ? is_integer != 0 : key_type == LUA_TSTRING;
+    if (!has_such_keys && lua_isnil(state, 3)) return 0;  // as in a table: there is nothing to remove
     if (document.is_array(it.node)) {
       if (is_integer == 0)
         return luaL_error(state, "%s is an array: its keys are 1 to n", Place{&document, it.node, {}}.to_string().c_str());
@@ -116,14 +118,12 @@ struct Metamethods {
     if (it.node == Binding::kFacts) return next_fact(state, it.binding);
     Document& document = it.document();
     const bool array = document.is_array(it.node);
-    std::size_t place = 0;
-    if (lua_isnil(state, 2)) {
-      document.begin_walk(it.node);
-    } else {
-      if (array) place = static_cast<std::size_t>(lua_tointeger(state, 2));
+    std::size_t place = Document::kNowhere;
+    if (!lua_isnil(state, 2)) {
+      if (array) place = static_cast<std::size_t>(lua_tointeger(state, 2)) - 1;
       else if (lua_type(state, 2) == LUA_TSTRING)
-        place = document.find(it.node, text_at(state, 2), document.cursor(it.node)) + 1;
-      if (place == 0) return luaL_error(state, "next: no such key");
+        place = document.find(it.node, text_at(state, 2), document.cursor(it.node));
+      if (place == Document::kNowhere) return luaL_error(state, "next: no such key");
     }
     place = document.walk_on(it.node, place);
     if (place == Document::kNowhere) return lua_pushnil(state), 1;
@@ -237,6 +237,8 @@ Result<void> Binding::install() {
     }
     lua_pushboolean(state, 0);
     lua_setfield(state, -2, "__metatable");
+    lua_pushliteral(state, "object, array or null of the event");  // for Lua's messages on arguments
+    lua_setfield(state, -2, "__name");
     lua_setmetatable(state, -2);
   });
 }
