@@ -9,6 +9,7 @@
 #include "pipeline/config/fields.h"
 #include "pipeline/config/fingerprint.h"
 #include "pipeline/config/schema.h"
+#include "pipeline/scripting/check/condition_check.h"
 #include "pipeline/scripting/transform/condition.h"
 
 namespace penstock::topology {
@@ -63,7 +64,11 @@ bool is_list(const Node& node, std::string_view field, Problems& problems) {
 
 void check_condition(const std::string& when, StructReader& reader) {
   if (when.empty()) return;
-  if (const auto compiled = scripting::Condition::compile(when); !compiled) reader.problem("when", compiled.error().message);
+  if (const auto compiled = scripting::Condition::compile(when); !compiled) {
+    reader.problem("when", compiled.error().message);
+  } else if (const auto wrong = scripting::unknown_name_in(when, scripting::ConditionOf::destination)) {
+    reader.problem("when", *wrong);
+  }
 }
 
 // An entry must be a map before it can be read; the reader says so otherwise, and common fields then are missing anyway.
@@ -133,6 +138,14 @@ void plan_chain(PipelinePlan& plan, const std::vector<std::string>& plugin_folde
     if (problems.size() != before) return;
   }
   plan.chain = scripting::plan_chain(plan.app_entries, problems);
+  const auto& items = plan.settings.apps.items;
+  for (std::size_t i = 0; i < items.size() && i < plan.app_entries.size(); ++i) {
+    const auto* when = items[i].find("when");
+    const auto wrong = when == nullptr || plan.chain == nullptr
+                           ? std::nullopt
+                           : scripting::unknown_name_in(plan.app_entries[i].when, scripting::ConditionOf::app);
+    if (wrong) problems.push_back({when->at, config::element_path("apps", i, items[i]) + ".when", *wrong});
+  }
 }
 
 std::uint64_t fingerprint_of(const Node& root, std::string_view key) {

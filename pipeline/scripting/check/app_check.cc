@@ -14,6 +14,7 @@
 #include "pipeline/scripting/check/lua_lexer.h"
 #include "pipeline/scripting/package/app_source.h"
 #include "pipeline/scripting/package/manifest.h"
+#include "pipeline/scripting/transform/chain_plan.h"
 #include "pipeline/scripting/vm/vm.h"
 
 namespace penstock::scripting {
@@ -57,6 +58,9 @@ class AppCheck {
     add(problems);
     check_sources();
     check_cases();
+    check_name();
+    // What else there is to say may follow from what was said already.
+    if (std::ranges::all_of(findings_, &Finding::hint)) load();
     return std::move(findings_);
   }
 
@@ -127,6 +131,7 @@ class AppCheck {
     const auto text = config::process_lookup().read_file(file, 1_MiB);
     if (!text) return findings_.push_back({whole(file), true, "there are no cases: " + text.error().message});
     const auto cases = parse_cases(*text, file, problems);
+    if (!cases.empty()) settings_ = cases.front().with;
     if (manifest_)
       for (std::size_t i = 0; i < cases.size(); ++i) {
         config::Node with = cases[i].with;
@@ -136,8 +141,32 @@ class AppCheck {
     add(std::move(problems));
   }
 
+  void check_name() {
+    const std::string folder = fs::weakly_canonical(folder_).filename().string();
+    if (manifest_ && manifest_->name != folder)
+      findings_.push_back({whole(path("app.yaml")), true,
+                           fmt::format("the app is called '{}' but its folder '{}': pipelines find it by its folder",
+                                       manifest_->name, folder)});
+  }
+
+  // Runs its top level, as a pipeline would, with the settings of its first case.
+  void load() {
+    AppEntry entry;
+    entry.use = entry.name = entry.path = manifest_->name;
+    entry.folder = folder_;
+    entry.settings = settings_;
+    config::Problems problems;
+    if (plan_chain({entry}, problems) != nullptr) return;
+    for (const config::Problem& problem : problems) {
+      std::string_view message = problem.message;
+      if (const auto at = message.find("app.lua:"); at != std::string_view::npos) message.remove_prefix(at);
+      findings_.push_back(compile_finding(path("app.lua"), "app.lua", message));
+    }
+  }
+
   const std::string& folder_;
   std::optional<Manifest> manifest_;
+  config::Node settings_;
   std::vector<Finding> findings_;
 };
 

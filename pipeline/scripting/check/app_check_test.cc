@@ -15,14 +15,15 @@ namespace {
 // What is found in an app with the settings `limit` and `names`, a line each, without the folder.
 std::string found_in(const std::string& lua, const std::string& module = "") {
   const testing::TempFolder folder;
-  folder.write("app.yaml",
+  folder.write("a/app.yaml",
                "name: a\nversion: 1.0.0\nsummary: A test.\nsettings:\n  limit: { type: integer, default: 1, doc: x }\n"
                "  names: { type: list, default: [], doc: x }\n");
-  folder.write("app.lua", lua);
-  if (!module.empty()) folder.write("lib/text.lua", module);
-  folder.write("cases.yaml", "[]\n");
+  folder.write("a/app.lua", lua);
+  if (!module.empty()) folder.write("a/lib/text.lua", module);
+  folder.write("a/cases.yaml", "[]\n");
   std::string all;
-  for (const Finding& finding : check_app(folder.path())) all += finding.to_string().substr(folder.path().size() + 1) + "\n";
+  for (const Finding& finding : check_app(folder.path() + "/a"))
+    all += finding.to_string().substr(folder.path().size() + 3) + "\n";
   return all;
 }
 
@@ -130,22 +131,35 @@ TEST_CASE("a setting that nothing mentions is a hint, unless settings go where n
 
 TEST_CASE("what cases and app.yaml say is checked") {
   const testing::TempFolder folder;
-  folder.write("app.yaml", "name: a\nversion: 1.0.0\nsummary: A test.\nsettings:\n  n: { type: integer, defualt: 1 }\n");
-  folder.write("app.lua", testing::transform("return event"));
-  folder.write("cases.yaml", "- { name: x, in: {}, out: drop, wiht: {} }\n");
+  folder.write("a/app.yaml", "name: a\nversion: 1.0.0\nsummary: A test.\nsettings:\n  n: { type: integer, defualt: 1 }\n");
+  folder.write("a/app.lua", testing::transform("return event"));
+  folder.write("a/cases.yaml", "- { name: x, in: {}, out: drop, wiht: {} }\n");
   std::string all;
-  for (const Finding& finding : check_app(folder.path())) all += finding.to_string() + "\n";
+  for (const Finding& finding : check_app(folder.path() + "/a")) all += finding.to_string() + "\n";
   CHECK(all.find("app.yaml:5:23: settings.n: unknown field 'defualt', did you mean 'default'?") != std::string::npos);
   CHECK(all.find("cases.yaml:1:33: cases[0] (x): unknown field 'wiht', did you mean 'with'?") != std::string::npos);
-  folder.write("app.yaml", "name: a\nversion: 1.0.0\nsummary: A test.\nsettings:\n  n: { type: integer, doc: x }\n");
-  folder.write("app.lua", testing::transform("event.n = app.settings.n return event"));
-  folder.write("cases.yaml",
+  folder.write("a/app.yaml", "name: a\nversion: 1.0.0\nsummary: A test.\nsettings:\n  n: { type: integer, doc: x }\n");
+  folder.write("a/app.lua", testing::transform("event.n = app.settings.n return event"));
+  folder.write("a/cases.yaml",
                "- { name: x, with: { m: 1 }, in: {}, out: drop }\n- { name: y, with: { n: x }, in: {}, out: drop }\n");
-  const auto findings = check_app(folder.path());
+  const auto findings = check_app(folder.path() + "/a");
   REQUIRE(findings.size() == 2);
   CHECK(findings[0].at.line == 1);
   CHECK(findings[0].at.column == 22);
   CHECK(findings[1].message.find("expected an integer") != std::string::npos);
+}
+
+TEST_CASE("an app that cannot be loaded is told with the line") {
+  for (const auto& [lua, says] : std::vector<std::pair<std::string, std::string>>{
+           {"local M = {}\nfunction M.transform(event) return event end\n", "app.lua must return a table"},
+           {"local M = {}\nM.expression = app.regex('(')\nreturn M\n", "app.lua:2:1: "},
+           {"local text = require('nowhere')\nreturn { transform = text.f }\n", "app.lua:1:1: module 'nowhere' is not in"},
+       }) {
+    CAPTURE(lua);
+    const std::string found = found_in(lua);
+    CAPTURE(found);
+    CHECK(found.find(says) != std::string::npos);
+  }
 }
 
 TEST_CASE("nothing is wrong with the apps in the tree") {
