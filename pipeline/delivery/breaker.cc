@@ -7,6 +7,7 @@ namespace penstock::delivery {
 void Breaker::connected(bool something_waits) {
   if (failures_ > 0 && something_waits) {
     state_ = State::probing;
+    ++probes_;
     return;
   }
   state_ = State::flowing;

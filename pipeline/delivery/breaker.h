@@ -44,6 +44,10 @@ class Breaker {
 
   SteadyTime until() const { return until_; }  // while holding
   bool holding() const { return state_ == State::holding; }
+  // The write that goes next decides whether the outage is over. Every other time it should not be the one that has waited
+  // longest: perhaps that one is all that is wrong.
+  bool probing() const { return state_ == State::probing; }
+  bool probes_another() const { return probing() && probes_ % 2 == 0; }
   const Condition& condition() const { return condition_; }
 
  private:
@@ -54,6 +58,7 @@ class Breaker {
   Backoff backoff_;
   State state_ = State::disconnected;
   int failures_ = 0;  // in a row
+  unsigned probes_ = 0;
   SteadyTime until_{};
   Condition condition_;
 };

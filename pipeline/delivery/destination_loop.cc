@@ -37,7 +37,10 @@ DestinationLoop::DestinationLoop(DestinationParts parts, const Surroundings& aro
                  .save_cursor = [&store = around.store,
                                  name = name_](const Offsets& cursor) { return store.save_cursor(name, cursor, Sync::no); }},
                 [this](const std::vector<Recorder::Burial>& burials) { buried(burials); }),
-      saved_cursor_(start), cursor_saved_at_(around.clock.steady()), shown_since_(around.clock.steady()) {}
+      paused_(std::move(parts.paused)), rejections_(settings_.suspend), saved_cursor_(start),
+      cursor_saved_at_(around.clock.steady()), shown_since_(around.clock.steady()) {
+  take_rate(parts.rate.value_or(settings_.rate));
+}
 
 void DestinationLoop::start() {
   home_.belong_to(weak_from_this());
@@ -65,6 +68,7 @@ void DestinationLoop::hurry() {
 
 void DestinationLoop::pump() {
   if (phase_ == Phase::running) {
+    end_suspension();
     window_.promote(around_.clock.steady());
     tend_connection();
     launch();
@@ -76,7 +80,7 @@ void DestinationLoop::pump() {
 }
 
 bool DestinationLoop::may_read() const {
-  return window_.ready() < static_cast<std::size_t>(settings_.in_flight_max) &&
+  return !paused_ && !suspended_until_ && window_.ready() < static_cast<std::size_t>(settings_.in_flight_max) &&
          low_water_.unsettled_marks() < unsettled_marks_max(settings_) && recorder_.letters_waiting() < kLettersWaitingMax;
 }
 
@@ -116,7 +120,7 @@ void DestinationLoop::accept(const Feed::Current& current) {
     ++filtered_by_when_;
     return feed_.take();
   }
-  if (wanted && !draft_.fits(current.view, settings_.batch)) seal(feed_.position());
+  if (wanted && !draft_.fits(current.view, batch_limits_)) seal(feed_.position());
   if (draft_.empty()) draft_.opened_at = around_.clock.steady();
   if (wanted) {
     draft_.add(current);
@@ -128,7 +132,7 @@ void DestinationLoop::accept(const Feed::Current& current) {
     draft_.add_letter(current, std::move(letter));
   }
   feed_.take();
-  if (draft_.full(settings_.batch)) seal(feed_.position());
+  if (draft_.full(batch_limits_)) seal(feed_.position());
 }
 
 void DestinationLoop::seal(const Offsets& after) {
@@ -148,7 +152,7 @@ void DestinationLoop::seal(const Offsets& after) {
 
 void DestinationLoop::seal_when_due(bool at_end) {
   if (draft_.empty() || window_.ready() >= static_cast<std::size_t>(settings_.in_flight_max)) return;
-  if ((hurrying_ && at_end) || around_.clock.steady() >= draft_.due(settings_.batch)) seal(feed_.position());
+  if ((hurrying_ && at_end) || around_.clock.steady() >= draft_.due(batch_limits_)) seal(feed_.position());
 }
 
 void DestinationLoop::read_failed(Error error) {
@@ -177,10 +181,12 @@ void DestinationLoop::arm() {
   std::optional<SteadyTime> earliest = window_.next_promotion();
   const auto consider = [&](SteadyTime when) { earliest = earliest ? std::min(*earliest, when) : when; };
   if (!draft_.empty() && window_.ready() < static_cast<std::size_t>(settings_.in_flight_max)) {
-    consider(draft_.due(settings_.batch));
+    consider(draft_.due(batch_limits_));
   }
   if (breaker_.holding() && window_.in_flight() == 0) consider(breaker_.until());
   if (read_failure_ && may_read()) consider(read_again_at_);
+  if (tokens_at_) consider(*tokens_at_);
+  if (suspended_until_) consider(*suspended_until_);
   if (!earliest || (next_timer_ && *next_timer_ <= *earliest)) return;
   next_timer_ = earliest;
   home_.post_at(*earliest, [this, when = *earliest] {
@@ -214,16 +220,22 @@ Condition DestinationLoop::condition() const {
   if (recorder_.letters_failure()) {
     return {Health::unavailable, "cannot store dead letters: " + recorder_.letters_failure()->message};
   }
+  if (const auto held = held_back()) return *held;
   if (read_failure_) return {Health::unavailable, read_failure_->message};
   return breaker_.condition();
 }
 
 void DestinationLoop::publish() {
   Condition now = condition();
+  const bool by_rate = now.health == Health::limited && tokens_at_;
   if (now.health != shown_.health) {
     const auto steady = around_.clock.steady();
-    if (now.health == Health::unavailable || now.health == Health::limited) {
+    if (by_rate || shown_by_rate_) {
+      // It comes and goes with every batch.
+    } else if (now.health == Health::unavailable || now.health == Health::limited || now.health == Health::suspended) {
       log_warning("delivery", "destination {} is {}: {}", name_, to_string(now.health), now.reason);
+    } else if (now.health == Health::paused) {
+      log_info("delivery", "destination {} is {}", name_, now.reason.empty() ? "paused" : "paused: " + now.reason);
     } else if (now.health == Health::healthy && shown_.health != Health::starting) {
       log_info("delivery", "destination {} is healthy again after {:.1f} s", name_,
                std::chrono::duration<double>(steady - shown_since_).count());
@@ -232,6 +244,7 @@ void DestinationLoop::publish() {
     shown_since_ = steady;
   }
   shown_ = now;
+  shown_by_rate_ = by_rate;
   auto oldest = low_water_.oldest_unsettled();
   if (!oldest && !draft_.empty()) oldest = draft_.oldest;
   if (!oldest && read_failure_ && last_received_at_.ms > 0) oldest = last_received_at_;

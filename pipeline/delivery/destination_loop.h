@@ -12,6 +12,8 @@
 #include "pipeline/delivery/feed.h"
 #include "pipeline/delivery/home.h"
 #include "pipeline/delivery/recorder.h"
+#include "pipeline/delivery/rejections.h"
+#include "pipeline/delivery/token_bucket.h"
 #include "pipeline/delivery/verdict.h"
 #include "pipeline/delivery/window.h"
 
@@ -26,6 +28,9 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   void wake();
   void hurry();
   DestinationStatus status() const;
+  void pause(std::string note);
+  void resume();
+  void set_rate(std::optional<RateSettings> rate);
   void stop(Duration within, std::move_only_function<void()> stopped);
 
  private:
@@ -46,6 +51,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
 
   // writing
   void launch();
+  bool may_send(SteadyTime now);
   void tend_connection();
   void connected(const Result<void>& result);
   void answered(Window::Ticket ticket, Outcomes outcomes);
@@ -53,6 +59,13 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   void count_delivered(const std::vector<Parcel>& parcels);
   DeadLetter letter_for(const EventView& event, std::int32_t partition, std::uint64_t offset) const;
   void buried(const std::vector<Recorder::Burial>& burials);
+
+  // what holds it back (destination_steering.cc)
+  void take_rate(const RateSettings& rate);
+  bool rate_allows(SteadyTime now);
+  void weigh_rejections(std::size_t delivered, std::size_t died, SteadyTime now);
+  void end_suspension();
+  std::optional<Condition> held_back() const;
 
   // every second
   void tick();
@@ -87,6 +100,17 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   Backoff read_backoff_;
   Recorder recorder_;
 
+  std::optional<std::string> paused_;  // the note
+  BatchSettings batch_limits_;  // the settings', and no more than a second's worth of the rate
+  RateSettings rate_;
+  TokenBucket event_tokens_;
+  TokenBucket byte_tokens_;
+  std::optional<SteadyTime> tokens_at_;  // when there are enough again, while a write waits for them
+  Rejections rejections_;
+  std::optional<SteadyTime> suspended_until_;
+  std::string suspended_for_;
+  std::uint64_t delivered_ = 0;
+
   Phase phase_ = Phase::running;
   bool hurrying_ = false;
   std::uint64_t filtered_by_when_ = 0;  // not counted yet
@@ -104,6 +128,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   std::string last_death_;
   bool cursor_failure_told_ = false;
   Condition shown_;
+  bool shown_by_rate_ = false;
   SteadyTime shown_since_{};
 
   std::stop_source stop_;

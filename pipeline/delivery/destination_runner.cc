@@ -65,6 +65,9 @@ void DestinationRunner::wake() { loop_->wake(); }
 void DestinationRunner::hurry() { loop_->hurry(); }
 bool DestinationRunner::settled(const Offsets& end) const { return events_between(loop_->status().cursor, end) == 0; }
 DestinationStatus DestinationRunner::status() const { return loop_->status(); }
+void DestinationRunner::pause(std::string note) { loop_->pause(std::move(note)); }
+void DestinationRunner::resume() { loop_->resume(); }
+void DestinationRunner::set_rate(std::optional<RateSettings> rate) { loop_->set_rate(rate); }
 void DestinationRunner::stop(Duration within, std::move_only_function<void()> stopped) {
   loop_->stop(within, std::move(stopped));
 }

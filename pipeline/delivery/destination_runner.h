@@ -8,16 +8,19 @@
 // Answers. *delivered*: settled. *rejected*: the batch is halved until the guilty event is alone, then it is a dead letter.
 // *retry*: again after a pause; attempts and age count, then as rejected. *unavailable*: nothing counts; no further write
 // until nothing is in flight, a pause is over and connect() has succeeded, then one write alone, and the flow when that was
-// answered in any other way. A peer's Retry-After is kept, up to an hour.
+// answered in any other way. Such probes are by turns the batch that has waited longest and another one, so that one poisonous
+// event does not look like an outage: what fails three times while others are delivered is at fault itself (suspicion.h). A
+// peer's Retry-After is kept, up to an hour. When more than a share is rejected the destination is *suspended* (rejections.h).
 //
 // Order. Batches are submitted in the order of the log, and what was held during an outage goes before what is newer. With
 // `in_flight_max` above 1 a destination that works on several writes at once may see them in another order, and an event that
-// waits for another try is overtaken by later ones. `in_flight_max: 1` keeps the order of everything but retried events.
+// waits for another try is overtaken by later ones. `in_flight_max: 1` keeps the order of everything but what failed.
 //
 // Twice. After a crash, what was settled since the cursor was last saved (a second) is delivered, or dead, again.
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "pipeline/base/executor.h"
@@ -39,6 +42,8 @@ struct DestinationParts {
   When when;  // empty: every event
   DeliveryMetrics metrics;
   std::uint64_t seed = 0;  // of the jitter
+  std::optional<std::string> paused{};  // it starts paused, with this note
+  std::optional<RateSettings> rate{};  // instead of the settings'
 };
 
 // What a runner uses of the process; all of it outlives the runner and its tasks. `blocking` is for connect(), close() and
@@ -68,6 +73,13 @@ class DestinationRunner {
   // Whether everything before `end` is settled.
   bool settled(const Offsets& end) const;
   DestinationStatus status() const;
+
+  // Nothing new is read or written; what is in flight finishes. `note` says why, in status. Again: the note is replaced.
+  void pause(std::string note);
+  // Ends a pause, and a suspension.
+  void resume();
+  // From now on, instead of the settings'; nullopt: as the settings say.
+  void set_rate(std::optional<RateSettings> rate);
 
   // Takes no new events, waits for writes in flight, closes the destination, saves the cursor, and calls `stopped` on the
   // strand: when all that is done, or after `within` if the destination does not come to an end. Call it once.

@@ -38,15 +38,18 @@ class DestinationLoop::Reply {
 };
 
 void DestinationLoop::launch() {
-  while (window_.ready() > 0 && window_.in_flight() < static_cast<std::size_t>(settings_.in_flight_max) &&
-         breaker_.lets_through(window_.in_flight())) {
-    auto [ticket, batch] = window_.take_off(around_.clock.steady());
+  const SteadyTime now = around_.clock.steady();
+  tokens_at_.reset();
+  while (window_.ready() > 0 && may_send(now)) {
+    auto [ticket, batch] = window_.take_off(now, breaker_.probes_another());
+    event_tokens_.take(batch.events.size(), now);
+    byte_tokens_.take(batch.bytes, now);
     destination_->submit(std::move(batch), Reply(weak_from_this(), ticket));
   }
 }
 
 void DestinationLoop::tend_connection() {
-  if (!breaker_.wants_connect(around_.clock.steady(), window_.in_flight())) return;
+  if (paused_ || !breaker_.wants_connect(around_.clock.steady(), window_.in_flight())) return;
   breaker_.connecting();
   blocking_->post([self = shared_from_this()] {
     auto result = self->destination_->connect(self->stop_.get_token());
@@ -70,13 +73,14 @@ void DestinationLoop::answered(Window::Ticket ticket, Outcomes outcomes) {
   metrics_.batches.add();
   metrics_.write_seconds.observe(std::chrono::duration<double>(around_.clock.steady() - flight->submitted_at).count());
   const auto mark = flight->shipment.mark;
-  follow(judge(std::move(flight->shipment), std::move(outcomes), settings_.retry, around_.clock), mark);
+  follow(judge(std::move(flight->shipment), std::move(outcomes), settings_.retry, around_.clock, delivered_), mark);
   pump();
   stop_further();
 }
 
 void DestinationLoop::follow(Verdict verdict, LowWater::Mark mark) {
   const SteadyTime now = around_.clock.steady();
+  delivered_ += verdict.delivered.size();
   count_delivered(verdict.delivered);
   low_water_.settle(mark, verdict.delivered.size());
   for (auto& dead : verdict.dead) {
@@ -89,6 +93,7 @@ void DestinationLoop::follow(Verdict verdict, LowWater::Mark mark) {
     recorder_.bury(std::move(letter), mark);
   }
   recorder_.write();
+  weigh_rejections(verdict.delivered.size(), verdict.dead.size(), now);
   if (verdict.unavailable) {
     metrics_.count_unavailable(verdict.unavailable->code);
     breaker_.unavailable(*verdict.unavailable, now);

@@ -1,5 +1,13 @@
 #pragma once
 // How a destination is, in one word and a sentence: the same in metrics, status and log.
+//
+//   starting     not connected yet
+//   healthy      what there is goes out
+//   limited      a rate holds it back: its own `rate:`, or the receiver's 429
+//   unavailable  the receiver does not answer, or not well; nothing counts against the events
+//   paused       somebody said so
+//   suspended    it rejects too much; it is tried again after a while, or by `penstock resume`
+//   stopped      it is being taken down
 
 #include <array>
 #include <cstdint>
@@ -8,10 +16,10 @@
 
 namespace penstock::delivery {
 
-enum class Health : std::uint8_t { starting, healthy, limited, unavailable, stopped };
+enum class Health : std::uint8_t { starting, healthy, limited, unavailable, paused, suspended, stopped };
 
-inline constexpr std::array kHealths{Health::starting, Health::healthy, Health::limited, Health::unavailable,
-                                     Health::stopped};
+inline constexpr std::array kHealths{Health::starting, Health::healthy,   Health::limited, Health::unavailable,
+                                     Health::paused,   Health::suspended, Health::stopped};
 
 constexpr std::string_view to_string(Health health) {
   switch (health) {
@@ -19,6 +27,8 @@ constexpr std::string_view to_string(Health health) {
     case Health::healthy: return "healthy";
     case Health::limited: return "limited";
     case Health::unavailable: return "unavailable";
+    case Health::paused: return "paused";
+    case Health::suspended: return "suspended";
     case Health::stopped: return "stopped";
   }
   return "unknown";

@@ -58,13 +58,52 @@ struct RetrySettings {
   }
 };
 
+// Token buckets, see token_bucket.h.
+struct RateSettings {
+  int events = 0;
+  Bytes bytes{0};
+
+  static constexpr auto fields() {
+    using config::field;
+    using config::range;
+    return std::tuple{
+        field("events", &RateSettings::events, "Most events a second, on average; 0 is no limit.", range(0, 10'000'000)),
+        field("bytes", &RateSettings::bytes, "Most bytes of bodies a second, on average; 0 is no limit.",
+              range(Bytes{0}, 100_GiB))};
+  }
+  friend bool operator==(const RateSettings&, const RateSettings&) = default;
+};
+
+struct SuspendSettings {
+  double share = 0.5;
+  int events = 1000;
+  Duration within{60'000};
+  Duration retry{300'000};
+
+  static constexpr auto fields() {
+    using config::field;
+    using config::range;
+    return std::tuple{
+        field("share", &SuspendSettings::share,
+              "The destination is suspended when more than this share of its events is rejected; 1 never suspends it.",
+              range(0.01, 1.0)),
+        field("events", &SuspendSettings::events, "Rejected events there must be before it is.", range(1, 10'000'000)),
+        field("within", &SuspendSettings::within, "The time that is looked at: this and as much again at most.",
+              range(Duration{1000}, Duration{86'400'000})),
+        field("retry", &SuspendSettings::retry, "After this time it is tried again; `penstock resume` does it at once.",
+              range(Duration{1000}, Duration{86'400'000}))};
+  }
+};
+
 struct DestinationSettings {
   std::vector<std::string> events;
   std::string when;
   BatchSettings batch;
   int in_flight_max = 4;
   StartFrom from = StartFrom::now;
+  RateSettings rate;
   RetrySettings retry;
+  SuspendSettings suspend;
   Duration drain{10'000};
 
   static constexpr auto fields() {
@@ -78,7 +117,10 @@ struct DestinationSettings {
         field("batch", &DestinationSettings::batch, "How events are put together for one write."),
         field("in_flight_max", &DestinationSettings::in_flight_max, "Most writes under way at a time.", range(1, 1000)),
         field("from", &DestinationSettings::from, "Where a new destination starts when there are events already."),
+        field("rate", &DestinationSettings::rate, "How fast it may be written to."),
         field("retry", &DestinationSettings::retry, "What happens to a write that failed."),
+        field("suspend", &DestinationSettings::suspend,
+              "When a destination that rejects too much is left alone for a while."),
         field("drain", &DestinationSettings::drain, "How long stopping waits for writes under way.",
               range(Duration{0}, Duration{600'000}))};
   }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "pipeline/delivery/low_water.h"
+#include "pipeline/delivery/suspicion.h"
 #include "pipeline/ports/destination.h"
 
 namespace penstock::delivery {
@@ -28,6 +29,7 @@ struct Shipment {
   int retries = 0;                                 // of these, retry
   Timestamp first_failed_at;                       // of the first such answer
   SteadyTime first_failed{};
+  Suspicion suspicion;                             // whether its failures are its own fault
 
   // The place in reading order. No two shipments have the same.
   std::pair<LowWater::Mark, std::uint32_t> order() const { return {mark, parcels.front().place}; }

@@ -17,6 +17,7 @@ Shipment part_of(const Shipment& whole, std::vector<Parcel> parcels) {
   part.retries = whole.retries;
   part.first_failed_at = whole.first_failed_at;
   part.first_failed = whole.first_failed;
+  part.suspicion = whole.suspicion;
   return part;
 }
 
@@ -98,6 +99,11 @@ void judge_each(const Shipment& shipment, std::vector<Outcome> outcomes, bool ex
   if (!held.empty()) verdict.held = part_of(shipment, std::move(held));
 }
 
+// What a destination could not take while it took others: halved until the guilty event is alone, which then is tried again.
+void blame(const Shipment& shipment, Outcome& outcome) {
+  outcome.kind = shipment.parcels.size() > 1 ? Outcome::Kind::rejected : Outcome::Kind::retry;
+}
+
 // An outage says nothing about the events, so it leaves no trace on them.
 bool says_something_about_events(const std::vector<Outcome>& outcomes) {
   return std::ranges::any_of(outcomes, [](const Outcome& outcome) {
@@ -107,11 +113,15 @@ bool says_something_about_events(const std::vector<Outcome>& outcomes) {
 
 }  // namespace
 
-Verdict judge(Shipment shipment, Outcomes outcomes, const RetrySettings& retry, const Clock& clock) {
+Verdict judge(Shipment shipment, Outcomes outcomes, const RetrySettings& retry, const Clock& clock,
+              std::uint64_t delivered) {
   const std::size_t events = shipment.parcels.size();
   if (outcomes.each.size() != 1 && outcomes.each.size() != events) {
     outcomes = Outcomes::all(wrong_count(outcomes.each.size(), events));
   }
+  Outcome& first = outcomes.each.front();
+  const bool whole_unavailable = outcomes.each.size() == 1 && first.kind == Outcome::Kind::unavailable && !first.limited;
+  if (whole_unavailable && shipment.suspicion.failed(delivered)) blame(shipment, first);
   const Shipment before = part_of(shipment, {});
   const bool counts = says_something_about_events(outcomes.each);
   if (counts) {

@@ -34,7 +34,10 @@ struct Verdict {
 //   delivered    settled.
 //   rejected     a parcel that is alone, or was named by an answer per event, is dead; else the batch is halved.
 //   retry        attempts count; later, until attempts_max or age_max, then as rejected.
-//   unavailable  held. So is everything when the answer has neither one outcome nor one per event.
-Verdict judge(Shipment shipment, Outcomes outcomes, const RetrySettings& retry, const Clock& clock);
+//   unavailable  held. So is everything when the answer has neither one outcome nor one per event. But when this shipment
+//                failed again and again while others were delivered (suspicion.h), it is at fault itself: as rejected while it
+//                is more than one event, then as retry.
+// `delivered` counts the events that the destination has taken so far.
+Verdict judge(Shipment shipment, Outcomes outcomes, const RetrySettings& retry, const Clock& clock, std::uint64_t delivered);
 
 }  // namespace penstock::delivery

@@ -51,7 +51,7 @@ TEST_CASE("what one answer for a whole batch means") {
     CAPTURE(retries);
     auto shipment = shipment_of(events, retries);
     shipment.first_failed = clock.steady();
-    const auto verdict = judge(std::move(shipment), Outcomes::all(of_kind(kind)), {}, clock);
+    const auto verdict = judge(std::move(shipment), Outcomes::all(of_kind(kind)), {}, clock, 0);
     CHECK(verdict.delivered.size() == delivered);
     CHECK(verdict.dead.size() == dead);
     CHECK(places_in(verdict.at_once) == at_once);
@@ -68,7 +68,7 @@ TEST_CASE("with an answer for each, each goes its own way and an outage leaves n
   const auto verdict =
       judge(shipment_of(4),
             Outcomes{{of_kind(Kind::retry), of_kind(Kind::unavailable), of_kind(Kind::rejected), of_kind(Kind::delivered)}},
-            {}, clock);
+            {}, clock, 0);
   REQUIRE(verdict.later);
   CHECK(verdict.later->order() == std::pair<LowWater::Mark, std::uint32_t>{7, 0});
   CHECK(verdict.later->attempts == 1);
@@ -84,10 +84,10 @@ TEST_CASE("with an answer for each, each goes its own way and an outage leaves n
 TEST_CASE("age ends retries as attempts do") {
   fakes::ManualClock clock;
   const RetrySettings retry{.attempts_max = 100, .age_max = Duration{1000}};
-  auto verdict = judge(shipment_of(1), Outcomes::all(of_kind(Kind::retry)), retry, clock);
+  auto verdict = judge(shipment_of(1), Outcomes::all(of_kind(Kind::retry)), retry, clock, 0);
   REQUIRE(verdict.later);
   clock.advance(Duration{1000});
-  verdict = judge(*std::move(verdict.later), Outcomes::all(of_kind(Kind::retry)), retry, clock);
+  verdict = judge(*std::move(verdict.later), Outcomes::all(of_kind(Kind::retry)), retry, clock, 0);
   CHECK(verdict.dead.size() == 1);
   CHECK(verdict.attempts == 2);
 }

@@ -1,5 +1,7 @@
 #include "pipeline/delivery/window.h"
 
+#include <iterator>
+
 #include "pipeline/base/check.h"
 
 namespace penstock::delivery {
@@ -19,11 +21,15 @@ void Window::promote(SteadyTime now) {
   }
 }
 
-std::pair<Window::Ticket, Batch> Window::take_off(SteadyTime now) {
+const Shipment& Window::next(bool second) const {
   CHECK(!ready_.empty());
-  auto first = ready_.extract(ready_.begin());
-  Batch batch = first.mapped().batch();
-  in_flight_.emplace(++last_ticket_, Flight{std::move(first.mapped()), now});
+  return second && ready_.size() > 1 ? std::next(ready_.begin())->second : ready_.begin()->second;
+}
+
+std::pair<Window::Ticket, Batch> Window::take_off(SteadyTime now, bool second) {
+  auto taken = ready_.extract(next(second).order());
+  Batch batch = taken.mapped().batch();
+  in_flight_.emplace(++last_ticket_, Flight{std::move(taken.mapped()), now});
   return {last_ticket_, std::move(batch)};
 }
 

@@ -26,8 +26,10 @@ class Window {
   // Makes ready what has waited long enough.
   void promote(SteadyTime now);
 
-  // Moves the first ready shipment into flight and gives its ticket with the batch to submit. There must be a ready one.
-  std::pair<Ticket, Batch> take_off(SteadyTime now);
+  // The ready shipment that is to go next: the first, or the second if there is one. There must be a ready one.
+  const Shipment& next(bool second = false) const;
+  // Moves it into flight and gives its ticket with the batch to submit.
+  std::pair<Ticket, Batch> take_off(SteadyTime now, bool second = false);
   // Nullopt: no such flight.
   std::optional<Flight> land(Ticket ticket);
 

@@ -1,0 +1,93 @@
+// What holds a destination back besides itself: a pause, a suspension, a rate.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "pipeline/base/log.h"
+#include "pipeline/delivery/destination_loop.h"
+
+namespace penstock::delivery {
+namespace {
+
+std::string to_text(const RateSettings& rate) {
+  std::string text;
+  if (rate.events > 0) text = fmt::format("{} events/s", rate.events);
+  if (rate.bytes.count > 0) text += fmt::format("{}{}/s", text.empty() ? "" : ", ", to_string(rate.bytes));
+  return text;
+}
+
+}  // namespace
+
+void DestinationLoop::pause(std::string note) {
+  home_.post([this, note = std::move(note)]() mutable {
+    paused_ = std::move(note);
+    pump();
+  });
+}
+
+void DestinationLoop::resume() {
+  home_.post([this] {
+    paused_.reset();
+    suspended_until_.reset();
+    rejections_.forget();
+    pump();
+  });
+}
+
+void DestinationLoop::set_rate(std::optional<RateSettings> rate) {
+  home_.post([this, rate] {
+    take_rate(rate.value_or(settings_.rate));
+    pump();
+  });
+}
+
+// A batch of more than a second's worth would go out in bursts.
+void DestinationLoop::take_rate(const RateSettings& rate) {
+  rate_ = rate;
+  event_tokens_ = TokenBucket(static_cast<std::uint64_t>(rate.events));
+  byte_tokens_ = TokenBucket(rate.bytes.count);
+  tokens_at_.reset();
+  batch_limits_ = settings_.batch;
+  if (rate.events > 0) batch_limits_.events = std::min(batch_limits_.events, rate.events);
+  if (rate.bytes.count > 0) batch_limits_.bytes = std::min(batch_limits_.bytes, rate.bytes);
+}
+
+bool DestinationLoop::rate_allows(SteadyTime now) {
+  const SteadyTime when = std::max(event_tokens_.ready_at(now), byte_tokens_.ready_at(now));
+  if (when <= now) {
+    tokens_at_.reset();
+    return true;
+  }
+  tokens_at_ = when;
+  return false;
+}
+
+// One that is over is a new beginning: the next rejections are counted from nothing.
+void DestinationLoop::end_suspension() {
+  if (!suspended_until_ || around_.clock.steady() < *suspended_until_) return;
+  suspended_until_.reset();
+  rejections_.forget();
+}
+
+void DestinationLoop::weigh_rejections(std::size_t delivered, std::size_t died, SteadyTime now) {
+  rejections_.count(delivered, died, now);
+  if (died == 0 || suspended_until_ || !rejections_.too_many()) return;
+  suspended_until_ = now + settings_.suspend.retry;
+  suspended_for_ = fmt::format("{} of the last {} events were rejected; the last one: {}", rejections_.died(),
+                               rejections_.seen(), last_death_);
+}
+
+std::optional<Condition> DestinationLoop::held_back() const {
+  if (paused_) return Condition{Health::paused, *paused_};
+  if (suspended_until_) return Condition{Health::suspended, suspended_for_};
+  if (tokens_at_ && breaker_.condition().health == Health::healthy) return Condition{Health::limited, to_text(rate_)};
+  return std::nullopt;
+}
+
+bool DestinationLoop::may_send(SteadyTime now) {
+  return !paused_ && !suspended_until_ && window_.in_flight() < static_cast<std::size_t>(settings_.in_flight_max) &&
+         breaker_.lets_through(window_.in_flight()) && rate_allows(now);
+}
+
+}  // namespace penstock::delivery
