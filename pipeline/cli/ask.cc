@@ -79,6 +79,7 @@ void print_status(const json::value& s) {
                text(app, "checksum").substr(0, 8), text(app, "events"), text(app, "dropped"), text(app, "errors"),
                app.at("suspended").as_bool() ? ", suspended" : "");
   }
+  if (const std::string waits = text(s, "sources_wait_for"); !waits.empty()) fmt::print("sources wait: {}\n", waits);
   if (const std::string refused = text(s, "apps_refused"); !refused.empty())
     fmt::print("the apps on disk are not those that run: {}\n", refused);
   print_destinations(s.at("destinations").as_array());

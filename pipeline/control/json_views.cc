@@ -111,6 +111,7 @@ std::string to_json(const topology::PipelineStatus& s) {
                    {"sources", source_views(s.sources)},
                    {"apps", app_views(s.apps)},
                    {"apps_refused", clean(s.apps_refused)},
+                   {"sources_wait_for", clean(s.sources_wait_for)},
                    {"destinations", destination_views(s.destinations)}});
 }
 

@@ -105,6 +105,7 @@ struct DestinationSettings {
   RetrySettings retry;
   SuspendSettings suspend;
   Duration drain{10'000};
+  bool hold = false;
 
   static constexpr auto fields() {
     using config::field;
@@ -122,7 +123,9 @@ struct DestinationSettings {
         field("suspend", &DestinationSettings::suspend,
               "When a destination that rejects too much is left alone for a while."),
         field("drain", &DestinationSettings::drain, "How long stopping waits for writes under way.",
-              range(Duration{0}, Duration{600'000}))};
+              range(Duration{0}, Duration{600'000})),
+        field("hold", &DestinationSettings::hold,
+              "Retention waits for this destination: when the log is full, sources wait instead of it losing events.")};
   }
 };
 

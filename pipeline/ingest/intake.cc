@@ -18,13 +18,17 @@ std::string make_run_id(const Clock& clock) {
 }  // namespace
 
 CapturedIntake::CapturedIntake(SourceIdentity source, Log& log, const Clock& clock, SourceMetrics metrics,
-                               std::size_t pending_bytes_max)
+                               std::size_t pending_bytes_max, const Gate* gate)
     : source_(std::move(source)), log_(log), clock_(clock), metrics_(metrics), pending_bytes_max_(pending_bytes_max),
-      facts_(source_.paths, source_.project), run_id_(make_run_id(clock)) {}
+      gate_(gate), facts_(source_.paths, source_.project), run_id_(make_run_id(clock)) {}
 
 void CapturedIntake::push(PushedRecords records, std::move_only_function<void(Result<Accepted>)> done) {
   if (const auto failure = log_.failure()) {
     done(fail(ErrorKind::unavailable, "the log cannot promise durability any more: " + failure->message));
+    return;
+  }
+  if (gate_ != nullptr && gate_->is_closed()) {
+    done(fail(ErrorKind::unavailable, gate_->reason().value_or("sources wait")));
     return;
   }
   if (log_.pending_bytes() > pending_bytes_max_) {

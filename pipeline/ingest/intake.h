@@ -9,6 +9,7 @@
 #include "pipeline/event/fact_map.h"
 #include "pipeline/event/json.h"
 #include "pipeline/ingest/body_reader.h"
+#include "pipeline/ingest/gate.h"
 #include "pipeline/ingest/ingest_metrics.h"
 #include "pipeline/ports/log.h"
 #include "pipeline/ports/source.h"
@@ -26,7 +27,9 @@ struct SourceIdentity {
 class CapturedIntake final : public Intake {
  public:
   // More than `pending_bytes_max` bytes waiting for the disk: the answer is `unavailable`, and the client comes again.
-  CapturedIntake(SourceIdentity source, Log& log, const Clock& clock, SourceMetrics metrics, std::size_t pending_bytes_max);
+  // So is it while the gate, if there is one, is closed.
+  CapturedIntake(SourceIdentity source, Log& log, const Clock& clock, SourceMetrics metrics, std::size_t pending_bytes_max,
+                 const Gate* gate = nullptr);
 
   void push(PushedRecords records, std::move_only_function<void(Result<Accepted>)> done) override;
 
@@ -38,6 +41,7 @@ class CapturedIntake final : public Intake {
   const Clock& clock_;
   const SourceMetrics metrics_;
   const std::size_t pending_bytes_max_;
+  const Gate* const gate_;
 
   std::mutex mutex_;
   BodyReader reader_;              // guarded by mutex_

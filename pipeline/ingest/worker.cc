@@ -59,6 +59,7 @@ Result<void> Worker::open() {
   }
   TRY_ASSIGN(captured_, log_.read_from_sequence(LogName::captured, *std::ranges::min_element(captured_next_)));
   captured_at_end_ = false;
+  captured_appended_ = captured_durable_ = *std::ranges::min_element(captured_next_);
   for (auto& polled : polled_) {
     const auto& name = polled->input.identity.name;
     TRY_ASSIGN(const auto stored, position_of(name));
@@ -83,7 +84,7 @@ Result<std::vector<SourcePosition>> Worker::position_of(const std::string& sourc
 Result<bool> Worker::step() {
   swap_chain_between_batches();
   // What was taken before the chain began to hold is committed all the same.
-  holding_ = chain_->holding();
+  holding_ = chain_->holding() || (options_.gate != nullptr && options_.gate->is_closed());
   const auto read = holding_ ? Result<bool>(false) : read_inputs();
   if (!read) {
     if (transformer_.take_overflow()) return go_carefully();
@@ -96,7 +97,10 @@ Result<bool> Worker::step() {
   const bool progressed = *read;
   auto committed = commit_if_due(progressed);
   if (!committed) return read_again(std::move(committed).error().context("the log refused a commit"));
-  if (committer_.quiet()) transformer_.batch_durable();
+  if (committer_.quiet()) {
+    transformer_.batch_durable();
+    captured_durable_ = captured_appended_;
+  }
   const bool moved = progressed || *committed;
   const bool nothing_to_do = !moved && !holding_ && captured_at_end_ && committer_.empty() && committer_.quiet();
   // In this order: whoever sees `idle_` also sees what it is about.
@@ -238,6 +242,8 @@ Result<bool> Worker::commit_if_due(bool progressed) {
   if (!committer_.full() && !nothing_more_now && careful_ == 0) return false;
   TRY(committer_.commit(chain_version_));
   transformer_.batch_appended();
+  captured_durable_ = captured_appended_;
+  captured_appended_ = *std::ranges::min_element(captured_next_);
   if (careful_ > 0) --careful_;
   return true;
 }

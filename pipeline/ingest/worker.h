@@ -14,6 +14,7 @@
 
 #include "pipeline/event/fact_map.h"
 #include "pipeline/ingest/committer.h"
+#include "pipeline/ingest/gate.h"
 #include "pipeline/ingest/intake.h"
 #include "pipeline/ingest/state_overlay.h"
 #include "pipeline/ingest/transformer.h"
@@ -42,6 +43,7 @@ struct PushedInput {
 
 struct WorkerOptions {
   CommitLimits commit;
+  const Gate* gate = nullptr;  // while it is closed nothing is read
   std::size_t poll_bytes = 256 << 10;  // of one polled source, before the next has its turn
   std::size_t trial_bytes = 4 << 10;  // the same, while the chain is on trial, or makes too much of it for one commit
 };
@@ -76,6 +78,8 @@ class Worker {
   Duration busy() const;
   // The chain wants no events for now, so inputs are not read. Thread-safe.
   bool holding() const { return holding_; }
+  // The record of `captured` before which all is committed and durable. Thread-safe.
+  std::uint64_t captured_committed() const { return captured_durable_; }
   // Every input is at its present end and all of it is committed. More may come. Thread-safe.
   bool idle() const { return idle_ && captured_read_ >= log_.next_sequence(LogName::captured); }
   // Idle, and every polled source is finished: without a push nothing will come any more. Thread-safe.
@@ -111,6 +115,7 @@ class Worker {
   std::unique_ptr<LogReader> captured_;
   std::vector<std::uint64_t> captured_next_;  // by partition: the sequence from which its events are still to be read
   bool captured_at_end_ = false;
+  std::uint64_t captured_appended_ = 0;  // where `captured` stands by the commit in flight
   int careful_ = 0;  // commits to come that hold only one unit of reading
 
   std::atomic<bool> draining_ = false;
@@ -119,6 +124,7 @@ class Worker {
   std::atomic<bool> idle_ = false;
   std::atomic<bool> finished_ = false;  // every polled source is
   std::atomic<std::uint64_t> captured_read_ = 0;  // the sequence up to which `captured` was committed when last idle
+  std::atomic<std::uint64_t> captured_durable_ = 0;
   std::atomic<std::uint64_t> chain_version_ = 0;
 
   std::mutex mutex_;

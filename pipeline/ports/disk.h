@@ -52,6 +52,12 @@ class Disk {
   virtual Result<void> write_atomically(const std::string& path, std::string_view content) = 0;
   virtual Result<void> remove(const std::string& path) = 0;
   virtual Result<void> sync_directory(const std::string& path) = 0;
+  struct Space {
+    std::uint64_t total = 0;
+    std::uint64_t free = 0;  // for us: without what is kept for root
+  };
+  // Of the file system that `path` lies on.
+  virtual Result<Space> space(const std::string& path) = 0;
   // Error of kind conflict that names the holder when another process has it.
   virtual Result<std::unique_ptr<FileLock>> lock(const std::string& path) = 0;
 };

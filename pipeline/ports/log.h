@@ -60,6 +60,20 @@ struct Appended {
   Offsets next;  // of all partitions, after this record
 };
 
+// What may be removed from the old end of a log: a stretch goes when all of it is older than `older_than`, or while the log is
+// larger than `bytes_max`; but never a record from `before_sequence` on, nor an event at or after `keep_from`.
+struct TrimLimits {
+  Timestamp older_than;  // by append time; 0: nothing is too old
+  std::uint64_t bytes_max = ~std::uint64_t{0};
+  std::uint64_t before_sequence = 0;
+  Offsets keep_from;  // of each partition; empty: only the sequence counts
+};
+
+struct Trimmed {
+  std::uint64_t bytes = 0;
+  std::uint64_t events = 0;
+};
+
 // Called once, from the log's own thread, in the order of the sequence; must not block.
 using AppendDone = std::move_only_function<void(Result<Appended>)>;
 
@@ -89,6 +103,13 @@ class Log {
   virtual Result<std::unique_ptr<LogReader>> read(LogName log, const Offsets& start) = 0;
   // From a record on; the order of `events` as derived state sees it.
   virtual Result<std::unique_ptr<LogReader>> read_from_sequence(LogName log, std::uint64_t sequence) = 0;
+
+  // Of each partition the first event that was appended at `time` or later; the end where there is none.
+  virtual Result<Offsets> offsets_at(LogName log, Timestamp time) = 0;
+
+  // Removes what the limits allow, in whole stretches of the implementation's own size, oldest first; the newest stretch
+  // stays. A reader that stands in what was removed gets not_found. Thread-safe. Error: nothing more could be removed now.
+  virtual Result<Trimmed> trim(LogName log, const TrimLimits& limits) = 0;
 
   virtual Offsets begin(LogName log) const = 0;  // the oldest that is kept
   virtual Offsets end(LogName log) const = 0;  // after the newest durable one

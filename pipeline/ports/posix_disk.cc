@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -219,6 +220,12 @@ class PosixDisk final : public Disk {
     TRY_ASSIGN(Descriptor directory, open_file(path, O_RDONLY | O_DIRECTORY));
     if (::fsync(directory.get()) != 0) return fail_errno("sync the folder " + path, errno);
     return {};
+  }
+
+  Result<Space> space(const std::string& path) override {
+    struct statvfs found{};
+    if (::statvfs(path.c_str(), &found) != 0) return fail_errno("ask for the free space of " + path, errno);
+    return Space{std::uint64_t{found.f_blocks} * found.f_frsize, std::uint64_t{found.f_bavail} * found.f_frsize};
   }
 
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override {

@@ -76,6 +76,7 @@ Result<std::unique_ptr<RunningDestination>> Parts::start(PreparedDestination pre
   running->type = std::move(prepared.type);
   running->fingerprint = prepared.fingerprint;
   running->drain = prepared.parts.settings.drain;
+  running->hold = prepared.parts.settings.hold;
   auto runner = delivery::DestinationRunner::start(std::move(prepared.parts),
                                                    {*log, *store_, clock, *delivery_threads_, *blocking_threads_});
   if (!runner) return fail(std::move(runner).error().context("destination " + prepared.name));
@@ -95,6 +96,7 @@ Result<BuiltIngest> Parts::build_ingest() {
   }
   const auto& settings = plan.settings.ingest;
   ingest::WorkerOptions options;
+  options.gate = &gate;
   options.commit = {static_cast<std::size_t>(settings.commit_events), settings.commit_bytes.count, settings.commit_within};
   built.worker = std::make_unique<ingest::Worker>(
       *log, clock, [this](const std::string& source) { return stored_positions(source); },
@@ -106,6 +108,16 @@ Result<BuiltIngest> Parts::build_ingest() {
       },
       *state_, std::move(chain), std::move(polled), std::move(pushed), options, ingest::WorkerMetrics(metrics));
   return built;
+}
+
+std::unique_ptr<Retention> Parts::build_retention(const ingest::Worker& worker,
+                                                  std::function<std::vector<Holder>()> holders) {
+  RetentionNeeds needs;
+  needs.captured_committed = [&worker] { return worker.captured_committed(); };
+  needs.state_flushed = [this] { return state_->flushed_sequence(); };
+  needs.flush_state = [this] { return state_->flush(); };
+  needs.holders = std::move(holders);
+  return std::make_unique<Retention>(plan.settings.log, plan.data, *log, disk, clock, std::move(needs), gate, metrics);
 }
 
 // Asked when ingest begins to read, with nothing in flight: the moment to mend a state that fell behind.
@@ -131,10 +143,10 @@ Result<void> Parts::build_source(const PlannedSource& planned, std::vector<inges
     return {};
   }
   pushed.push_back({identity, source_metrics});
-  running.push_back(
-      {name,
-       std::make_unique<ingest::CapturedIntake>(identity, *log, clock, source_metrics, plan.settings.log.pending_max.count),
-       std::get<std::unique_ptr<PushedSource>>(std::move(made))});
+  running.push_back({name,
+                     std::make_unique<ingest::CapturedIntake>(identity, *log, clock, source_metrics,
+                                                              plan.settings.log.pending_max.count, &gate),
+                     std::get<std::unique_ptr<PushedSource>>(std::move(made))});
   return {};
 }
 
@@ -172,6 +184,7 @@ PipelineStatus Parts::status() const {
     status.sources.push_back({source.settings.name, source.settings.type, source.plan.finite});
   }
   status.apps = app_board.apps();
+  status.sources_wait_for = gate.reason().value_or("");
   return status;
 }
 
@@ -195,9 +208,10 @@ void judge(PipelineStatus& status, const std::optional<Error>& failure) {
     return;
   }
   std::string ailing;
+  if (!status.sources_wait_for.empty()) ailing = "sources wait: " + status.sources_wait_for;
   if (status.ingest_busy >= kStuck) {
-    ailing = fmt::format("ingest has been busy with one batch for {} s: an app, a `when:` or the disk is stuck",
-                         status.ingest_busy.count() / 1000);
+    ailing += fmt::format("ingest has been busy with one batch for {} s: an app, a `when:` or the disk is stuck",
+                          status.ingest_busy.count() / 1000);
   }
   for (const auto& app : status.apps) {
     if (!app.suspended) continue;

@@ -21,6 +21,7 @@
 #include "pipeline/telemetry/metrics.h"
 #include "pipeline/topology/measured_chain.h"
 #include "pipeline/topology/plan.h"
+#include "pipeline/topology/retention.h"
 #include "pipeline/topology/status.h"
 
 namespace penstock::topology {
@@ -43,6 +44,7 @@ struct RunningDestination {
   std::string type;
   std::uint64_t fingerprint = 0;
   Duration drain{0};
+  bool hold = false;
   std::unique_ptr<delivery::DestinationRunner> runner;
 };
 
@@ -62,6 +64,8 @@ class Parts {
   Result<std::unique_ptr<RunningDestination>> start(PreparedDestination prepared);
   Result<BuiltIngest> build_ingest();
   Result<std::unique_ptr<Transform>> build_chain(std::shared_ptr<const scripting::ChainPlan> chain);
+  // Runs from when ingest is built; `holders` are asked on its thread.
+  std::unique_ptr<Retention> build_retention(const ingest::Worker& worker, std::function<std::vector<Holder>()> holders);
   // Stops the threads that destinations share; then the log and the stores.
   void close();
 
@@ -77,6 +81,7 @@ class Parts {
   const Timestamp started_at = clock.now();
   telemetry::Metrics metrics;
   AppBoard app_board;
+  ingest::Gate gate;
   Disk& disk = posix_disk();
   std::unique_ptr<Log> log;
 

@@ -17,6 +17,7 @@ namespace {
 
 // How long shutdown waits for ingest to finish what was accepted; the rest is read again after the next start.
 constexpr Duration kIngestDrain{10'000};
+constexpr Duration kRetentionLook{1'000};
 
 std::string join(const std::vector<std::string>& words) { return fmt::format("{}", fmt::join(words, ", ")); }
 
@@ -38,6 +39,7 @@ struct Pipeline::Impl {
   Result<void> start();
   Result<void> start_ingest();
   Result<void> start_sources();
+  void start_retention();
   void wake_destinations();
   void stop_everything(Duration ingest_drain);
   void stop_destinations(std::vector<std::unique_ptr<RunningDestination>> leaving);
@@ -56,6 +58,8 @@ struct Pipeline::Impl {
   std::vector<RunningSource> sources;
   std::jthread worker_thread;
   std::unique_ptr<delivery::TailWatcher> watcher;
+  std::unique_ptr<Retention> retention;
+  std::jthread retention_thread;
 
   std::mutex changing;  // held while destinations and chain are being replaced, or everything is being stopped
   std::uint64_t chain_set = 0;  // guarded by changing; the version that was last given to the worker
@@ -90,6 +94,7 @@ Result<void> Pipeline::Impl::start() {
   destinations_wanted = destinations.size();
   watcher = std::make_unique<delivery::TailWatcher>(*parts.log, LogName::events, [this] { wake_destinations(); });
   TRY(start_ingest());
+  start_retention();
   return start_sources();
 }
 
@@ -110,6 +115,27 @@ Result<void> Pipeline::Impl::start_ingest() {
     worker_failure = std::move(ended).error();
   });
   return {};
+}
+
+void Pipeline::Impl::start_retention() {
+  retention = parts.build_retention(*worker, [this] {
+    std::vector<Holder> holders;
+    const std::lock_guard lock(mutex);
+    for (const auto& [name, running] : destinations)
+      if (running->hold) holders.push_back({name, running->runner->status().cursor});
+    return holders;
+  });
+  retention->look();  // before the first event comes in
+  retention_thread = std::jthread([this](const std::stop_token& stop) {
+    name_this_thread("retention");
+    std::mutex waiting;
+    std::condition_variable_any stopping;
+    while (!stop.stop_requested()) {
+      std::unique_lock lock(waiting);
+      stopping.wait_for(lock, stop, kRetentionLook, [] { return false; });
+      if (!stop.stop_requested()) retention->look();
+    }
+  });
 }
 
 Result<void> Pipeline::Impl::start_sources() {
@@ -134,6 +160,10 @@ void Pipeline::Impl::stop_everything(Duration ingest_drain) {
     draining = true;
   }
   for (auto& source : sources) source.source->stop();
+  if (retention_thread.joinable()) {
+    retention_thread.request_stop();
+    retention_thread.join();
+  }
   if (worker) {
     worker->drain();
     const auto deadline = parts.clock.steady() + ingest_drain;

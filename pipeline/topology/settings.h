@@ -26,11 +26,44 @@ using config::field;
 using config::Need;
 using config::range;
 
+struct LogRetention {
+  Duration age;
+  Bytes bytes;
+
+  static constexpr auto fields() {
+    constexpr Duration kYear{365LL * 86'400'000};
+    return std::tuple{field("age", &LogRetention::age, "What was appended longer ago than this is removed.",
+                            range(Duration{1000}, 10 * kYear)),
+                      field("bytes", &LogRetention::bytes, "While the log is larger than this, its oldest part is removed.",
+                            range(1_MiB, Bytes{1ULL << 50}))};
+  }
+};
+
+struct RetentionSettings {
+  LogRetention events{Duration{7LL * 86'400'000}, 10_GiB};
+  LogRetention captured{Duration{86'400'000}, 2_GiB};
+  Bytes free_min = 1_GiB;
+
+  static constexpr auto fields() {
+    return std::tuple{
+        field(
+            "events", &RetentionSettings::events,
+            "Of what ingest made. A destination that has not got an event by then misses it, unless it says `hold: true`."),
+        field("captured", &RetentionSettings::captured, "Of what pushed sources sent; only what ingest is done with."),
+        field(
+            "free_min", &RetentionSettings::free_min,
+            "With less free on the disk the logs are cut as far as they may be, and then sources wait. At most a twentieth "
+            "of the disk.",
+            range(Bytes{0}, 1024_GiB))};
+  }
+};
+
 struct LogSettings {
   LogType type = LogType::local;
   std::optional<int> partitions;
   Bytes segment = 64_MiB;
   Bytes pending_max = 64_MiB;
+  RetentionSettings retention;
 
   static constexpr auto fields() {
     return std::tuple{
@@ -41,7 +74,8 @@ struct LogSettings {
             range(1, 1024)),
         field("segment", &LogSettings::segment, "Size at which a new segment file is begun.", range(1_MiB, 1_GiB)),
         field("pending_max", &LogSettings::pending_max,
-              "Bytes that may wait for the disk before pushed sources are told to come again.", range(1_MiB, 4_GiB))};
+              "Bytes that may wait for the disk before pushed sources are told to come again.", range(1_MiB, 4_GiB)),
+        field("retention", &LogSettings::retention, "How much of the logs is kept.")};
   }
 };
 

@@ -57,6 +57,7 @@ struct PipelineStatus {
   std::uint64_t ingest_kept = 0;     // since the start
   std::uint64_t ingest_dropped = 0;
   std::uint64_t ingest_dead = 0;
+  std::string sources_wait_for;  // why nothing comes in; empty when it does
   LogStatus captured;
   LogStatus events;
   std::vector<SourceStatus> sources;

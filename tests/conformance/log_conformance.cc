@@ -241,6 +241,68 @@ void waiting_ends_with_a_new_record(LogHarness& harness) {
   CHECK(std::chrono::steady_clock::now() - start < kPatience);
 }
 
+void a_time_gives_the_offsets_from_then_on(LogHarness& harness) {
+  for (int i = 0; i < 200; ++i) must_append(harness.log(), LogName::events, sample_record(i % kPartitions, i));
+  harness.reopen();
+  for (int i = 0; i < 50; ++i) must_append(harness.log(), LogName::events, sample_record(i % kPartitions, i));
+  Log& log = harness.log();
+  const auto records = read_all(log, LogName::events);
+  CHECK(log.offsets_at(LogName::events, Timestamp{0}).value() == log.begin(LogName::events));
+  CHECK(log.offsets_at(LogName::events, Timestamp{records.back()->appended_at.ms + 1}).value() == log.end(LogName::events));
+  Offsets before = log.begin(LogName::events);
+  Timestamp last;
+  for (const auto& record : records) {
+    if (record->appended_at != last) CHECK(log.offsets_at(LogName::events, record->appended_at).value() == before);
+    last = record->appended_at;
+    before = record->next;
+  }
+}
+
+void trimming_keeps_what_it_must(LogHarness& harness) {
+  constexpr int kRecords = 400;
+  for (int i = 0; i < kRecords; ++i) must_append(harness.log(), LogName::events, sample_record(i % kPartitions, i));
+  Log& log = harness.log();
+  const auto all = events_of(read_all(log, LogName::events));
+  const TrimLimits everything{.older_than = {}, .bytes_max = 0, .before_sequence = kRecords, .keep_from = {}};
+
+  TrimLimits nothing = everything;
+  nothing.before_sequence = 0;
+  CHECK(log.trim(LogName::events, nothing).value().events == 0);
+  nothing = everything;
+  nothing.keep_from = Offsets(kPartitions, 0);
+  CHECK(log.trim(LogName::events, nothing).value().events == 0);
+  CHECK(log.trim(LogName::events, {.older_than = {}, .before_sequence = kRecords, .keep_from = {}}).value().events == 0);
+  CHECK(events_of(read_all(log, LogName::events)) == all);
+
+  TrimLimits half = everything;
+  half.before_sequence = kRecords / 2;
+  const auto reader = must_read(log, LogName::events, {});
+  const auto trimmed = log.trim(LogName::events, half);
+  REQUIRE(trimmed.has_value());
+  CHECK(trimmed->events <= kRecords / 2);
+  const auto check_rest = [&](std::uint64_t gone) {
+    const auto reading = log.read(LogName::events, log.begin(LogName::events));
+    REQUIRE(reading.has_value());
+    const auto rest = events_of(read_to_end(**reading));
+    CHECK(rest == Events(all.begin() + static_cast<std::ptrdiff_t>(gone), all.end()));
+    std::uint64_t begin = 0;
+    for (const auto offset : log.begin(LogName::events)) begin += offset;
+    CHECK(begin == gone);
+    CHECK(log.read_from_sequence(LogName::events, 0).has_value() == (gone == 0));
+    CHECK(log.offsets_at(LogName::events, Timestamp{0}).value() == log.begin(LogName::events));
+  };
+  check_rest(trimmed->events);
+  // Whoever was about to read what is gone is told so, or had it open already.
+  const auto first = reader->next();
+  if (!first) CHECK(first.error().kind == ErrorKind::not_found);
+
+  const auto more = log.trim(LogName::events, everything);
+  REQUIRE(more.has_value());
+  check_rest(trimmed->events + more->events);
+  CHECK(log.next_sequence(LogName::events) == kRecords);
+  CHECK(must_append(log, LogName::events, sample_record(0, kRecords)).sequence == kRecords);
+}
+
 void a_closed_log_refuses_and_is_still_read(LogHarness& harness) {
   must_append(harness.log(), LogName::events, sample_record(0, 1));
   harness.log().close();
@@ -269,6 +331,8 @@ void log_conformance(const MakeLog& make) {
   SUBCASE("several readers see the same") { several_readers_see_the_same(*harness); }
   SUBCASE("a large record passes") { a_large_record_passes(*harness); }
   SUBCASE("waiting ends with a new record") { waiting_ends_with_a_new_record(*harness); }
+  SUBCASE("a time gives the offsets from then on") { a_time_gives_the_offsets_from_then_on(*harness); }
+  SUBCASE("trimming keeps what it must") { trimming_keeps_what_it_must(*harness); }
   SUBCASE("a closed log refuses and is still read") { a_closed_log_refuses_and_is_still_read(*harness); }
 }
 

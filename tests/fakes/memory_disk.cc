@@ -249,6 +249,16 @@ Result<void> MemoryDisk::sync_directory(const std::string& path) {
   return {};
 }
 
+void MemoryDisk::set_space(Space space) {
+  const std::lock_guard lock(mutex_);
+  space_ = space;
+}
+
+Result<Disk::Space> MemoryDisk::space(const std::string&) {
+  const std::lock_guard lock(mutex_);
+  return space_;
+}
+
 Result<std::unique_ptr<FileLock>> MemoryDisk::lock(const std::string& path) {
   const std::lock_guard lock(mutex_);
   if (!locks_.insert(path).second) return penstock::fail(ErrorKind::conflict, path + " is held by process 1");

@@ -48,6 +48,9 @@ class MemoryDisk final : public Disk {
   // Appends beyond this many bytes in all files fail with ENOSPC.
   void set_capacity(std::uint64_t bytes);
 
+  // What `space` says.
+  void set_space(Space space);
+
   // Calls of sync wait until they are released, one or all.
   void hold_syncs();
   void release_syncs();
@@ -73,6 +76,7 @@ class MemoryDisk final : public Disk {
   Result<void> write_atomically(const std::string& path, std::string_view content) override;
   Result<void> remove(const std::string& path) override;
   Result<void> sync_directory(const std::string& path) override;
+  Result<Space> space(const std::string& path) override;
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override;
 
  private:
@@ -110,6 +114,7 @@ class MemoryDisk final : public Disk {
   std::vector<Fault> faults_;
   std::map<Verb, int> calls_;
   std::uint64_t capacity_ = ~0ULL;
+  Space space_{1ULL << 40, 1ULL << 39};
   bool holding_ = false;
   int held_ = 0;
   int permits_ = 0;

@@ -210,6 +210,37 @@ Result<std::unique_ptr<LogReader>> MemoryLog::read_from_sequence(LogName log, st
   return std::make_unique<MemoryReader>(*this, log, sequence);
 }
 
+Result<Offsets> MemoryLog::offsets_at(LogName log, Timestamp time) {
+  const std::lock_guard lock(mutex_);
+  Offsets before = one(log).begin;
+  for (const auto& record : one(log).records) {
+    if (record->appended_at >= time) break;
+    before = record->next;
+  }
+  return before;
+}
+
+Result<Trimmed> MemoryLog::trim(LogName log, const TrimLimits& limits) {
+  const std::lock_guard lock(mutex_);
+  One& from = one(log);
+  Trimmed trimmed;
+  while (from.records.size() > 1) {
+    const StoredRecord& oldest = *from.records.front();
+    const bool unwanted = from.bytes > limits.bytes_max || oldest.appended_at < limits.older_than;
+    bool wanted = oldest.sequence >= limits.before_sequence;
+    for (std::size_t p = 0; p < limits.keep_from.size(); ++p) wanted |= oldest.next[p] > limits.keep_from[p];
+    if (!unwanted || wanted) break;
+    for (std::size_t p = 0; p < from.begin.size(); ++p) trimmed.events += oldest.next[p] - from.begin[p];
+    const std::uint64_t bytes = from.bytes / from.records.size();
+    trimmed.bytes += bytes;
+    from.bytes -= bytes;
+    from.begin = oldest.next;
+    from.records.pop_front();
+    ++from.first_sequence;
+  }
+  return trimmed;
+}
+
 Offsets MemoryLog::begin(LogName log) const {
   const std::lock_guard lock(mutex_);
   return one(log).begin;

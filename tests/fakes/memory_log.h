@@ -41,6 +41,8 @@ class MemoryLog final : public Log {
   void append(LogName log, LogRecord record, AppendDone done) override;
   Result<std::unique_ptr<LogReader>> read(LogName log, const Offsets& start) override;
   Result<std::unique_ptr<LogReader>> read_from_sequence(LogName log, std::uint64_t sequence) override;
+  Result<Offsets> offsets_at(LogName log, Timestamp time) override;
+  Result<Trimmed> trim(LogName log, const TrimLimits& limits) override;  // record by record
   Offsets begin(LogName log) const override;
   Offsets end(LogName log) const override;
   std::uint64_t next_sequence(LogName log) const override;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <mutex>
 
 #include "connectors/logs/local/data_folder.h"
 #include "connectors/logs/local/local_reader.h"
@@ -42,6 +43,7 @@ struct LocalLog::Impl {
   DataFolder folder;  // its lock is released last
   Failure failure;
   std::atomic<std::size_t> pending_bytes = 0;
+  std::mutex trimming;
   std::array<std::unique_ptr<OneLog>, 2> logs;
 };
 
@@ -94,6 +96,29 @@ Result<std::unique_ptr<LogReader>> LocalLog::read_from_sequence(LogName log, std
   return impl_->reader(
       log, [sequence](std::uint64_t here, const Offsets&) { return here <= sequence; },
       [sequence](std::uint64_t here, const Offsets&) { return here < sequence; });
+}
+
+Result<Offsets> LocalLog::offsets_at(LogName log, Timestamp time) {
+  return seek_time(impl_->disk, impl_->of(log).table, time);
+}
+
+// Segment by segment, oldest first and never past one that could not be removed: a gap would look like damage. The index goes
+// first, because a segment without one is nothing unusual.
+Result<Trimmed> LocalLog::trim(LogName log, const TrimLimits& limits) {
+  SegmentTable& table = impl_->of(log).table;
+  const std::lock_guard one(impl_->trimming);
+  Trimmed trimmed;
+  while (auto segment = table.take_oldest(limits)) {
+    if (auto removed = remove_segment(impl_->disk, table.folder(), segment->first_sequence); !removed) {
+      const bool there = impl_->disk.exists(segment_path(table.folder(), segment->first_sequence));
+      if (there) table.put_back(*std::move(segment));
+      return fail(std::move(removed).error().context("retention"));
+    }
+    const Offsets begin = table.begin();
+    trimmed.bytes += segment->bytes;
+    for (std::size_t p = 0; p < begin.size(); ++p) trimmed.events += begin[p] - segment->start[p];
+  }
+  return trimmed;
 }
 
 Offsets LocalLog::begin(LogName log) const { return impl_->of(log).table.begin(); }

@@ -233,6 +233,32 @@ void power_cut(std::uint64_t seed, MemoryDisk::Unsynced keep) {
   check_holds(*must_open(*after->crash(seed, MemoryDisk::Unsynced::lost), segment_bytes), kept + 1);
 }
 
+TEST_CASE("a trim that fails or is cut short leaves a log without gaps") {
+  constexpr int kRecords = 30;
+  for (const auto verb : {MemoryDisk::Verb::remove, MemoryDisk::Verb::sync_directory}) {
+    for (int skip = 0; skip < 12; ++skip) {
+      CAPTURE(skip);
+      MemoryDisk disk;
+      auto log = must_open(disk, 300_B);
+      append_some(*log, 0, kRecords);
+      disk.fail(verb, EIO, skip);
+      const auto trimmed = log->trim(kEvents, {.older_than = {}, .bytes_max = 0, .before_sequence = 8, .keep_from = {}});
+      if (!trimmed) CHECK(trimmed.error().message.starts_with("retention: "));
+      disk.fail_no_more();
+      const auto readable = [](Log& of) {
+        const auto reader = of.read(kEvents, of.begin(kEvents));
+        REQUIRE(reader.has_value());
+        return conformance::read_to_end(**reader).back()->sequence;
+      };
+      CHECK(readable(*log) == kRecords - 1);
+      for (const auto keep : {MemoryDisk::Unsynced::lost, MemoryDisk::Unsynced::prefix}) {
+        const auto after = disk.crash(static_cast<std::uint64_t>(skip), keep);
+        CHECK(readable(*must_open(*after, 300_B)) == kRecords - 1);
+      }
+    }
+  }
+}
+
 TEST_CASE("after a power cut a log opens and holds what was acknowledged") {
   const std::uint64_t base = std::random_device{}();
   for (std::uint64_t seed = base; seed < base + 60; ++seed) {

@@ -71,8 +71,11 @@ Result<void> LocalReader::enter_segment() {
 
 Result<void> LocalReader::open_segment(std::uint64_t first_sequence, std::uint64_t position) {
   const std::string path = segment_path(table_.folder(), first_sequence);
-  TRY_ASSIGN(auto file, disk_.open_read(path));
-  cursor_ = std::make_unique<SegmentCursor>(std::move(file), path, position);
+  auto file = disk_.open_read(path);
+  if (!file && !table_.extent(first_sequence))
+    return fail(ErrorKind::not_found, path + " was removed by retention before it was read");
+  if (!file) return fail(std::move(file).error());
+  cursor_ = std::make_unique<SegmentCursor>(*std::move(file), path, position);
   limit_ = 0;
   at_.segment = first_sequence;
   at_.position = position;

@@ -2,20 +2,33 @@
 
 #include <algorithm>
 
+#include "connectors/logs/local/segment_cursor.h"
+
 namespace penstock::logs::local {
+namespace {
+
+// The index of a segment that was found: in the table for the last one, else beside the segment.
+Result<void> take_index(Disk& disk, const SegmentTable& table, SegmentTable::Found& found) {
+  if (!found.next_segment) return {};
+  const std::lock_guard lock(table.index_mutex());
+  TRY_ASSIGN(auto index, load_index(disk, table.folder(), found.segment, *found.next_segment));
+  found.index = std::move(index.entries);
+  return {};
+}
+
+StartingPoint start_of(const Segment& segment) {
+  return {segment.first_sequence, log_format::segment_header_bytes(static_cast<int>(segment.start.size())),
+          segment.first_sequence, segment.start};
+}
+
+}  // namespace
 
 Result<StartingPoint> seek(Disk& disk, const SegmentTable& table, const SegmentTable::Reached& reached) {
   auto found = table.find(reached);
   if (!found)
     return fail(ErrorKind::not_found, table.folder() + ": what is asked for is older than what the log still keeps");
-  const Segment& segment = found->segment;
-  if (found->next_segment) {
-    const std::lock_guard lock(table.index_mutex());
-    TRY_ASSIGN(auto index, load_index(disk, table.folder(), segment, *found->next_segment));
-    found->index = std::move(index.entries);
-  }
-  StartingPoint start{segment.first_sequence, log_format::segment_header_bytes(static_cast<int>(segment.start.size())),
-                      segment.first_sequence, segment.start};
+  TRY(take_index(disk, table, *found));
+  StartingPoint start = start_of(found->segment);
   const auto after = std::ranges::partition_point(
       found->index, [&](const log_format::IndexEntry& entry) { return reached(entry.sequence, entry.next); });
   if (after != found->index.begin()) {
@@ -25,6 +38,32 @@ Result<StartingPoint> seek(Disk& disk, const SegmentTable& table, const SegmentT
     start.next = std::move(entry.next);
   }
   return start;
+}
+
+Result<Offsets> seek_time(Disk& disk, const SegmentTable& table, Timestamp time) {
+  auto found = table.find_before(time);
+  if (!found) return table.begin();
+  TRY(take_index(disk, table, *found));
+  StartingPoint at = start_of(found->segment);
+  const auto after = std::ranges::partition_point(
+      found->index, [&](const log_format::IndexEntry& entry) { return entry.appended_at < time; });
+  if (after != found->index.begin()) {
+    at.position = std::prev(after)->position;
+    at.next = std::prev(after)->next;
+  }
+  const auto extent = table.extent(at.segment);
+  if (!extent) return fail(ErrorKind::not_found, table.folder() + ": retention has just removed what is asked for");
+  const std::string path = segment_path(table.folder(), at.segment);
+  TRY_ASSIGN(auto file, disk.open_read(path));
+  SegmentCursor cursor(std::move(file), path, at.position);
+  for (;;) {
+    const std::uint64_t position = cursor.position();
+    TRY_ASSIGN(const auto record, cursor.next(extent->bytes));
+    if (!record || record->header.appended_at >= time) return at.next;
+    if (const auto skipped = log_format::skip_record(record->record, at.next); !skipped) {
+      return fail_at(path, position, skipped.error());
+    }
+  }
 }
 
 }  // namespace penstock::logs::local

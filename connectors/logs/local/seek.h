@@ -15,4 +15,8 @@ struct StartingPoint {
 // The last indexed place that `reached` approves. not_found: none is, what is looked for is not kept any more.
 Result<StartingPoint> seek(Disk& disk, const SegmentTable& table, const SegmentTable::Reached& reached);
 
+// The offsets before the first record that was appended at `time` or later; the end when there is none. Reads the records
+// between two entries of an index. not_found: the segment was removed meanwhile.
+Result<Offsets> seek_time(Disk& disk, const SegmentTable& table, Timestamp time);
+
 }  // namespace penstock::logs::local

@@ -64,6 +64,12 @@ Result<std::unique_ptr<AppendFile>> create_segment(Disk& disk, const std::string
   return file;
 }
 
+Result<void> remove_segment(Disk& disk, const std::string& folder, std::uint64_t first_sequence) {
+  if (const std::string index = index_path(folder, first_sequence); disk.exists(index)) TRY(disk.remove(index));
+  TRY(disk.remove(segment_path(folder, first_sequence)));
+  return disk.sync_directory(folder);
+}
+
 Result<log_format::SegmentIndex> load_index(Disk& disk, const std::string& folder, const Segment& segment,
                                             std::uint64_t next_sequence) {
   const std::string path = index_path(folder, segment.first_sequence);

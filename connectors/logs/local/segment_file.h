@@ -24,6 +24,9 @@ std::string segment_path(const std::string& folder, std::uint64_t first_sequence
 Result<std::unique_ptr<AppendFile>> create_segment(Disk& disk, const std::string& folder,
                                                    const log_format::SegmentHeader& header);
 
+// Removes a segment and its index. The folder is synced, so that what is gone stays gone.
+Result<void> remove_segment(Disk& disk, const std::string& folder, std::uint64_t first_sequence);
+
 // How far apart the entries of an index are: the most a seek reads in vain.
 inline constexpr std::uint64_t kIndexSpacing = 256 << 10;
 

@@ -60,10 +60,7 @@ std::optional<SegmentTable::Extent> SegmentTable::extent(std::uint64_t first_seq
   return extent;
 }
 
-std::optional<SegmentTable::Found> SegmentTable::find(const Reached& reached) const {
-  const std::lock_guard lock(mutex_);
-  const auto after = std::ranges::partition_point(
-      segments_, [&](const Segment& segment) { return reached(segment.first_sequence, segment.start); });
+std::optional<SegmentTable::Found> SegmentTable::found_before(std::vector<Segment>::const_iterator after) const {
   if (after == segments_.begin()) return std::nullopt;
   Found found{*std::prev(after), std::nullopt, {}};
   if (after == segments_.end()) {
@@ -72,6 +69,40 @@ std::optional<SegmentTable::Found> SegmentTable::find(const Reached& reached) co
     found.next_segment = after->first_sequence;
   }
   return found;
+}
+
+std::optional<SegmentTable::Found> SegmentTable::find(const Reached& reached) const {
+  const std::lock_guard lock(mutex_);
+  return found_before(std::ranges::partition_point(
+      segments_, [&](const Segment& segment) { return reached(segment.first_sequence, segment.start); }));
+}
+
+std::optional<SegmentTable::Found> SegmentTable::find_before(Timestamp time) const {
+  const std::lock_guard lock(mutex_);
+  return found_before(
+      std::ranges::partition_point(segments_, [&](const Segment& segment) { return segment.created < time; }));
+}
+
+std::optional<Segment> SegmentTable::take_oldest(const TrimLimits& limits) {
+  const std::lock_guard lock(mutex_);
+  if (segments_.size() < 2) return std::nullopt;
+  const Segment& next = segments_[1];
+  std::uint64_t bytes = 0;
+  for (const Segment& segment : segments_) bytes += segment.bytes;
+  // Everything in a segment was appended before the next one was begun.
+  const bool unwanted = bytes > limits.bytes_max || next.created < limits.older_than;
+  if (!unwanted || next.first_sequence > limits.before_sequence) return std::nullopt;
+  for (std::size_t p = 0; p < limits.keep_from.size(); ++p) {
+    if (next.start[p] > limits.keep_from[p]) return std::nullopt;
+  }
+  Segment oldest = std::move(segments_.front());
+  segments_.erase(segments_.begin());
+  return oldest;
+}
+
+void SegmentTable::put_back(Segment segment) {
+  const std::lock_guard lock(mutex_);
+  segments_.insert(segments_.begin(), std::move(segment));
 }
 
 void SegmentTable::wait_for(std::uint64_t sequence, std::chrono::steady_clock::time_point deadline) const {

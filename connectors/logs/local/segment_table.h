@@ -29,6 +29,12 @@ class SegmentTable {
   // Seals the last segment and returns its index; `segment` is the last from now on.
   log_format::SegmentIndex roll(Segment segment);
 
+  // --- retention
+
+  // Forgets the oldest segment, if the limits let it go, and gives it to the caller, who removes its files, or puts it back.
+  std::optional<Segment> take_oldest(const TrimLimits& limits);
+  void put_back(Segment segment);
+
   // --- readers
 
   std::uint64_t next_sequence() const { return next_sequence_.load(std::memory_order_acquire); }
@@ -52,6 +58,8 @@ class SegmentTable {
     std::vector<log_format::IndexEntry> index;  // of the last segment only
   };
   std::optional<Found> find(const Reached& reached) const;
+  // The newest segment that was begun before `time`, if there is any.
+  std::optional<Found> find_before(Timestamp time) const;
 
   // Until there is a record of that sequence or the deadline has come.
   void wait_for(std::uint64_t sequence, std::chrono::steady_clock::time_point deadline) const;
@@ -60,6 +68,8 @@ class SegmentTable {
   std::mutex& index_mutex() const { return index_mutex_; }
 
  private:
+  std::optional<Found> found_before(std::vector<Segment>::const_iterator after) const;  // with mutex_ held
+
   const std::string folder_;
   mutable std::mutex index_mutex_;
   mutable std::mutex mutex_;

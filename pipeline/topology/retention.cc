@@ -1,0 +1,142 @@
+#include "pipeline/topology/retention.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "pipeline/base/log.h"
+
+namespace penstock::topology {
+namespace {
+
+// On a small disk a gigabyte would be half of it.
+constexpr std::uint64_t kSmallestPart = 20;
+
+const LogRetention& of(const RetentionSettings& settings, LogName log) {
+  return log == LogName::captured ? settings.captured : settings.events;
+}
+
+}  // namespace
+
+Retention::Retention(const LogSettings& settings, std::string folder, Log& log, Disk& disk, const Clock& clock,
+                     RetentionNeeds needs, ingest::Gate& gate, telemetry::Metrics& metrics)
+    : settings_(settings.retention), events_max_(settings.retention.events.bytes.count + 2 * settings.segment.count),
+      folder_(std::move(folder)), log_(log), disk_(disk), clock_(clock), needs_(std::move(needs)), gate_(gate),
+      disk_free_(metrics.gauge("penstock_disk_free_bytes", "Free bytes of the disk that holds the data.")) {
+  for (const LogName name : {LogName::captured, LogName::events}) {
+    const telemetry::Labels labels{{"log", std::string(to_string(name))}};
+    const auto at = static_cast<std::size_t>(name);
+    trimmed_bytes_[at] =
+        metrics.counter("penstock_log_trimmed_bytes_total", "Bytes that retention removed from a log.", labels);
+    trimmed_events_[at] =
+        metrics.counter("penstock_log_trimmed_events_total", "Events that retention removed from a log.", labels);
+  }
+}
+
+void Retention::look() {
+  for (const LogName log : {LogName::captured, LogName::events}) {
+    const LogRetention& keep = of(settings_, log);
+    const Timestamp now = clock_.now();
+    trim(log, keep.bytes.count, Timestamp{std::max<std::int64_t>(0, now.ms - keep.age.count())});
+  }
+  Pressure found = pressure();
+  if (found.missing > 0) {
+    relieve(found);
+    found = pressure();
+  }
+  set_gate(found);
+}
+
+TrimLimits Retention::limits_of(LogName log) const {
+  TrimLimits limits;
+  if (log == LogName::captured) {
+    limits.before_sequence = needs_.captured_committed();
+    return limits;
+  }
+  limits.before_sequence = needs_.state_flushed();
+  for (const Holder& holder : needs_.holders()) {
+    limits.keep_from.resize(std::max(limits.keep_from.size(), holder.settled.size()), ~std::uint64_t{0});
+    for (std::size_t p = 0; p < holder.settled.size(); ++p)
+      limits.keep_from[p] = std::min(limits.keep_from[p], holder.settled[p]);
+  }
+  return limits;
+}
+
+Trimmed Retention::trim(LogName log, std::uint64_t bytes_max, Timestamp older_than) {
+  // A flush is worth it only for a log that is too large without one.
+  if (log == LogName::events && log_.bytes(log) > bytes_max && needs_.state_flushed() < log_.next_sequence(log)) {
+    if (const auto flushed = needs_.flush_state(); !flushed) log_warning("retention", "{}", flushed.error().message);
+  }
+  TrimLimits limits = limits_of(log);
+  limits.bytes_max = bytes_max;
+  limits.older_than = older_than;
+  const auto trimmed = log_.trim(log, limits);
+  if (!trimmed) {
+    if (told_ != trimmed.error().message) log_error("retention", "{}", trimmed.error().message);
+    told_ = trimmed.error().message;
+    return {};
+  }
+  if (trimmed->bytes > 0) {
+    log_info("retention", "removed {} events in {} bytes from the old end of {}", trimmed->events, trimmed->bytes,
+             to_string(log));
+  }
+  trimmed_bytes_[static_cast<std::size_t>(log)].add(trimmed->bytes);
+  trimmed_events_[static_cast<std::size_t>(log)].add(trimmed->events);
+  return *trimmed;
+}
+
+Retention::Pressure Retention::pressure() {
+  const auto space = disk_.space(folder_);
+  if (!space) {
+    log_warning("retention", "{}", space.error().message);
+    return {};
+  }
+  disk_free_.set(static_cast<double>(space->free));
+  std::uint64_t wanted = std::min(settings_.free_min.count, space->total / kSmallestPart);
+  if (gate_.is_closed()) wanted += wanted / 10;  // so that it does not open and close with every event
+  return {wanted > space->free ? wanted - space->free : 0, space->free};
+}
+
+// As hard as is allowed: first what nobody needs any more, then the oldest events.
+void Retention::relieve(const Pressure& pressure) {
+  std::uint64_t missing = pressure.missing;
+  missing -= std::min(missing, trim(LogName::captured, 0, {}).bytes);
+  if (missing == 0) return;
+  const std::uint64_t bytes = log_.bytes(LogName::events);
+  const auto removed = trim(LogName::events, bytes - std::min(bytes, missing), {});
+  if (removed.events > 0) {
+    log_warning("retention",
+                "the disk of {} is nearly full ({} bytes free): the oldest {} events were removed before their time",
+                folder_, pressure.free, removed.events);
+  }
+}
+
+std::string Retention::who_holds() const {
+  std::string names;
+  const Offsets end = log_.end(LogName::events);
+  for (const Holder& holder : needs_.holders()) {
+    if (holder.settled != end) names += (names.empty() ? "" : ", ") + holder.name;
+  }
+  return names;
+}
+
+void Retention::set_gate(const Pressure& pressure) {
+  std::string reason;
+  if (pressure.missing > 0) {
+    reason = fmt::format("the disk of {} is nearly full: {} bytes free; make room, or lower log.retention", folder_,
+                         pressure.free);
+  } else if (const auto bytes = log_.bytes(LogName::events); bytes > events_max_) {
+    if (const std::string holders = who_holds(); !holders.empty())
+      reason = fmt::format("events may take {} bytes, and {} with `hold: true` has not got them yet",
+                           settings_.events.bytes.count, holders);
+  }
+  if (reason.empty()) {
+    if (gate_.is_closed()) log_info("retention", "sources may go on");
+    gate_.open();
+    return;
+  }
+  if (!gate_.is_closed()) log_error("retention", "{}; sources wait", reason);
+  gate_.close(std::move(reason));
+}
+
+}  // namespace penstock::topology

@@ -1,0 +1,72 @@
+#pragma once
+// Keeps the logs within their limits: by age, by bytes, and by what the disk has left. One thread that looks every second.
+//
+// What is never removed: a record of `captured` that ingest has not committed; a record of `events` that derived state has not
+// on disk; an event that a destination with `hold: true` has not settled. Anything else goes, oldest first, whoever has not
+// read it yet: that destination then says how many events it has lost. When what must be kept fills the disk, or is more than
+// `events` may have, the gate is closed, and sources wait.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "pipeline/ingest/gate.h"
+#include "pipeline/ports/disk.h"
+#include "pipeline/ports/log.h"
+#include "pipeline/telemetry/metrics.h"
+#include "pipeline/topology/settings.h"
+
+namespace penstock::topology {
+
+// A destination that retention has to wait for.
+struct Holder {
+  std::string name;
+  Offsets settled;
+};
+
+// What retention asks the others, on its thread.
+struct RetentionNeeds {
+  std::function<std::uint64_t()> captured_committed;  // sequence of `captured` before which all is committed
+  std::function<std::uint64_t()> state_flushed;  // sequence of `events` before which derived state is on disk
+  std::function<Result<void>()> flush_state;  // brings it up to date
+  std::function<std::vector<Holder>()> holders;
+};
+
+class Retention {
+ public:
+  // `folder` is where the logs lie. All references outlive it.
+  Retention(const LogSettings& settings, std::string folder, Log& log, Disk& disk, const Clock& clock, RetentionNeeds needs,
+            ingest::Gate& gate, telemetry::Metrics& metrics);
+
+  // One look. On one thread at a time.
+  void look();
+
+ private:
+  struct Pressure {
+    std::uint64_t missing = 0;  // bytes that should be free and are not
+    std::uint64_t free = 0;
+  };
+
+  Trimmed trim(LogName log, std::uint64_t bytes_max, Timestamp older_than);
+  TrimLimits limits_of(LogName log) const;
+  Pressure pressure();
+  void relieve(const Pressure& pressure);
+  void set_gate(const Pressure& pressure);
+  std::string who_holds() const;
+
+  const RetentionSettings settings_;
+  const std::uint64_t events_max_;  // above it, retention cannot do what it should: a segment is removed whole or not at all
+  const std::string folder_;
+  Log& log_;
+  Disk& disk_;
+  const Clock& clock_;
+  const RetentionNeeds needs_;
+  ingest::Gate& gate_;
+  telemetry::Counter trimmed_bytes_[2];  // by LogName
+  telemetry::Counter trimmed_events_[2];
+  telemetry::Gauge disk_free_;
+  std::string told_;  // the last failure, so that it is told once
+};
+
+}  // namespace penstock::topology

@@ -1,0 +1,127 @@
+#include "pipeline/topology/retention.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/fakes/manual_clock.h"
+#include "tests/fakes/memory_disk.h"
+#include "tests/fakes/memory_log.h"
+
+namespace penstock::topology {
+namespace {
+
+constexpr std::uint64_t kGiB = 1ULL << 30;
+
+struct Bench {
+  Bench() {
+    settings.retention.events = {Duration{60'000}, 1_GiB};
+    settings.retention.captured = {Duration{60'000}, 1_GiB};
+    settings.segment = 1_B;
+  }
+
+  void add(LogName to, int count) {
+    for (int i = 0; i < count; ++i) log.add(to, {{.body = R"({"event":"a"})", .received_at = {}}});
+  }
+  std::uint64_t kept(LogName of) const { return log.records(of).size(); }
+  void look() {
+    if (!retention) {
+      RetentionNeeds needs;
+      needs.captured_committed = [this] { return committed; };
+      needs.state_flushed = [this] { return flushed; };
+      needs.flush_state = [this]() -> Result<void> {
+        flushed = log.next_sequence(LogName::events);
+        return {};
+      };
+      needs.holders = [this] { return holders; };
+      retention = std::make_unique<Retention>(settings, "data", log, disk, clock, std::move(needs), gate, metrics);
+    }
+    retention->look();
+  }
+
+  LogSettings settings;
+  fakes::ManualClock clock;
+  fakes::MemoryDisk disk;
+  fakes::MemoryLog log{clock};
+  ingest::Gate gate;
+  telemetry::Metrics metrics;
+  std::uint64_t committed = 0;
+  std::uint64_t flushed = 0;
+  std::vector<Holder> holders;
+  std::unique_ptr<Retention> retention;
+};
+
+}  // namespace
+
+TEST_CASE("what is too old goes, once ingest and derived state are done with it") {
+  Bench bench;
+  bench.add(LogName::captured, 5);
+  bench.add(LogName::events, 5);
+  bench.clock.advance(Duration{61'000});
+  bench.look();
+  CHECK(bench.kept(LogName::captured) == 5);
+  CHECK(bench.kept(LogName::events) == 5);
+  bench.committed = 3;
+  bench.flushed = 4;
+  bench.look();
+  CHECK(bench.kept(LogName::captured) == 2);
+  CHECK(bench.kept(LogName::events) == 1);
+  CHECK_FALSE(bench.gate.is_closed());
+}
+
+TEST_CASE("a log that is too large loses its oldest part, after derived state was flushed") {
+  Bench bench;
+  bench.add(LogName::events, 10);
+  bench.settings.retention.events.bytes = Bytes{bench.log.bytes(LogName::events) / 2};
+  bench.look();
+  CHECK(bench.kept(LogName::events) == 5);
+  CHECK(bench.flushed == 10);
+}
+
+TEST_CASE("a destination that holds keeps what it has not got, and then sources wait") {
+  Bench bench;
+  bench.add(LogName::events, 10);
+  const Offsets middle = bench.log.records(LogName::events)[3]->next;
+  bench.holders = {{"crm", middle}};
+  bench.settings.retention.events.bytes = Bytes{bench.log.bytes(LogName::events) / 4};
+  bench.look();
+  CHECK(bench.kept(LogName::events) == 6);
+  REQUIRE(bench.gate.reason());
+  CHECK(bench.gate.reason()->find("crm with `hold: true` has not got them yet") != std::string::npos);
+  bench.holders = {{"crm", bench.log.end(LogName::events)}};
+  bench.look();
+  CHECK(bench.kept(LogName::events) <= 3);
+  CHECK_FALSE(bench.gate.is_closed());
+}
+
+TEST_CASE("a disk that is nearly full gets back what may go, and closes the gate when that is not enough") {
+  Bench bench;
+  bench.add(LogName::captured, 4);
+  bench.add(LogName::events, 4);
+  bench.committed = 4;
+  bench.disk.set_space({100 * kGiB, 2 * kGiB});
+  bench.look();
+  CHECK(bench.kept(LogName::captured) == 4);
+  bench.disk.set_space({100 * kGiB, kGiB / 2});
+  bench.look();
+  CHECK(bench.kept(LogName::captured) == 1);
+  CHECK(bench.kept(LogName::events) == 1);
+  REQUIRE(bench.gate.reason());
+  CHECK(bench.gate.reason()->find("is nearly full") != std::string::npos);
+  bench.disk.set_space({100 * kGiB, kGiB + 1});
+  bench.look();
+  CHECK(bench.gate.is_closed());  // a little more than enough is not enough to open it again
+  bench.disk.set_space({100 * kGiB, 2 * kGiB});
+  bench.look();
+  CHECK_FALSE(bench.gate.is_closed());
+}
+
+TEST_CASE("of a small disk a twentieth is enough") {
+  Bench bench;
+  bench.disk.set_space({1000, 60});
+  bench.look();
+  CHECK_FALSE(bench.gate.is_closed());
+  bench.disk.set_space({1000, 40});
+  bench.look();
+  CHECK(bench.gate.is_closed());
+}
+
+}  // namespace penstock::topology
