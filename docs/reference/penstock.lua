@@ -38,8 +38,8 @@ app = {}
 ---app.log('warning', 'no e-mail in', event.properties) --> null
 ---```
 ---@param level_or_message any
----@param message? any
-function app.log(level_or_message, message) end
+---@param ... any
+function app.log(level_or_message, ...) end
 
 ---The time in milliseconds since 1970, the same for all events of a batch. Not while the app is being loaded.
 ---```lua

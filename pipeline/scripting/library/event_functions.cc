@@ -94,7 +94,7 @@ int array(lua_State* state) {
 }
 
 constexpr AppFunction kFunctions[] = {
-    {"log", "level_or_message: any, message?: any", "",
+    {"log", "level_or_message: any, ...: any", "",
      "Writes a line to the program's log: app.log(message), or with a level before it: debug, info (the default), warning "
      "or "
      "error. Tables and parts of the event are shown as JSON; several messages are joined by a space. At most ten lines a "
