@@ -7,6 +7,7 @@
 #include "pipeline/cli/command_line.h"
 #include "pipeline/cli/commands.h"
 #include "pipeline/cli/exit_code.h"
+#include "pipeline/cli/steer.h"
 #include "pipeline/config/lookup.h"
 
 namespace penstock::cli {
@@ -36,13 +37,6 @@ struct Arguments {
   DeadListOptions dead;
   bool json = false;
 };
-
-void add_target(CLI::App& command, Target& target) {
-  command.add_option("--file,-f", target.file, "Configuration whose data folder to ask")->capture_default_str();
-  command.add_option("--data", target.data, "Data folder of the running process");
-  command.add_option("--url", target.url, "Address of its control API, with --token");
-  command.add_option("--token", target.token, "Token of its control API")->needs("--url");
-}
 
 // An option that takes one of a few words; --help lists them.
 template <class T>
@@ -112,6 +106,7 @@ void add_questions(CLI::App& app, Arguments& a, Command& chosen) {
   add_target(*show, a.target);
   show->add_option("id", a.name, "As `dead list` prints it")->required();
   show->add_flag("--json", a.json, "As JSON");
+  add_steering(app, *dead, chosen);
 
   auto* log = app.add_subcommand("log", "What a stopped pipeline's data folder holds");
   log->require_subcommand(1);
@@ -122,6 +117,13 @@ void add_questions(CLI::App& app, Arguments& a, Command& chosen) {
 }
 
 }  // namespace
+
+void add_target(CLI::App& command, Target& target) {
+  command.add_option("--file,-f", target.file, "Configuration whose data folder to ask")->capture_default_str();
+  command.add_option("--data", target.data, "Data folder of the running process");
+  command.add_option("--url", target.url, "Address of its control API, with --token");
+  command.add_option("--token", target.token, "Token of its control API")->needs("--url");
+}
 
 CLI::App* add(CLI::App& parent, const std::string& name, const std::string& text, const std::string& example,
               Command& chosen, Command command) {

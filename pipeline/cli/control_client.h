@@ -17,11 +17,13 @@ class ControlClient {
   explicit ControlClient(control::ControlAddress address) : address_(std::move(address)) {}
 
   // The body of a 2xx answer. Otherwise the error the API gave; `problems` of an invalid configuration are in its message.
-  Result<std::string> get(const std::string& path) const { return ask("GET", path); }
-  Result<std::string> post(const std::string& path) const { return ask("POST", path); }
+  Result<std::string> get(const std::string& path) const { return ask("GET", path, {}); }
+  Result<std::string> post(const std::string& path, std::string body = {}) const {
+    return ask("POST", path, std::move(body));
+  }
 
  private:
-  Result<std::string> ask(const std::string& method, const std::string& path) const;
+  Result<std::string> ask(const std::string& method, const std::string& path, std::string body) const;
   control::ControlAddress address_;
 };
 

@@ -8,6 +8,7 @@
 #include "pipeline/base/log.h"
 #include "pipeline/base/thread_pool.h"
 #include "pipeline/control/json_views.h"
+#include "pipeline/control/orders.h"
 #include "pipeline/http/server.h"
 
 namespace penstock::control {
@@ -20,6 +21,7 @@ using http::ServerRequest;
 constexpr std::size_t kDeadLimit = 100;
 constexpr std::size_t kDeadLimitMax = 1000;
 constexpr std::string_view kDeadPrefix = "/api/dead/";
+constexpr std::string_view kDestinationsPrefix = "/api/destinations/";
 
 ServerReply json_reply(std::string body) { return {.status = 200, .body = std::move(body)}; }
 
@@ -64,6 +66,8 @@ struct ControlServer::Impl {
   ServerReply list_dead(const ServerRequest& request) const;
   ServerReply show_dead(const std::string& id) const;
   ServerReply reload_reply();
+  ServerReply steer(const ServerRequest& request);
+  ServerReply steer_destination(const ServerRequest& request, const std::string& name, const std::string& verb);
   Result<topology::ReloadReport> apply(config::Problems& problems);
 
   const ControlOptions options;
@@ -128,6 +132,7 @@ void ControlServer::Impl::handle_api(ServerRequest request, http::Responder resp
   if (request.path == "/api/dead" && reading) return respond(list_dead(request));
   if (request.path.starts_with(kDeadPrefix) && reading) return respond(show_dead(request.path.substr(kDeadPrefix.size())));
   if (request.path == "/api/reload" && request.method == "POST") return respond(reload_reply());
+  if (request.method == "POST") return respond(steer(request));
   respond(error_reply(404, fmt::format("there is no {} {}", request.method, request.path)));
 }
 
@@ -149,6 +154,42 @@ ServerReply ControlServer::Impl::show_dead(const std::string& id) const {
   const auto letter = pipeline.find_dead(id);
   if (!letter) return error_reply(letter.error());
   return json_reply(to_json(id, *letter));
+}
+
+// POST /api/dead/replay|discard, POST /api/destinations/NAME/pause|resume|rate
+ServerReply ControlServer::Impl::steer(const ServerRequest& request) {
+  const bool replay = request.path == "/api/dead/replay";
+  if (replay || request.path == "/api/dead/discard") {
+    const auto choice = read_choice(request.body);
+    if (!choice) return error_reply(choice.error());
+    auto& steering = pipeline.steering();
+    const auto count = replay ? steering.replay_dead(*choice) : steering.discard_dead(*choice);
+    return count ? json_reply(fmt::format(R"({{"count":{}}})", *count)) : error_reply(count.error());
+  }
+  if (request.path.starts_with(kDestinationsPrefix)) {
+    const std::string rest = request.path.substr(kDestinationsPrefix.size());
+    const auto slash = rest.rfind('/');
+    if (slash != std::string::npos) return steer_destination(request, rest.substr(0, slash), rest.substr(slash + 1));
+  }
+  return error_reply(404, fmt::format("there is no POST {}", request.path));
+}
+
+ServerReply ControlServer::Impl::steer_destination(const ServerRequest& request, const std::string& name,
+                                                   const std::string& verb) {
+  auto& steering = pipeline.steering();
+  Result<void> done = fail(ErrorKind::not_found, fmt::format("a destination knows pause, resume and rate, not {}", verb));
+  if (verb == "pause") {
+    const auto note = read_note(request.body);
+    if (!note) return error_reply(note.error());
+    done = steering.pause(name, *note);
+  } else if (verb == "resume") {
+    done = steering.resume(name);
+  } else if (verb == "rate") {
+    const auto rate = read_rate(request.body);
+    if (!rate) return error_reply(rate.error());
+    done = steering.set_rate(name, *rate);
+  }
+  return done ? json_reply("{}") : error_reply(done.error());
 }
 
 ServerReply ControlServer::Impl::reload_reply() {

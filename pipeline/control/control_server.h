@@ -7,6 +7,11 @@
 //   GET  /api/status        what `penstock status --json` prints
 //   GET  /api/dead          ?stage= &code= &limit= (1 to 1000, default 100) &after=ID: newest first, without bodies
 //   GET  /api/dead/ID       one dead letter with its original bytes
+//   POST /api/dead/replay   {"ids": […]} or {"stage": …, "code": …}, empty for any: sends them again; answers {"count": n}
+//   POST /api/dead/discard  the same: throws them away
+//   POST /api/destinations/NAME/pause   {"note": "…"}, may be empty: nothing more is sent until it is resumed
+//   POST /api/destinations/NAME/resume  ends a pause, and a suspension
+//   POST /api/destinations/NAME/rate    {"events": n, "bytes": n} a second, 0 for no limit; {} goes back to the configuration's
 //   POST /api/reload        reads the configuration again and applies what differs; 422 and nothing changed when it is wrong
 //
 // /api needs "Authorization: Bearer <token>". Errors are {"error": "<sentence>"}.

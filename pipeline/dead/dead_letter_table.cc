@@ -19,13 +19,13 @@ Error error_of(std::string_view what, const rocksdb::Status& status) {
 
 bool matches(const DeadLetter& letter, const Filter& filter) {
   return (filter.stage.empty() || letter.stage == filter.stage) && (filter.code.empty() || letter.code == filter.code) &&
-         letter.last_at >= filter.since;
+         letter.received_at >= filter.since;
 }
 
-// No letter that died at `time` or later has a smaller key.
+// No letter of an event received at `time` or later has a smaller key.
 std::string first_key_at(Timestamp time) {
   DeadLetter first;
-  first.last_at = time;
+  first.received_at = time;
   return dead_letter_id(first);
 }
 

@@ -26,7 +26,7 @@ namespace penstock::dead {
 struct Filter {
   std::string stage;  // "ingest" or a destination
   std::string code;
-  Timestamp since;    // of death
+  Timestamp since;    // by receipt
 };
 
 enum class Order : std::uint8_t { newest_first, oldest_first };

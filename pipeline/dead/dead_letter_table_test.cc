@@ -43,7 +43,7 @@ DeadLetter letter(std::int64_t died_ms, const std::string& stage, const std::str
   made.stage = stage;
   made.code = code;
   made.reason = "it could not go on";
-  made.last_at = Timestamp{died_ms};
+  made.received_at = made.last_at = Timestamp{died_ms};
   made.body = R"({"event":"signup"})";
   return made;
 }

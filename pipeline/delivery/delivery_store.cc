@@ -20,6 +20,8 @@ constexpr std::uint8_t kCursorVersion = 1;
 constexpr auto kSchemaKey = "schema";
 constexpr auto kCursors = "cursors";
 constexpr auto kDead = "dead";
+constexpr auto kAgain = "again";  // destination, zero byte, id of a letter that is wanted again → nothing
+constexpr std::size_t kWantedAtOnce = 1000;
 
 rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
 
@@ -62,6 +64,13 @@ Result<Cursor> read_cursor(std::string_view destination, std::string_view stored
   return cursor;
 }
 
+std::string again_key(std::string_view destination, std::string_view id) {
+  std::string key(destination);
+  key.push_back('\0');
+  key.append(id);
+  return key;
+}
+
 // A small database: a few cursors written again and again, and now and then a dead letter.
 rocksdb::Options options() {
   rocksdb::Options made;
@@ -81,7 +90,7 @@ rocksdb::Options options() {
 std::vector<std::string> families_of(const std::string& folder) {
   std::vector<std::string> names;
   if (!rocksdb::DB::ListColumnFamilies(options(), folder, &names).ok()) names = {rocksdb::kDefaultColumnFamilyName};
-  for (const auto* ours : {kCursors, kDead}) {
+  for (const auto* ours : {kCursors, kDead, kAgain}) {
     if (std::ranges::find(names, ours) == names.end()) names.emplace_back(ours);
   }
   return names;
@@ -190,14 +199,75 @@ Result<void> DeliveryStore::forget_cursor(std::string_view destination) {
 
 Result<void> DeliveryStore::bury(std::span<const DeadLetter> letters) {
   rocksdb::WriteBatch batch;
-  for (const auto& letter : letters) TRY(impl_->dead->put(batch, letter));
+  for (const auto& letter : letters) {
+    TRY_ASSIGN(const std::string id, impl_->dead->put(batch, letter));
+    batch.Delete(impl_->family(kAgain), again_key(letter.stage, id));
+  }
   return impl_->write(batch, Sync::yes);
 }
 
 Result<void> DeliveryStore::discard(std::span<const std::string> ids) {
   rocksdb::WriteBatch batch;
-  for (const auto& id : ids) TRY(impl_->dead->remove(batch, id));
+  for (const auto& id : ids) {
+    const auto letter = impl_->dead->get(id);
+    if (!letter && letter.error().kind == ErrorKind::not_found) continue;
+    // One that cannot be read can still be thrown away; whether it was wanted is then never found out, and harms nobody.
+    if (letter) batch.Delete(impl_->family(kAgain), again_key(letter->stage, id));
+    TRY(impl_->dead->remove(batch, id));
+  }
   return impl_->write(batch, Sync::yes);
+}
+
+Result<std::uint64_t> DeliveryStore::want_again(const dead::Filter& filter) {
+  std::uint64_t count = 0;
+  dead::Page page{.limit = kWantedAtOnce, .after = {}, .order = dead::Order::oldest_first};
+  for (;;) {
+    TRY_ASSIGN(const auto letters, impl_->dead->list(filter, page));
+    rocksdb::WriteBatch batch;
+    for (const auto& each : letters) batch.Put(impl_->family(kAgain), again_key(each.letter.stage, each.id), {});
+    TRY(impl_->write(batch, Sync::yes));
+    count += letters.size();
+    if (letters.size() < page.limit) return count;
+    page.after = letters.back().id;
+  }
+}
+
+Result<std::uint64_t> DeliveryStore::want_again(std::span<const std::string> ids) {
+  std::uint64_t count = 0;
+  rocksdb::WriteBatch batch;
+  for (const auto& id : ids) {
+    const auto letter = impl_->dead->get(id);
+    if (!letter && letter.error().kind == ErrorKind::not_found) continue;
+    if (!letter) return fail(letter.error());
+    batch.Put(impl_->family(kAgain), again_key(letter->stage, id), {});
+    ++count;
+  }
+  TRY(impl_->write(batch, Sync::yes));
+  return count;
+}
+
+Result<std::vector<dead::Listed>> DeliveryStore::wanted(std::string_view destination, std::size_t limit) const {
+  std::vector<dead::Listed> found;
+  const std::string prefix = again_key(destination, {});
+  const std::unique_ptr<rocksdb::Iterator> rows(impl_->db->NewIterator({}, impl_->family(kAgain)));
+  for (rows->Seek(prefix); rows->Valid() && rows->key().starts_with(prefix) && found.size() < limit; rows->Next()) {
+    std::string id = rows->key().ToString().substr(prefix.size());
+    auto letter = impl_->dead->get(id);
+    if (!letter && letter.error().kind == ErrorKind::not_found) continue;
+    if (!letter) return fail(std::move(letter).error());
+    found.push_back({std::move(id), *std::move(letter)});
+  }
+  if (!rows->status().ok()) return fail(error_of("read " + impl_->folder, rows->status()));
+  return found;
+}
+
+Result<std::uint64_t> DeliveryStore::count_wanted(std::string_view destination, std::uint64_t limit) const {
+  std::uint64_t count = 0;
+  const std::string prefix = again_key(destination, {});
+  const std::unique_ptr<rocksdb::Iterator> rows(impl_->db->NewIterator({}, impl_->family(kAgain)));
+  for (rows->Seek(prefix); rows->Valid() && rows->key().starts_with(prefix) && count < limit; rows->Next()) ++count;
+  if (!rows->status().ok()) return fail(error_of("read " + impl_->folder, rows->status()));
+  return count;
 }
 
 const dead::DeadLetterTable& DeliveryStore::dead_letters() const { return *impl_->dead; }

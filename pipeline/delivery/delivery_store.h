@@ -43,10 +43,18 @@ class DeliveryStore {
   Result<void> save_cursor(std::string_view destination, const Offsets& next, Sync sync);
   Result<void> forget_cursor(std::string_view destination);
 
-  // All of them or none, synced.
+  // All of them or none, synced. One that was wanted again is so no more.
   Result<void> bury(std::span<const DeadLetter> letters);
   // Synced. Ids that are not there are no error.
   Result<void> discard(std::span<const std::string> ids);
+
+  // Marks letters to be sent again to the destination where they died; durable when it returns, however many. How many there
+  // were: by filter (its stage names the destination), or by id, of which those that are not there are none.
+  Result<std::uint64_t> want_again(const dead::Filter& filter);
+  Result<std::uint64_t> want_again(std::span<const std::string> ids);
+  // The oldest of those wanted by a destination; and how many there are, up to `limit`.
+  Result<std::vector<dead::Listed>> wanted(std::string_view destination, std::size_t limit) const;
+  Result<std::uint64_t> count_wanted(std::string_view destination, std::uint64_t limit) const;
   // For get, list and count.
   const dead::DeadLetterTable& dead_letters() const;
 

@@ -34,9 +34,10 @@ DestinationLoop::DestinationLoop(DestinationParts parts, const Surroundings& aro
       read_backoff_(kReadPauseMin, kReadPauseMax, parts.seed + 2),
       recorder_(home_, around.blocking.make_strand(), around.clock,
                 {.bury = [&store = around.store](auto letters) { return store.bury(letters); },
+                 .discard = [&store = around.store](auto ids) { return store.discard(ids); },
                  .save_cursor = [&store = around.store,
                                  name = name_](const Offsets& cursor) { return store.save_cursor(name, cursor, Sync::no); }},
-                [this](const std::vector<Recorder::Burial>& burials) { buried(burials); }),
+                [this](const std::vector<Recorder::Burial>& burials, std::size_t discarded) { buried(burials, discarded); }),
       paused_(std::move(parts.paused)), rejections_(settings_.suspend), saved_cursor_(start),
       cursor_saved_at_(around.clock.steady()), shown_since_(around.clock.steady()) {
   take_rate(parts.rate.value_or(settings_.rate));
@@ -73,6 +74,7 @@ void DestinationLoop::pump() {
     tend_connection();
     launch();
     read();
+    read_again();
     launch();
     arm();
   }

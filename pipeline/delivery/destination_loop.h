@@ -30,6 +30,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   DestinationStatus status() const;
   void pause(std::string note);
   void resume();
+  void send_again();
   void set_rate(std::optional<RateSettings> rate);
   void stop(Duration within, std::move_only_function<void()> stopped);
 
@@ -57,8 +58,15 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   void answered(Window::Ticket ticket, Outcomes outcomes);
   void follow(Verdict verdict, LowWater::Mark mark);
   void count_delivered(const std::vector<Parcel>& parcels);
+  void settle_delivered(const std::vector<Parcel>& parcels, LowWater::Mark mark);
+
+  // the retry lane (destination_again.cc)
+  void read_again();
+  void delivered_again(const std::vector<Parcel>& parcels);
+  DeadLetter letter_again(const Parcel& parcel) const;
+  void settled_again(std::size_t letters);
   DeadLetter letter_for(const EventView& event, std::int32_t partition, std::uint64_t offset) const;
-  void buried(const std::vector<Recorder::Burial>& burials);
+  void buried(const std::vector<Recorder::Burial>& burials, std::size_t discarded);
 
   // what holds it back (destination_steering.cc)
   void take_rate(const RateSettings& rate);
@@ -110,6 +118,11 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   std::optional<SteadyTime> suspended_until_;
   std::string suspended_for_;
   std::uint64_t delivered_ = 0;
+
+  bool again_wanted_ = true;  // there may be letters to be sent again; asked of the store when it is time
+  std::shared_ptr<const std::vector<dead::Listed>> again_;  // those under way, in memory
+  std::size_t again_open_ = 0;  // of them, those of which nothing durable is known yet
+  LowWater::Mark again_mark_ = kAgainMarks;
 
   Phase phase_ = Phase::running;
   bool hurrying_ = false;

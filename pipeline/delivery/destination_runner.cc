@@ -67,6 +67,7 @@ bool DestinationRunner::settled(const Offsets& end) const { return events_betwee
 DestinationStatus DestinationRunner::status() const { return loop_->status(); }
 void DestinationRunner::pause(std::string note) { loop_->pause(std::move(note)); }
 void DestinationRunner::resume() { loop_->resume(); }
+void DestinationRunner::send_again() { loop_->send_again(); }
 void DestinationRunner::set_rate(std::optional<RateSettings> rate) { loop_->set_rate(rate); }
 void DestinationRunner::stop(Duration within, std::move_only_function<void()> stopped) {
   loop_->stop(within, std::move(stopped));

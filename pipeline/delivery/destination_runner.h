@@ -78,6 +78,8 @@ class DestinationRunner {
   void pause(std::string note);
   // Ends a pause, and a suspension.
   void resume();
+  // Letters were marked with DeliveryStore::want_again: they go through the retry lane now.
+  void send_again();
   // From now on, instead of the settings'; nullopt: as the settings say.
   void set_rate(std::optional<RateSettings> rate);
 

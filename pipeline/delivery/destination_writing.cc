@@ -80,16 +80,16 @@ void DestinationLoop::answered(Window::Ticket ticket, Outcomes outcomes) {
 
 void DestinationLoop::follow(Verdict verdict, LowWater::Mark mark) {
   const SteadyTime now = around_.clock.steady();
-  delivered_ += verdict.delivered.size();
-  count_delivered(verdict.delivered);
-  low_water_.settle(mark, verdict.delivered.size());
+  const bool again = mark >= kAgainMarks;
+  settle_delivered(verdict.delivered, mark);
   for (auto& dead : verdict.dead) {
-    DeadLetter letter = letter_for(dead.parcel.view, dead.parcel.partition, dead.parcel.offset);
+    DeadLetter letter =
+        again ? letter_again(dead.parcel) : letter_for(dead.parcel.view, dead.parcel.partition, dead.parcel.offset);
     last_death_ = fmt::format("{} ({})", dead.reason, dead.code);
     letter.code = std::move(dead.code);
     letter.reason = std::move(dead.reason);
-    letter.attempts = static_cast<std::uint32_t>(verdict.attempts);
-    letter.first_at = verdict.first_failed_at;
+    letter.attempts += static_cast<std::uint32_t>(verdict.attempts);
+    if (!again) letter.first_at = verdict.first_failed_at;
     recorder_.bury(std::move(letter), mark);
   }
   recorder_.write();
@@ -111,6 +111,13 @@ void DestinationLoop::follow(Verdict verdict, LowWater::Mark mark) {
                                            : retry_backoff_.after(verdict.later->retries);
     window_.add_later(*std::move(verdict.later), now + pause);
   }
+}
+
+void DestinationLoop::settle_delivered(const std::vector<Parcel>& parcels, LowWater::Mark mark) {
+  delivered_ += parcels.size();
+  count_delivered(parcels);
+  if (mark >= kAgainMarks) delivered_again(parcels);
+  else low_water_.settle(mark, parcels.size());
 }
 
 void DestinationLoop::count_delivered(const std::vector<Parcel>& parcels) {
@@ -136,15 +143,22 @@ DeadLetter DestinationLoop::letter_for(const EventView& event, std::int32_t part
   letter.distinct_id = event.facts.distinct_id;
   letter.partition = partition;
   letter.received_at = event.facts.received_at;
+  letter.project = event.facts.project;
+  letter.timestamp = event.facts.timestamp;
   letter.last_at = around_.clock.now();
   letter.body = event.body;
   return letter;
 }
 
-void DestinationLoop::buried(const std::vector<Recorder::Burial>& burials) {
-  for (const auto& burial : burials) low_water_.settle(burial.mark, 1);
-  metrics_.dead.add(burials.size());
-  board_.dead += burials.size();
+void DestinationLoop::buried(const std::vector<Recorder::Burial>& burials, std::size_t discarded) {
+  std::size_t died_again = 0;
+  for (const auto& burial : burials) {
+    if (burial.mark >= kAgainMarks) ++died_again;
+    else low_water_.settle(burial.mark, 1);
+  }
+  settled_again(died_again + discarded);
+  metrics_.dead.add(burials.size() - died_again);
+  board_.dead += burials.size() - died_again;
   pump();
   stop_further();
 }

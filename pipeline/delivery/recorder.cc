@@ -16,10 +16,10 @@ Recorder::Recorder(Home& home, std::unique_ptr<Strand> disk, const Clock& clock,
       buried_(std::move(buried)) {}
 
 void Recorder::write() {
-  if (writing_ || (waiting_.empty() && !cursor_)) return;
+  if (writing_ || (waiting_.empty() && discarding_.empty() && !cursor_)) return;
   writing_ = true;
   letters_writing_ = waiting_.size();
-  Work work{std::exchange(waiting_, {}), std::exchange(cursor_, std::nullopt)};
+  Work work{std::exchange(waiting_, {}), std::exchange(discarding_, {}), std::exchange(cursor_, std::nullopt)};
   disk_->post([owner = home_.owner(), store = store_, this, work = std::move(work)]() mutable {
     Result<void> letters;
     Result<void> cursor;
@@ -28,6 +28,7 @@ void Recorder::write() {
       for (const auto& burial : work.burials) copies.push_back(burial.letter);
       letters = store->bury(copies);
     }
+    if (letters && !work.discarded.empty()) letters = store->discard(work.discarded);
     if (work.cursor) cursor = store->save_cursor(*work.cursor);
     const auto alive = owner.lock();
     if (!alive) return;
@@ -44,6 +45,8 @@ void Recorder::written(Work work, Result<void> letters, Result<void> cursor) {
   if (!letters) {
     letters_failure_ = std::move(letters).error();
     waiting_.insert(waiting_.begin(), std::move_iterator(work.burials.begin()), std::move_iterator(work.burials.end()));
+    discarding_.insert(discarding_.begin(), std::move_iterator(work.discarded.begin()),
+                       std::move_iterator(work.discarded.end()));
     writing_ = true;  // the pause belongs to the write
     home_.post_at(clock_.steady() + kPauseAfterFailure, [this] {
       writing_ = false;
@@ -51,8 +54,8 @@ void Recorder::written(Work work, Result<void> letters, Result<void> cursor) {
     });
     return;
   }
-  if (!work.burials.empty()) letters_failure_ = std::nullopt;
-  buried_(work.burials);
+  if (!work.burials.empty() || !work.discarded.empty()) letters_failure_ = std::nullopt;
+  buried_(work.burials, work.discarded.size());
   write();
 }
 

@@ -25,20 +25,23 @@ class Recorder {
   // What the recorder needs of the store; called on the disk strand.
   struct Store {
     std::function<Result<void>(std::span<const DeadLetter>)> bury;
+    std::function<Result<void>(std::span<const std::string>)> discard;  // letters that were delivered after all
     std::function<Result<void>(const Offsets&)> save_cursor;
   };
-  // Called on the owner's Home after every write whose letters, perhaps none, are durable now.
-  using Buried = std::function<void(const std::vector<Burial>&)>;
+  // Called on the owner's Home after every write whose letters, perhaps none, are durable now; with the number of those that
+  // were discarded.
+  using Buried = std::function<void(const std::vector<Burial>&, std::size_t discarded)>;
 
   // `home` and `clock` outlive it.
   Recorder(Home& home, std::unique_ptr<Strand> disk, const Clock& clock, Store store, Buried buried);
 
   void bury(DeadLetter letter, LowWater::Mark mark) { waiting_.push_back({std::move(letter), mark}); }
+  void discard(std::string id) { discarding_.push_back(std::move(id)); }
   void save_cursor(Offsets cursor) { cursor_ = std::move(cursor); }
   // Starts writing what is waiting, unless a write is under way.
   void write();
 
-  bool idle() const { return !writing_ && waiting_.empty() && !cursor_; }
+  bool idle() const { return !writing_ && waiting_.empty() && discarding_.empty() && !cursor_; }
   std::size_t letters_waiting() const { return waiting_.size() + letters_writing_; }
   // What the last write of letters, or of a cursor, failed with; nullopt after a good one.
   const std::optional<Error>& letters_failure() const { return letters_failure_; }
@@ -47,6 +50,7 @@ class Recorder {
  private:
   struct Work {
     std::vector<Burial> burials;
+    std::vector<std::string> discarded;
     std::optional<Offsets> cursor;
   };
 
@@ -58,6 +62,7 @@ class Recorder {
   const std::shared_ptr<const Store> store_;  // shared with tasks on the disk strand
   const Buried buried_;
   std::vector<Burial> waiting_;
+  std::vector<std::string> discarding_;
   std::optional<Offsets> cursor_;
   std::size_t letters_writing_ = 0;
   bool writing_ = false;

@@ -13,8 +13,9 @@ struct Desk {
     recorder.emplace(
         home, executor.make_strand(), clock,
         Recorder::Store{.bury = [this](auto letters) { return bury(letters); },
+                        .discard = [this](auto ids) { return discarded += ids.size(), Result<void>(); },
                         .save_cursor = [this](const Offsets& next) { return saved.push_back(next), Result<void>(); }},
-        [this](const auto& burials) { settled += burials.size(); });
+        [this](const auto& burials, std::size_t) { settled += burials.size(); });
   }
   Result<void> bury(std::span<const DeadLetter> letters) {
     if (failures > 0) {
@@ -34,6 +35,7 @@ struct Desk {
   std::vector<std::size_t> writes;
   std::vector<Offsets> saved;
   std::size_t settled = 0;
+  std::size_t discarded = 0;
 };
 
 }  // namespace

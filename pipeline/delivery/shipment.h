@@ -21,15 +21,21 @@ struct Parcel {
   std::uint64_t offset = 0;
 };
 
+// Marks from here on belong to the retry lane: dead letters that are sent again. They have no place in the log, go after what
+// is live, and move no cursor.
+inline constexpr LowWater::Mark kAgainMarks = LowWater::Mark{1} << 63;
+
 struct Shipment {
+  bool again() const { return mark >= kAgainMarks; }
+
   LowWater::Mark mark = 0;
-  std::vector<Parcel> parcels;                     // at least one
+  std::vector<Parcel> parcels;  // at least one
   std::vector<std::shared_ptr<const void>> keeps;  // the chunks their views point into
-  int attempts = 0;                                // answers that were about the events: rejected or retry
-  int retries = 0;                                 // of these, retry
-  Timestamp first_failed_at;                       // of the first such answer
+  int attempts = 0;  // answers that were about the events: rejected or retry
+  int retries = 0;  // of these, retry
+  Timestamp first_failed_at;  // of the first such answer
   SteadyTime first_failed{};
-  Suspicion suspicion;                             // whether its failures are its own fault
+  Suspicion suspicion;  // whether its failures are its own fault
 
   // The place in reading order. No two shipments have the same.
   std::pair<LowWater::Mark, std::uint32_t> order() const { return {mark, parcels.front().place}; }

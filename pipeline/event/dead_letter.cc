@@ -11,7 +11,7 @@
 namespace penstock {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kVersion = 2;  // 1 had no project and no timestamp
 
 Result<void> read_text(Reader& in, std::string& field) {
   TRY_ASSIGN(const std::string_view text, in.text());
@@ -24,7 +24,7 @@ Result<void> read_time(Reader& in, Timestamp& field) {
   return {};
 }
 
-Result<void> read_fields(Reader& in, DeadLetter& letter) {
+Result<void> read_fields(Reader& in, std::uint8_t version, DeadLetter& letter) {
   TRY_ASSIGN(const std::string_view uuid, in.bytes(letter.uuid.bytes.size()));
   std::memcpy(letter.uuid.bytes.data(), uuid.data(), uuid.size());
   for (auto* field : {&letter.stage, &letter.app, &letter.code, &letter.reason, &letter.source, &letter.place, &letter.event,
@@ -34,6 +34,10 @@ Result<void> read_fields(Reader& in, DeadLetter& letter) {
   TRY_ASSIGN(letter.partition, in.fixed<std::int32_t>());
   TRY_ASSIGN(letter.attempts, in.fixed<std::uint32_t>());
   for (auto* field : {&letter.received_at, &letter.first_at, &letter.last_at}) TRY(read_time(in, *field));
+  if (version >= 2) {
+    TRY(read_text(in, letter.project));
+    TRY(read_time(in, letter.timestamp));
+  }
   return read_text(in, letter.body);
 }
 
@@ -50,6 +54,8 @@ void encode(const DeadLetter& letter, std::string& out) {
   writer.fixed(letter.partition);
   writer.fixed(letter.attempts);
   for (const auto time : {letter.received_at, letter.first_at, letter.last_at}) writer.signed_varint(time.ms);
+  writer.text(letter.project);
+  writer.signed_varint(letter.timestamp.ms);
   writer.text(letter.body);
 }
 
@@ -57,21 +63,21 @@ Result<DeadLetter> decode_dead_letter(std::string_view stored) {
   Reader in(stored);
   const auto version = in.fixed<std::uint8_t>();
   if (!version) return fail(version.error().context("dead letter"));
-  if (*version != kVersion) {
+  if (*version == 0 || *version > kVersion) {
     return fail(ErrorKind::corrupt,
                 fmt::format("dead letter: version {} is not the version {} that this program reads{}", *version, kVersion,
                             *version > kVersion ? "; a newer program wrote it" : ""));
   }
   DeadLetter letter;
-  if (auto read = read_fields(in, letter); !read) return fail(std::move(read).error().context("dead letter"));
+  if (auto read = read_fields(in, *version, letter); !read) return fail(std::move(read).error().context("dead letter"));
   if (!in.at_end()) return fail(ErrorKind::corrupt, "dead letter: bytes after its end");
   return letter;
 }
 
 std::string dead_letter_id(const DeadLetter& letter) {
   // Thirteen digits keep the order of text and time the same until the year 2286.
-  const auto ms = std::max<std::int64_t>(letter.last_at.ms, 0);
-  const auto origin = fmt::format("{}\n{}\n{}\n{}", letter.stage, letter.app, letter.code, letter.place);
+  const auto ms = std::max<std::int64_t>(letter.received_at.ms, 0);
+  const auto origin = fmt::format("{}\n{}\n{}", letter.stage, letter.app, letter.place);
   return fmt::format("{:013}-{}-{:08x}", ms, letter.uuid.to_string(), static_cast<std::uint32_t>(checksum(origin)));
 }
 

@@ -22,6 +22,8 @@ struct DeadLetter {
   std::string place;       // where in the source: "orders.ndjson at byte 1234"
   std::string event;       // the fact, empty when unknown
   std::string distinct_id; // the fact, empty when unknown
+  std::string project;     // the fact, empty when unknown
+  Timestamp timestamp;     // the fact; 0 when unknown
   std::int32_t partition = 0;  // of `events`
   std::uint32_t attempts = 0;
   Timestamp received_at;
@@ -36,8 +38,9 @@ struct DeadLetter {
 void encode(const DeadLetter& letter, std::string& out);
 Result<DeadLetter> decode_dead_letter(std::string_view stored);
 
-// The key under which a store keeps it: time of death, then uuid, then what distinguishes copies; so that a listing is in
-// order of time and writing the same letter twice leaves one. Printable as "<ms>-<uuid>": what `penstock dead show` takes.
+// The key under which a store keeps it: time of receipt, uuid, then where it died; so that a listing is in order of time, and
+// an event that dies again in the same place (after a crash, or when it was replayed) is the same letter. Printable as
+// "<ms>-<uuid>-<where>": what `penstock dead show` takes.
 std::string dead_letter_id(const DeadLetter& letter);
 
 }  // namespace penstock

@@ -38,6 +38,8 @@ DeadLetter letter() {
           .place = "3 at 17",
           .event = "signup",
           .distinct_id = "user-1",
+          .project = "shop",
+          .timestamp = Timestamp{1785578400001},
           .partition = 5,
           .attempts = 3,
           .received_at = kReceived,
@@ -226,20 +228,24 @@ TEST_CASE("a dead letter reads back, and a cut or a newer version is an error") 
   CHECK(decode_dead_letter(stored).value() == letter());
   for (std::size_t cut = 0; cut < stored.size(); ++cut) CHECK_FALSE(decode_dead_letter(stored.substr(0, cut)));
   CHECK_FALSE(decode_dead_letter(stored + "x"));
-  stored[0] = 2;
+  stored[0] = 3;
   const auto newer = decode_dead_letter(stored);
   REQUIRE_FALSE(newer);
   CHECK_EQ(newer.error().message,
-           "dead letter: version 2 is not the version 1 that this program reads; a newer program wrote it");
+           "dead letter: version 3 is not the version 2 that this program reads; a newer program wrote it");
 }
 
-TEST_CASE("ids of dead letters sort by time of death and tell copies apart") {
+TEST_CASE("ids of dead letters sort by time of receipt, tell places apart, and not deaths") {
   const auto id = dead_letter_id(letter());
-  CHECK(id.starts_with("1785578400500-019a8c3e-0000-7abc-8def-0123456789ab-"));
+  CHECK(id.starts_with("1785578400000-019a8c3e-0000-7abc-8def-0123456789ab-"));
   CHECK_EQ(id, dead_letter_id(letter()));
   auto later = letter();
-  later.last_at.ms += 1;
+  later.received_at.ms += 1;
   CHECK_LT(id, dead_letter_id(later));
+  auto again = letter();
+  again.last_at.ms += 1;
+  again.code = "http_500";
+  CHECK_EQ(id, dead_letter_id(again));
   auto copy = letter();
   copy.place = "4 at 1";
   CHECK_NE(id, dead_letter_id(copy));

@@ -34,6 +34,20 @@ Result<delivery::When> bind_condition(const std::string& expression) {
       });
 }
 
+// What somebody told this destination before.
+Result<std::optional<std::string>> pause_of(const catalog::Catalog& catalog, const std::string& name) {
+  TRY_ASSIGN(const auto pauses, catalog.pauses());
+  const auto found = std::ranges::find(pauses, name, &catalog::Pause::destination);
+  return found == pauses.end() ? std::nullopt : std::optional(found->note);
+}
+
+Result<std::optional<delivery::RateSettings>> rate_of(const catalog::Catalog& catalog, const std::string& name) {
+  TRY_ASSIGN(const auto rates, catalog.rates());
+  const auto found = std::ranges::find(rates, name, &catalog::Rate::destination);
+  if (found == rates.end()) return std::nullopt;
+  return delivery::RateSettings{static_cast<int>(found->events_per_second), Bytes{found->bytes_per_second}};
+}
+
 std::uint64_t events_in(const Log& log, LogName name) { return delivery::events_between(log.begin(name), log.end(name)); }
 
 }  // namespace
@@ -48,6 +62,7 @@ Result<void> Parts::open() {
   TRY_ASSIGN(log, logs::local::LocalLog::open(std::move(options), disk, clock));
   TRY_ASSIGN(state_, DerivedState::open(plan.data + "/state", *log, clock));
   TRY_ASSIGN(store_, delivery::DeliveryStore::open(plan.data + "/delivery", clock));
+  TRY_ASSIGN(catalog_, catalog::Catalog::open(plan.data + "/catalog.db", clock));
   TRY_ASSIGN(http_, http::CurlClient::start());
   delivery_threads_ = std::make_unique<ThreadPool>("delivery", plan.settings.delivery.threads);
   blocking_threads_ = std::make_unique<ThreadPool>("blocking", kBlockingThreads);
@@ -60,6 +75,8 @@ Result<PreparedDestination> Parts::prepare(const PlannedDestination& planned) {
   if (!built) return fail(std::move(built).error().context("destination " + name));
   auto when = bind_condition(planned.delivery.when);
   if (!when) return fail(std::move(when).error().context("destination " + name + ": when"));
+  TRY_ASSIGN(auto paused, pause_of(*catalog_, name));
+  TRY_ASSIGN(const auto rate, rate_of(*catalog_, name));
   return PreparedDestination{.name = name,
                              .type = planned.settings.type,
                              .fingerprint = planned.fingerprint,
@@ -68,7 +85,9 @@ Result<PreparedDestination> Parts::prepare(const PlannedDestination& planned) {
                                        .destination = *std::move(built),
                                        .when = *std::move(when),
                                        .metrics = delivery::DeliveryMetrics(metrics, name),
-                                       .seed = std::random_device()()}};
+                                       .seed = std::random_device()(),
+                                       .paused = std::move(paused),
+                                       .rate = rate}};
 }
 
 Result<std::unique_ptr<RunningDestination>> Parts::start(PreparedDestination prepared) {
@@ -132,6 +151,13 @@ Result<std::unique_ptr<Transform>> Parts::build_chain(std::shared_ptr<const scri
   return std::unique_ptr<Transform>(*std::move(made));
 }
 
+ingest::SourceIdentity Parts::identity_of(const std::string& source) const {
+  for (const auto& planned : plan.sources)
+    if (planned.settings.name == source) return {source, planned.project, paths_of(planned.settings)};
+  const auto& projects = plan.settings.projects;
+  return {source, projects.empty() ? "default" : projects.front().name, {}};
+}
+
 Result<void> Parts::build_source(const PlannedSource& planned, std::vector<ingest::PolledInput>& polled,
                                  std::vector<ingest::PushedInput>& pushed, std::vector<RunningSource>& running) {
   const std::string& name = planned.settings.name;
@@ -140,6 +166,7 @@ Result<void> Parts::build_source(const PlannedSource& planned, std::vector<inges
   TRY_ASSIGN(auto made, planned.plan.build(context(name)));
   if (auto* source = std::get_if<std::unique_ptr<PolledSource>>(&made)) {
     polled.push_back({identity, std::move(*source), source_metrics});
+    pushed.push_back({identity, source_metrics});  // its dead letters come again through `captured`
     return {};
   }
   pushed.push_back({identity, source_metrics});

@@ -8,6 +8,7 @@
 
 #include "connectors/logs/local/local_log.h"
 #include "pipeline/base/thread_pool.h"
+#include "pipeline/catalog/catalog.h"
 #include "pipeline/dead/dead_letter_table.h"
 #include "pipeline/delivery/delivery_store.h"
 #include "pipeline/delivery/destination_runner.h"
@@ -72,6 +73,11 @@ class Parts {
   std::string render_metrics();
   Result<std::vector<dead::Listed>> list_dead(const dead::Filter& filter, const dead::Page& page) const;
   Result<DeadLetter> find_dead(const std::string& id) const;
+  DerivedState& state() { return *state_; }
+  delivery::DeliveryStore& store() { return *store_; }
+  catalog::Catalog& catalog() { return *catalog_; }
+  // Of a source in the configuration; one of that name with canonical bodies when there is none.
+  ingest::SourceIdentity identity_of(const std::string& source) const;
   // Without what only the pipeline knows: its threads.
   PipelineStatus status() const;
 
@@ -93,6 +99,7 @@ class Parts {
 
   std::unique_ptr<DerivedState> state_;
   std::unique_ptr<delivery::DeliveryStore> store_;
+  std::unique_ptr<catalog::Catalog> catalog_;
   std::unique_ptr<http::CurlClient> http_;
   std::unique_ptr<ThreadPool> delivery_threads_;
   std::unique_ptr<ThreadPool> blocking_threads_;

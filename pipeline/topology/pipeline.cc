@@ -11,6 +11,7 @@
 #include "pipeline/base/log.h"
 #include "pipeline/topology/app_reload.h"
 #include "pipeline/topology/builder.h"
+#include "pipeline/topology/steering.h"
 
 namespace penstock::topology {
 namespace {
@@ -54,6 +55,11 @@ struct Pipeline::Impl {
   bool all_settled() const;
 
   Parts parts;
+  Steering steering{parts, [this](const std::string& name, const std::function<void(RunningDestination*)>& with) {
+                      const std::lock_guard lock(mutex);
+                      const auto found = destinations.find(name);
+                      with(found == destinations.end() ? nullptr : found->second.get());
+                    }};
   std::unique_ptr<ingest::Worker> worker;
   std::vector<RunningSource> sources;
   std::jthread worker_thread;
@@ -300,6 +306,8 @@ Result<void> Pipeline::stop() {
 const PipelinePlan& Pipeline::plan() const { return impl_->parts.plan; }
 
 std::string Pipeline::render_metrics() const { return impl_->parts.render_metrics(); }
+
+Steering& Pipeline::steering() { return impl_->steering; }
 
 Result<std::vector<dead::Listed>> Pipeline::list_dead(const dead::Filter& filter, const dead::Page& page) const {
   return impl_->parts.list_dead(filter, page);

@@ -15,6 +15,8 @@
 
 namespace penstock::topology {
 
+class Steering;
+
 // What a reload did, one line a component.
 struct ReloadReport {
   std::vector<std::string> changes;  // "destination crm: restarted (settings changed)"; empty: nothing differed
@@ -34,6 +36,9 @@ class Pipeline {
   const PipelinePlan& plan() const;
   Result<std::vector<dead::Listed>> list_dead(const dead::Filter& filter, const dead::Page& page) const;
   Result<DeadLetter> find_dead(const std::string& id) const;
+
+  // What a person may tell it; see there. Lives as long as the pipeline.
+  Steering& steering();
 
   // Applies what differs: apps and destinations. Everything new is built before anything old is touched, so an error
   // in the settings changes nothing. One that only starting shows (a disk that refuses a new cursor) leaves that destination

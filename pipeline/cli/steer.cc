@@ -1,0 +1,119 @@
+#include "pipeline/cli/steer.h"
+
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+#include <cstdio>
+
+#include "pipeline/cli/control_client.h"
+#include "pipeline/cli/exit_code.h"
+
+namespace penstock::cli {
+namespace {
+
+namespace json = boost::json;
+
+struct Order {
+  Target target;
+  std::string destination;
+  std::string note;
+  std::int64_t events = 0;
+  std::string bytes;
+  bool reset = false;
+  std::vector<std::string> ids;
+  std::string stage;
+  std::string code;
+  bool all = false;
+};
+
+int complain(const Error& error) {
+  fmt::print(stderr, "penstock: {}\n", error.message);
+  return kCannot;
+}
+
+Result<std::string> tell(const Order& order, const topology::PlanContext& context, const std::string& path,
+                         const json::object& body) {
+  TRY_ASSIGN(const auto client, ControlClient::find(order.target, context));
+  return client.post(path, json::serialize(body));
+}
+
+int tell_destination(const Order& order, const topology::PlanContext& context, const std::string& verb,
+                     const json::object& body, const std::string& done) {
+  const auto told =
+      tell(order, context, fmt::format("/api/destinations/{}/{}", percent_encode(order.destination), verb), body);
+  if (!told) return complain(told.error());
+  fmt::print("{} {}\n", order.destination, done);
+  return kOk;
+}
+
+int change_rate(const Order& order, const topology::PlanContext& context) {
+  json::object body;
+  if (!order.reset) body["events"] = order.events;
+  if (!order.bytes.empty()) body["bytes"] = std::stoull(order.bytes);
+  return tell_destination(order, context, "rate", body,
+                          order.reset ? "goes at the rate of its configuration" : "goes at the new rate, until it is reset");
+}
+
+// Everything is a lot to do by leaving something out, so it has to be said.
+int choose_letters(const Order& order, const topology::PlanContext& context, const std::string& verb,
+                   const std::string& done) {
+  json::object body;
+  if (!order.ids.empty()) body["ids"] = json::array(order.ids.begin(), order.ids.end());
+  if (!order.stage.empty()) body["stage"] = order.stage;
+  if (!order.code.empty()) body["code"] = order.code;
+  if (body.empty() && !order.all) {
+    fmt::print(stderr, "penstock: say which: ids, --stage, --code, or --all\n");
+    return kUsage;
+  }
+  const auto told = tell(order, context, "/api/dead/" + verb, body);
+  if (!told) return complain(told.error());
+  fmt::print("{} dead letters {}\n", json::parse(*told).at("count").to_number<std::uint64_t>(), done);
+  return kOk;
+}
+
+void add_choice_of_letters(CLI::App& command, Order& order) {
+  add_target(command, order.target);
+  command.add_option("ids", order.ids, "As `dead list` prints them");
+  command.add_option("--stage", order.stage, "ingest, or a destination's name");
+  command.add_option("--code", order.code, "Only with this code, e.g. http_400");
+  command.add_flag("--all", order.all, "All there are");
+}
+
+void add_destination(CLI::App& command, Order& order) {
+  command.add_option("destination", order.destination, "Its name")->required();
+  add_target(command, order.target);
+}
+
+}  // namespace
+
+void add_steering(CLI::App& app, CLI::App& dead, Command& chosen) {
+  static Order order;
+  auto* pause = add(app, "pause", "Send nothing more to a destination until it is resumed; nothing is lost meanwhile",
+                    "penstock pause crm --note 'they migrate'", chosen, [](const auto& context) {
+                      return tell_destination(order, context, "pause", {{"note", order.note}}, "is paused");
+                    });
+  add_destination(*pause, order);
+  pause->add_option("--note", order.note, "Why; shown in status");
+  auto* resume = add(app, "resume", "End a destination's pause or suspension", "penstock resume crm", chosen,
+                     [](const auto& context) { return tell_destination(order, context, "resume", {}, "goes on"); });
+  add_destination(*resume, order);
+
+  auto* rate = add(app, "rate", "Change how fast a destination is written to, without changing the configuration",
+                   "penstock rate crm --events 50", chosen, [](const auto& context) { return change_rate(order, context); });
+  add_destination(*rate, order);
+  auto* events =
+      rate->add_option("--events", order.events, "Events a second; 0 is no limit")->check(CLI::Range(0, 10'000'000));
+  rate->add_option("--bytes", order.bytes, "Bytes a second; 0 is no limit")->check(CLI::Range(0LL, 100LL << 30));
+  rate->add_flag("--reset", order.reset, "Back to what the configuration says")->excludes(events);
+
+  auto* replay = add(dead, "replay",
+                     "Send letters again: to the destination they died at, or through ingest with the apps as they are now",
+                     "penstock dead replay --stage crm --code http_400", chosen,
+                     [](const auto& context) { return choose_letters(order, context, "replay", "are sent again"); });
+  add_choice_of_letters(*replay, order);
+  auto* discard = add(dead, "discard", "Throw letters away", "penstock dead discard --stage crm --code http_400", chosen,
+                      [](const auto& context) { return choose_letters(order, context, "discard", "are thrown away"); });
+  add_choice_of_letters(*discard, order);
+}
+
+}  // namespace penstock::cli

@@ -1,0 +1,117 @@
+// Dead letters that are sent again: to this destination alone, beside what is live, and across restarts.
+#include <doctest/doctest.h>
+
+#include "pipeline/delivery/runner_rig.h"
+
+namespace penstock::delivery {
+namespace {
+
+constexpr auto reject_all = [](const Batch&) { return Outcomes::all(rejected()); };
+
+// A destination with `count` dead letters and nothing else to do.
+void kill_some(Rig& rig, int count) {
+  rig.crm.answer_with(reject_all);
+  rig.start();
+  rig.add(count);
+  rig.pass_within();
+  REQUIRE(rig.dead().size() == static_cast<std::size_t>(count));
+}
+
+void want(Rig& rig, const dead::Filter& filter = {}) {
+  REQUIRE(rig.store->want_again(filter));
+  rig.runner->send_again();
+  rig.executor.run_ready();
+}
+
+std::uint64_t wanted(Rig& rig) { return rig.store->count_wanted("crm", 1'000'000).value(); }
+
+}  // namespace
+
+TEST_CASE("letters that are replayed are delivered with their bytes and facts, and are letters no more") {
+  Rig rig;
+  kill_some(rig, 25);
+  rig.settings.batch.events = 10;
+  std::vector<std::string> seen;
+  rig.crm.answer_with([&](const Batch& batch) {
+    for (const EventView& event : batch.events)
+      seen.push_back(std::string(event.facts.event) + " " + std::string(event.facts.distinct_id));
+    return Outcomes::all(Outcome::delivered());
+  });
+  want(rig);
+  auto delivered = rig.crm.delivered();
+  std::ranges::sort(delivered);
+  auto expected = bodies(1, 25);
+  std::ranges::sort(expected);
+  CHECK(delivered == expected);
+  CHECK(seen == std::vector<std::string>(25, "signup u1"));
+  CHECK(rig.dead().empty());
+  CHECK(wanted(rig) == 0);
+  CHECK(rig.crm.violations().empty());
+  // What is live goes on as before.
+  rig.add(5);
+  rig.pass_within();
+  CHECK(rig.crm.delivered().size() == 30);
+  CHECK(rig.everything_settled());
+}
+
+TEST_CASE("a letter that dies again stays, with what is new about it, and is wanted no more") {
+  Rig rig;
+  kill_some(rig, 4);
+  const Timestamp first = rig.dead()[0].first_at;
+  rig.advance(Duration{60'000});
+  rig.crm.answer_with(refuse(body_of(3)));
+  want(rig);
+  rig.executor.run_ready();
+  REQUIRE(rig.dead_bodies() == std::vector{body_of(3)});
+  const DeadLetter letter = rig.dead()[0];
+  CHECK(letter.first_at == first);
+  CHECK(letter.last_at.ms >= first.ms + 60'000);
+  CHECK(letter.attempts >= 2);
+  CHECK(wanted(rig) == 0);
+}
+
+TEST_CASE("a replay waits for an outage to end, and makes no dead letters of it") {
+  Rig rig;
+  kill_some(rig, 10);
+  rig.crm.answer_with([](const Batch&) { return Outcomes::all(unavailable()); });
+  want(rig);
+  rig.advance(Duration{3'600'000});
+  CHECK(rig.dead().size() == 10);
+  CHECK(wanted(rig) == 10);
+  rig.crm.deliver_everything();
+  rig.advance(Duration{60'000});
+  CHECK(rig.dead().empty());
+}
+
+TEST_CASE("after a crash a replay goes on where it was") {
+  Rig rig;
+  kill_some(rig, 30);
+  rig.settings.batch.events = 10;
+  rig.crm.answer_with([](const Batch&) { return Outcomes::all(unavailable()); });
+  want(rig);
+  rig.crash();
+  rig.crm.deliver_everything();
+  rig.start();
+  rig.pass_within();
+  CHECK(rig.dead().empty());
+  auto delivered = rig.crm.delivered();
+  std::ranges::sort(delivered);
+  CHECK(std::ranges::unique(delivered).begin() - delivered.begin() == 30);
+}
+
+TEST_CASE("only letters that the filter names are replayed, and discarded ones are not") {
+  Rig rig;
+  kill_some(rig, 6);
+  const auto listed = rig.store->dead_letters().list({}, {}).value();
+  rig.crm.deliver_everything();
+  want(rig, {.stage = "other", .code = {}, .since = {}});
+  CHECK(rig.crm.delivered().empty());
+  REQUIRE(rig.store->want_again(std::vector{listed[0].id, listed[1].id, std::string("nonsense")}).value() == 2);
+  REQUIRE(rig.store->discard(std::vector{listed[1].id}));
+  rig.runner->send_again();
+  rig.executor.run_ready();
+  CHECK(rig.crm.delivered() == std::vector{listed[0].letter.body});
+  CHECK(rig.dead().size() == 4);
+}
+
+}  // namespace penstock::delivery

@@ -1,0 +1,139 @@
+#include "pipeline/topology/steering.h"
+
+#include <fmt/format.h>
+
+#include <future>
+#include <map>
+#include <set>
+
+#include "pipeline/base/log.h"
+#include "pipeline/ingest/refusal.h"
+
+namespace penstock::topology {
+namespace {
+
+constexpr std::size_t kPage = 500;
+
+bool is_ingest(const dead::Listed& each) { return each.letter.stage == ingest::kIngestStage; }
+
+// Pushes the bodies, and waits until they are durable.
+Result<Accepted> push(ingest::CapturedIntake& intake, const std::vector<const DeadLetter*>& letters) {
+  PushedRecords records;
+  std::size_t bytes = 0;
+  for (const auto* letter : letters) bytes += letter->body.size();
+  records.text.reserve(bytes);  // the views below stay where they are
+  for (const auto* letter : letters) {
+    const std::size_t at = records.text.size();
+    records.text += letter->body;
+    records.bodies.emplace_back(records.text.data() + at, letter->body.size());
+  }
+  std::promise<Result<Accepted>> answer;
+  intake.push(std::move(records), [&](Result<Accepted> accepted) { answer.set_value(std::move(accepted)); });
+  return answer.get_future().get();
+}
+
+}  // namespace
+
+Result<void> Steering::with_runner(const std::string& destination,
+                                   const std::function<void(delivery::DestinationRunner&)>& act) {
+  bool found = false;
+  find_(destination, [&](RunningDestination* running) {
+    found = running != nullptr;
+    if (found) act(*running->runner);
+  });
+  if (!found) return fail(ErrorKind::not_found, fmt::format("there is no destination {}", destination));
+  return {};
+}
+
+Result<void> Steering::pause(const std::string& destination, const std::string& note) {
+  TRY(with_runner(destination, [](auto&) {}));
+  TRY(parts_.catalog().pause(destination, note));
+  return with_runner(destination, [&](delivery::DestinationRunner& runner) { runner.pause(note); });
+}
+
+Result<void> Steering::resume(const std::string& destination) {
+  TRY(with_runner(destination, [](auto&) {}));
+  TRY(parts_.catalog().resume(destination));
+  return with_runner(destination, [](delivery::DestinationRunner& runner) { runner.resume(); });
+}
+
+Result<void> Steering::set_rate(const std::string& destination, const std::optional<delivery::RateSettings>& rate) {
+  TRY(with_runner(destination, [](auto&) {}));
+  if (rate) TRY(parts_.catalog().set_rate(destination, static_cast<std::uint64_t>(rate->events), rate->bytes.count));
+  else TRY(parts_.catalog().reset_rate(destination));
+  log_info("delivery", "destination {}: its rate was {}", destination, rate ? "changed" : "reset to the configuration's");
+  return with_runner(destination, [&](delivery::DestinationRunner& runner) { runner.set_rate(rate); });
+}
+
+// Page by page from the oldest; what `act` leaves is not met again.
+Result<std::uint64_t> Steering::for_each_page(const DeadLetterChoice& choice, const Act& act) {
+  if (!choice.ids.empty()) {
+    std::vector<dead::Listed> letters;
+    for (const auto& id : choice.ids) {
+      auto letter = parts_.find_dead(id);
+      if (!letter) return fail(std::move(letter).error());
+      letters.push_back({id, *std::move(letter)});
+    }
+    return act(letters);
+  }
+  std::uint64_t count = 0;
+  dead::Page page{.limit = kPage, .after = {}, .order = dead::Order::oldest_first};
+  for (;;) {
+    TRY_ASSIGN(const auto letters, parts_.list_dead(choice.filter, page));
+    if (letters.empty()) return count;
+    page.after = letters.back().id;
+    TRY_ASSIGN(const std::uint64_t done, act(letters));
+    count += done;
+  }
+}
+
+Result<std::uint64_t> Steering::replay_dead(const DeadLetterChoice& choice) {
+  std::set<std::string> stages;
+  const auto replayed = for_each_page(choice, [&](const std::vector<dead::Listed>& letters) -> Result<std::uint64_t> {
+    TRY_ASSIGN(const std::uint64_t pushed, push_again(letters));
+    std::vector<std::string> ids;
+    for (const auto& each : letters) {
+      if (is_ingest(each)) continue;
+      ids.push_back(each.id);
+      stages.insert(each.letter.stage);
+    }
+    TRY_ASSIGN(const std::uint64_t marked, parts_.store().want_again(ids));
+    return pushed + marked;
+  });
+  for (const auto& stage : stages) {
+    const auto told = with_runner(stage, [](delivery::DestinationRunner& runner) { runner.send_again(); });
+    if (!told) log_warning("delivery", "{}: its dead letters are sent again once it is back in the configuration", stage);
+  }
+  return replayed;
+}
+
+// By source, because the source says where the facts are. What is refused again is a new dead letter, so the old one goes.
+Result<std::uint64_t> Steering::push_again(const std::vector<dead::Listed>& letters) {
+  std::map<std::string, std::vector<const DeadLetter*>> by_source;
+  std::vector<std::string> ids;
+  for (const auto& each : letters) {
+    if (!is_ingest(each)) continue;
+    by_source[each.letter.source].push_back(&each.letter);
+    ids.push_back(each.id);
+  }
+  for (const auto& [source, of_source] : by_source) {
+    ingest::CapturedIntake intake(parts_.identity_of(source), *parts_.log, parts_.clock, {},
+                                  parts_.plan.settings.log.pending_max.count, &parts_.gate);
+    if (auto pushed = push(intake, of_source); !pushed) return fail(std::move(pushed).error());
+  }
+  if (!ids.empty()) TRY(parts_.state().remove_dead_letters(ids));
+  return ids.size();
+}
+
+Result<std::uint64_t> Steering::discard_dead(const DeadLetterChoice& choice) {
+  return for_each_page(choice, [&](const std::vector<dead::Listed>& letters) -> Result<std::uint64_t> {
+    std::vector<std::string> of_ingest;
+    std::vector<std::string> of_destinations;
+    for (const auto& each : letters) (is_ingest(each) ? of_ingest : of_destinations).push_back(each.id);
+    if (!of_ingest.empty()) TRY(parts_.state().remove_dead_letters(of_ingest));
+    if (!of_destinations.empty()) TRY(parts_.store().discard(of_destinations));
+    return letters.size();
+  });
+}
+
+}  // namespace penstock::topology

@@ -1,0 +1,53 @@
+#pragma once
+// What a person may tell a running pipeline besides a new configuration. Everything here is durable when it returns and
+// survives a restart; nothing of it is written to the configuration.
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pipeline/delivery/settings.h"
+#include "pipeline/topology/builder.h"
+
+namespace penstock::topology {
+
+// Which dead letters. With `ids`, only these; else those of the filter, whose empty fields mean any.
+struct DeadLetterChoice {
+  std::vector<std::string> ids;
+  dead::Filter filter;
+};
+
+// One pipeline's, which outlives it. Any thread.
+class Steering {
+ public:
+  // Calls `with` for the running destination of that name, or with null, and keeps it alive meanwhile.
+  using Find = std::function<void(const std::string& name, const std::function<void(RunningDestination*)>& with)>;
+
+  Steering(Parts& parts, Find find) : parts_(parts), find_(std::move(find)) {}
+
+  // not_found: no destination has that name.
+  Result<void> pause(const std::string& destination, const std::string& note);
+  Result<void> resume(const std::string& destination);
+  // nullopt: as the configuration says.
+  Result<void> set_rate(const std::string& destination, const std::optional<delivery::RateSettings>& rate);
+
+  // Those of destinations go through the destination's own retry lane, those of ingest into `captured`, to meet the apps as
+  // they are now. How many there were; what becomes of them shows in status. A letter of ingest is gone when it returns.
+  Result<std::uint64_t> replay_dead(const DeadLetterChoice& choice);
+  // How many there were.
+  Result<std::uint64_t> discard_dead(const DeadLetterChoice& choice);
+
+ private:
+  using Act = std::function<Result<std::uint64_t>(const std::vector<dead::Listed>&)>;
+
+  Result<void> with_runner(const std::string& destination, const std::function<void(delivery::DestinationRunner&)>& act);
+  Result<std::uint64_t> for_each_page(const DeadLetterChoice& choice, const Act& act);
+  Result<std::uint64_t> push_again(const std::vector<dead::Listed>& letters);
+
+  Parts& parts_;
+  const Find find_;
+};
+
+}  // namespace penstock::topology

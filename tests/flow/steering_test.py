@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+"""What a person tells a running pipeline: pause, resume, rate, and what becomes of dead letters."""
+import signal
+import unittest
+
+import rig
+from rig import event, wait_until
+
+MASK = """local M = {}
+function M.transform(event)
+  %s
+  return event
+end
+return M
+"""
+
+
+def numbers(bodies):
+    return sorted(body["properties"]["n"] for body in bodies)
+
+
+class Steering(rig.FlowTest):
+    def webhook(self, receiver, more=""):
+        return f"  - {{ name: crm, type: webhook, url: {receiver.url}, batch: {{ within: 20ms }}{more} }}"
+
+    def settled(self):
+        return self.destination("crm")["lag_events"] == 0
+
+    def stop(self, process):
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(30), 0, self.log())
+
+    def test_a_destinations_dead_letters_go_to_it_again_and_only_to_it(self):
+        other = rig.Receiver()
+        crm = rig.Receiver(lambda bodies: 422 if any(b["properties"]["n"] % 10 == 3 for b in bodies) else 200)
+        self.config(self.webhook(crm) + f"\n  - {{ name: other, type: webhook, url: {other.url} }}")
+        self.start()
+        self.post([event(n) for n in range(50)])
+        wait_until(lambda: self.settled() and len(other.received) == 50, "everything is settled")
+        self.assertEqual(len(self.dead("--stage", "crm")), 5)
+
+        still_wrong = self.cli("dead", "replay", "--stage", "crm")
+        self.assertEqual(still_wrong.stdout, "5 dead letters are sent again\n", still_wrong.stderr)
+        wait_until(lambda: all(letter["attempts"] >= 2 for letter in self.dead("--stage", "crm")), "they died again")
+        self.assertEqual(len(self.dead("--stage", "crm")), 5)
+
+        crm.answer = lambda bodies: 200
+        one = self.dead("--stage", "crm")[0]["id"]
+        self.assertEqual(self.cli("dead", "replay", one).stdout, "1 dead letters are sent again\n")
+        wait_until(lambda: len(self.dead("--stage", "crm")) == 4, "one is gone")
+        self.assertEqual(self.cli("dead", "replay", "--all").returncode, 0)
+        wait_until(lambda: not self.dead("--stage", "crm"), "all are gone")
+        self.assertEqual(numbers(crm.received), list(range(50)))
+        self.assertEqual(numbers(other.received), list(range(50)))
+
+    def test_a_replay_survives_a_kill(self):
+        crm = rig.Receiver(lambda bodies: 422)
+        self.config(self.webhook(crm))
+        process = self.start()
+        self.post([event(n) for n in range(20)])
+        wait_until(lambda: len(self.dead("--stage", "crm")) == 20, "all are dead")
+        crm.answer = lambda bodies: 503
+        self.assertEqual(self.cli("dead", "replay", "--all").returncode, 0)
+        process.kill()
+        process.wait()
+        crm.answer = lambda bodies: 200
+        self.start()
+        wait_until(lambda: not self.dead(), "they are sent after the restart")
+        self.assertEqual(sorted(set(numbers(crm.received))), list(range(20)))
+
+    def test_dead_letters_of_ingest_meet_the_mended_app(self):
+        crm = rig.Receiver()
+        self.write("apps/mask/app.yaml", "name: mask\nversion: 1.0.0\nsummary: A test.\n")
+        self.write("apps/mask/app.lua", MASK % 'if event.properties.n % 2 == 1 then error("odd") end')
+        self.config(self.webhook(crm), extra="apps:\n  - { use: mask, suspend: { then: never } }\n")
+        self.start()
+        self.post([event(n) for n in range(20)] + ["{broken"])
+        wait_until(lambda: len(self.dead("--stage", "ingest")) == 11, "eleven are dead")
+        self.write("apps/mask/app.lua", MASK % "event.properties.mended = true")
+        wait_until(lambda: "mended" in self.cli("reload").stdout or self.status()["apps_refused"] == "", "the app is taken")
+        wait_until(lambda: len(crm.received) == 10, "the even ones are there")
+        answer = self.cli("dead", "replay", "--stage", "ingest", "--code", "app_error")
+        self.assertEqual(answer.stdout, "10 dead letters are sent again\n", answer.stderr)
+        wait_until(lambda: len(crm.received) == 20, "the odd ones come too")
+        self.assertEqual(numbers(crm.received), list(range(20)))
+        self.assertEqual([letter["code"] for letter in self.dead()], ["invalid_json"])
+        self.assertEqual(self.cli("dead", "discard", "--code", "invalid_json").stdout, "1 dead letters are thrown away\n")
+        self.assertEqual(self.dead(), [])
+
+    def test_a_pause_and_a_rate_outlive_the_process(self):
+        crm = rig.Receiver()
+        self.config(self.webhook(crm))
+        process = self.start()
+        self.assertEqual(self.cli("pause", "crm", "--note", "their migration").stdout, "crm is paused\n")
+        self.assertEqual(self.cli("rate", "crm", "--events", "100").returncode, 0)
+        self.post([event(n) for n in range(300)])
+        wait_until(lambda: self.destination("crm")["lag_events"] == 300, "they are in the log")
+        self.stop(process)
+        process = self.start()
+        crm_now = self.destination("crm")
+        self.assertEqual((crm_now["health"], crm_now["reason"]), ("paused", "their migration"))
+        self.assertEqual(crm.received, [])
+        self.assertEqual(self.cli("resume", "crm").stdout, "crm goes on\n")
+        wait_until(lambda: self.destination("crm")["health"] == "limited", "the rate holds it back")
+        self.assertEqual(self.destination("crm")["reason"], "100 events/s")
+        self.assertEqual(self.cli("rate", "crm", "--reset").returncode, 0)
+        wait_until(self.settled, "all of them are delivered")
+        self.assertEqual(numbers(crm.received), list(range(300)))
+        self.stop(process)
+        self.start()
+        self.assertIn(self.destination("crm")["health"], ("starting", "healthy"))
+
+    def test_orders_that_make_no_sense_are_answered(self):
+        crm = rig.Receiver()
+        self.config(self.webhook(crm))
+        self.start()
+        self.assertIn("there is no destination crn", self.cli("pause", "crn").stderr)
+        self.assertIn("say which: ids, --stage, --code, or --all", self.cli("dead", "discard").stderr)
+        self.assertIn("there is no dead letter", self.cli("dead", "replay", "nonsense").stderr)
+        self.assertEqual(self.cli("rate", "crm", "--events", "-1").returncode, 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
