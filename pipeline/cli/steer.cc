@@ -20,6 +20,11 @@ struct Order {
   std::int64_t events = 0;
   std::string bytes;
   bool reset = false;
+  std::string from;
+  std::string to = "now";
+  std::string where;
+  int rate = 0;
+  bool cancel = false;
   std::vector<std::string> ids;
   std::string stage;
   std::string code;
@@ -52,6 +57,20 @@ int change_rate(const Order& order, const topology::PlanContext& context) {
   if (!order.bytes.empty()) body["bytes"] = std::stoull(order.bytes);
   return tell_destination(order, context, "rate", body,
                           order.reset ? "goes at the rate of its configuration" : "goes at the new rate, until it is reset");
+}
+
+int replay_log(const Order& order, const topology::PlanContext& context) {
+  if (order.cancel) return tell_destination(order, context, "cancel-replay", {}, "gets no more of the replay");
+  if (order.from.empty()) {
+    fmt::print(stderr, "penstock: from when on? --from 2h, --from 2026-08-01T10:00:00Z or --from earliest\n");
+    return kUsage;
+  }
+  const auto told = tell(order, context, fmt::format("/api/destinations/{}/replay", percent_encode(order.destination)),
+                         {{"from", order.from}, {"to", order.to}, {"where", order.where}, {"rate", order.rate}});
+  if (!told) return complain(told.error());
+  fmt::print("{} gets {} events again, beside what is live; `penstock status` shows how many are left\n", order.destination,
+             json::parse(*told).at("events").to_number<std::uint64_t>());
+  return kOk;
 }
 
 // Everything is a lot to do by leaving something out, so it has to be said.
@@ -105,6 +124,16 @@ void add_steering(CLI::App& app, CLI::App& dead, Command& chosen) {
       rate->add_option("--events", order.events, "Events a second; 0 is no limit")->check(CLI::Range(0, 10'000'000));
   rate->add_option("--bytes", order.bytes, "Bytes a second; 0 is no limit")->check(CLI::Range(0LL, 100LL << 30));
   rate->add_flag("--reset", order.reset, "Back to what the configuration says")->excludes(events);
+
+  auto* again = add(app, "replay", "Send a stretch of the log to a destination once more, beside what is live",
+                    "penstock replay crm --from 2h --to 1h --where 'event.properties.plan == \"pro\"' --rate 500", chosen,
+                    [](const auto& context) { return replay_log(order, context); });
+  add_destination(*again, order);
+  again->add_option("--from", order.from, "earliest, a time, or how long ago: by when events came into the log");
+  again->add_option("--to", order.to, "The same; now")->capture_default_str();
+  again->add_option("--where", order.where, "A Lua expression over event and facts, as in `when:`");
+  again->add_option("--rate", order.rate, "Events a second; 0 is as fast as it goes")->check(CLI::Range(0, 10'000'000));
+  again->add_flag("--cancel", order.cancel, "End the one that runs");
 
   auto* replay = add(dead, "replay",
                      "Send letters again: to the destination they died at, or through ingest with the apps as they are now",

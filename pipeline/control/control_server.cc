@@ -177,13 +177,21 @@ ServerReply ControlServer::Impl::steer(const ServerRequest& request) {
 ServerReply ControlServer::Impl::steer_destination(const ServerRequest& request, const std::string& name,
                                                    const std::string& verb) {
   auto& steering = pipeline.steering();
-  Result<void> done = fail(ErrorKind::not_found, fmt::format("a destination knows pause, resume and rate, not {}", verb));
+  Result<void> done = fail(ErrorKind::not_found,
+                           fmt::format("a destination knows pause, resume, rate, replay and cancel-replay, not {}", verb));
   if (verb == "pause") {
     const auto note = read_note(request.body);
     if (!note) return error_reply(note.error());
     done = steering.pause(name, *note);
   } else if (verb == "resume") {
     done = steering.resume(name);
+  } else if (verb == "replay") {
+    const auto request_read = read_replay(request.body);
+    if (!request_read) return error_reply(request_read.error());
+    const auto total = steering.replay(name, *request_read);
+    return total ? json_reply(fmt::format(R"({{"events":{}}})", *total)) : error_reply(total.error());
+  } else if (verb == "cancel-replay") {
+    done = steering.cancel_replay(name);
   } else if (verb == "rate") {
     const auto rate = read_rate(request.body);
     if (!rate) return error_reply(rate.error());

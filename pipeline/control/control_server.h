@@ -12,6 +12,9 @@
 //   POST /api/destinations/NAME/pause   {"note": "…"}, may be empty: nothing more is sent until it is resumed
 //   POST /api/destinations/NAME/resume  ends a pause, and a suspension
 //   POST /api/destinations/NAME/rate    {"events": n, "bytes": n} a second, 0 for no limit; {} goes back to the configuration's
+//   POST /api/destinations/NAME/replay  {"from": …, "to": …, "where": …, "rate": n}: a stretch of the log again; all but `from`
+//                                       may be missing; answers {"events": n}
+//   POST /api/destinations/NAME/cancel-replay
 //   POST /api/reload        reads the configuration again and applies what differs; 422 and nothing changed when it is wrong
 //
 // /api needs "Authorization: Bearer <token>". Errors are {"error": "<sentence>"}.

@@ -50,12 +50,13 @@ json::array destination_views(const std::vector<topology::DestinationStatus>& de
     out.push_back(json::object{{"name", d.name},
                                {"type", d.type},
                                {"health", d.health},
-                               {"reason", d.reason},
+                               {"reason", clean(d.reason)},
                                {"delivered", d.delivered},
                                {"filtered", d.filtered},
                                {"dead", d.dead},
                                {"lag_events", d.lag_events},
-                               {"lag_seconds", d.lag_seconds}});
+                               {"lag_seconds", d.lag_seconds},
+                               {"replay_left", d.replay_left ? json::value(*d.replay_left) : json::value()}});
   }
   return out;
 }

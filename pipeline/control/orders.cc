@@ -66,6 +66,21 @@ Result<std::string> read_note(const std::string& body) {
   return text_of(object, "note");
 }
 
+Result<topology::ReplayRequest> read_replay(const std::string& body) {
+  constexpr std::array<std::string_view, 4> kKnown{"from", "to", "where", "rate"};
+  TRY_ASSIGN(const json::object object, read_object(body, kKnown));
+  topology::ReplayRequest request;
+  TRY_ASSIGN(request.from, text_of(object, "from"));
+  TRY_ASSIGN(std::string to, text_of(object, "to"));
+  if (!to.empty()) request.to = std::move(to);
+  TRY_ASSIGN(request.where, text_of(object, "where"));
+  TRY_ASSIGN(const auto rate, number_of(object, "rate", 10'000'000));
+  request.rate = static_cast<int>(rate.value_or(0));
+  if (request.from.empty())
+    return fail(ErrorKind::invalid, "from: from when on? A time, earliest, or how long ago, such as 2h");
+  return request;
+}
+
 Result<std::optional<delivery::RateSettings>> read_rate(const std::string& body) {
   constexpr std::array<std::string_view, 2> kKnown{"events", "bytes"};
   TRY_ASSIGN(const json::object object, read_object(body, kKnown));

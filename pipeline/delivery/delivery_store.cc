@@ -21,6 +21,7 @@ constexpr auto kSchemaKey = "schema";
 constexpr auto kCursors = "cursors";
 constexpr auto kDead = "dead";
 constexpr auto kAgain = "again";  // destination, zero byte, id of a letter that is wanted again → nothing
+constexpr auto kReplays = "replays";
 constexpr std::size_t kWantedAtOnce = 1000;
 
 rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
@@ -90,7 +91,7 @@ rocksdb::Options options() {
 std::vector<std::string> families_of(const std::string& folder) {
   std::vector<std::string> names;
   if (!rocksdb::DB::ListColumnFamilies(options(), folder, &names).ok()) names = {rocksdb::kDefaultColumnFamilyName};
-  for (const auto* ours : {kCursors, kDead, kAgain}) {
+  for (const auto* ours : {kCursors, kDead, kAgain, kReplays}) {
     if (std::ranges::find(names, ours) == names.end()) names.emplace_back(ours);
   }
   return names;
@@ -195,6 +196,23 @@ Result<void> DeliveryStore::forget_cursor(std::string_view destination) {
   rocksdb::WriteBatch batch;
   batch.Delete(impl_->family(kCursors), slice(destination));
   return impl_->write(batch, Sync::yes);
+}
+
+Result<std::optional<ReplayOrder>> DeliveryStore::replay(std::string_view destination) const {
+  std::string stored;
+  const auto status = impl_->db->Get({}, impl_->family(kReplays), slice(destination), &stored);
+  if (status.IsNotFound()) return std::nullopt;
+  if (!status.ok()) return fail(error_of("read " + impl_->folder, status));
+  auto order = decode_replay(stored);
+  if (!order) return fail(std::move(order).error().context(fmt::format("replay of destination {}", destination)));
+  return *std::move(order);
+}
+
+Result<void> DeliveryStore::save_replay(std::string_view destination, const std::optional<ReplayOrder>& order, Sync sync) {
+  rocksdb::WriteBatch batch;
+  if (order) batch.Put(impl_->family(kReplays), slice(destination), encode(*order));
+  else batch.Delete(impl_->family(kReplays), slice(destination));
+  return impl_->write(batch, sync);
 }
 
 Result<void> DeliveryStore::bury(std::span<const DeadLetter> letters) {

@@ -16,6 +16,7 @@
 #include "pipeline/base/clock.h"
 #include "pipeline/base/result.h"
 #include "pipeline/dead/dead_letter_table.h"
+#include "pipeline/delivery/replay.h"
 #include "pipeline/ports/log.h"
 
 namespace penstock::delivery {
@@ -42,6 +43,10 @@ class DeliveryStore {
   Result<std::vector<Cursor>> cursors() const;  // by name
   Result<void> save_cursor(std::string_view destination, const Offsets& next, Sync sync);
   Result<void> forget_cursor(std::string_view destination);
+
+  // Of each destination one replay. Nullopt: there is none; or, when saving, no more.
+  Result<std::optional<ReplayOrder>> replay(std::string_view destination) const;
+  Result<void> save_replay(std::string_view destination, const std::optional<ReplayOrder>& order, Sync sync);
 
   // All of them or none, synced. One that was wanted again is so no more.
   Result<void> bury(std::span<const DeadLetter> letters);

@@ -36,11 +36,15 @@ DestinationLoop::DestinationLoop(DestinationParts parts, const Surroundings& aro
                 {.bury = [&store = around.store](auto letters) { return store.bury(letters); },
                  .discard = [&store = around.store](auto ids) { return store.discard(ids); },
                  .save_cursor = [&store = around.store,
-                                 name = name_](const Offsets& cursor) { return store.save_cursor(name, cursor, Sync::no); }},
+                                 name = name_](const Offsets& cursor) { return store.save_cursor(name, cursor, Sync::no); },
+                 .save_replay = [&store = around.store,
+                                 name = name_](const auto& order) { return store.save_replay(name, order, Sync::no); }},
                 [this](const std::vector<Recorder::Burial>& burials, std::size_t discarded) { buried(burials, discarded); }),
       paused_(std::move(parts.paused)), rejections_(settings_.suspend), saved_cursor_(start),
       cursor_saved_at_(around.clock.steady()), shown_since_(around.clock.steady()) {
   take_rate(parts.rate.value_or(settings_.rate));
+  if (parts.replay)
+    replay_ = std::make_unique<Replay>(*std::move(parts.replay), std::move(parts.replay_where), around_.log, filter_);
 }
 
 void DestinationLoop::start() {
@@ -74,6 +78,7 @@ void DestinationLoop::pump() {
     tend_connection();
     launch();
     read();
+    read_replay();
     read_again();
     launch();
     arm();
@@ -188,6 +193,8 @@ void DestinationLoop::arm() {
   if (breaker_.holding() && window_.in_flight() == 0) consider(breaker_.until());
   if (read_failure_ && may_read()) consider(read_again_at_);
   if (tokens_at_) consider(*tokens_at_);
+  if (replay_ && replay_->tokens_at) consider(*replay_->tokens_at);
+  if (replay_ && !replay_->draft.empty()) consider(replay_->draft.due(batch_limits_));
   if (suspended_until_) consider(*suspended_until_);
   if (!earliest || (next_timer_ && *next_timer_ <= *earliest)) return;
   next_timer_ = earliest;
@@ -213,6 +220,7 @@ DestinationStatus DestinationLoop::status() const {
   if (status.lag_events > 0 && seen.oldest_unsettled) {
     status.lag = Duration{std::max<std::int64_t>(0, around_.clock.now().ms - seen.oldest_unsettled->ms)};
   }
+  status.replay_left = seen.replay_left;
   status.cursor = seen.cursor;
   return status;
 }
@@ -250,13 +258,15 @@ void DestinationLoop::publish() {
   auto oldest = low_water_.oldest_unsettled();
   if (!oldest && !draft_.empty()) oldest = draft_.oldest;
   if (!oldest && read_failure_ && last_received_at_.ms > 0) oldest = last_received_at_;
-  board_.show({std::move(now), window_.in_flight(), window_.waiting(), oldest, low_water_.position()});
+  const auto replay_left = replay_ ? std::optional(replay_->order.left()) : std::nullopt;
+  board_.show({std::move(now), window_.in_flight(), window_.waiting(), oldest, low_water_.position(), replay_left});
 }
 
 void DestinationLoop::tick() {
   if (phase_ != Phase::running) return;
   if (recorder_.cursor_failure()) saved_cursor_.clear();  // try again
   save_cursor_if_moved();
+  save_replay();
   tell_of_dead_letters();
   const auto now = status();
   metrics_.in_flight.set(static_cast<double>(now.in_flight));

@@ -31,6 +31,8 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   void pause(std::string note);
   void resume();
   void send_again();
+  void replay(ReplayOrder order, When where);
+  void end_replay();
   void set_rate(std::optional<RateSettings> rate);
   void stop(Duration within, std::move_only_function<void()> stopped);
 
@@ -59,6 +61,15 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   void follow(Verdict verdict, LowWater::Mark mark);
   void count_delivered(const std::vector<Parcel>& parcels);
   void settle_delivered(const std::vector<Parcel>& parcels, LowWater::Mark mark);
+
+  // a replay (destination_replay.cc)
+  bool may_replay(SteadyTime now);
+  void read_replay();
+  void take_replayed(SteadyTime now);
+  void seal_replay();
+  void settle_replayed(LowWater::Mark mark, std::size_t events);
+  void tend_replay();
+  void save_replay();
 
   // the retry lane (destination_again.cc)
   void read_again();
@@ -119,6 +130,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   std::string suspended_for_;
   std::uint64_t delivered_ = 0;
 
+  std::unique_ptr<Replay> replay_;
   bool again_wanted_ = true;  // there may be letters to be sent again; asked of the store when it is time
   std::shared_ptr<const std::vector<dead::Listed>> again_;  // those under way, in memory
   std::size_t again_open_ = 0;  // of them, those of which nothing durable is known yet

@@ -7,6 +7,7 @@
 
 #include "pipeline/base/log.h"
 #include "pipeline/delivery/destination_loop.h"
+#include "pipeline/delivery/moment.h"
 
 namespace penstock::delivery {
 namespace {
@@ -39,8 +40,9 @@ Result<Offsets> start_of(const DestinationParts& parts, const Surroundings& arou
   if (stored) {
     start = within_log(parts.name, stored->next, around.log);
   } else {
-    const bool at_the_end = parts.settings.from == StartFrom::now && !empty(around.log);
-    start = at_the_end ? around.log.end(LogName::events) : around.log.begin(LogName::events);
+    TRY_ASSIGN(Moment from, read_moment(parts.settings.from, around.clock.now()));
+    if (empty(around.log)) from = {Moment::Kind::earliest, {}};
+    TRY_ASSIGN(start, offsets_of(from, around.log));
   }
   // Durable before anything is read: a first start that crashes must not become a later `now`. One that stands where it
   // stood writes nothing, so a full disk does not keep a destination from being restarted.
@@ -68,6 +70,8 @@ DestinationStatus DestinationRunner::status() const { return loop_->status(); }
 void DestinationRunner::pause(std::string note) { loop_->pause(std::move(note)); }
 void DestinationRunner::resume() { loop_->resume(); }
 void DestinationRunner::send_again() { loop_->send_again(); }
+void DestinationRunner::replay(ReplayOrder order, When where) { loop_->replay(std::move(order), std::move(where)); }
+void DestinationRunner::end_replay() { loop_->end_replay(); }
 void DestinationRunner::set_rate(std::optional<RateSettings> rate) { loop_->set_rate(rate); }
 void DestinationRunner::stop(Duration within, std::move_only_function<void()> stopped) {
   loop_->stop(within, std::move(stopped));

@@ -27,23 +27,23 @@
 #include "pipeline/delivery/delivery_metrics.h"
 #include "pipeline/delivery/delivery_store.h"
 #include "pipeline/delivery/destination_status.h"
+#include "pipeline/delivery/replay.h"
 #include "pipeline/delivery/settings.h"
 #include "pipeline/ports/destination.h"
 
 namespace penstock::delivery {
 
-// `when:`, bound by the caller. Called on the destination's strand. An error is that event's dead letter here.
-using When = std::move_only_function<Result<bool>(const EventView&)>;
-
 struct DestinationParts {
   std::string name;
   DestinationSettings settings;
   std::unique_ptr<Destination> destination;
-  When when;  // empty: every event
+  When when;  // empty: every event. An error is that event's dead letter here
   DeliveryMetrics metrics;
   std::uint64_t seed = 0;  // of the jitter
   std::optional<std::string> paused{};  // it starts paused, with this note
   std::optional<RateSettings> rate{};  // instead of the settings'
+  std::optional<ReplayOrder> replay{};  // it goes on with this one
+  When replay_where{};  // and its condition
 };
 
 // What a runner uses of the process; all of it outlives the runner and its tasks. `blocking` is for connect(), close() and
@@ -80,6 +80,10 @@ class DestinationRunner {
   void resume();
   // Letters were marked with DeliveryStore::want_again: they go through the retry lane now.
   void send_again();
+  // Sends a stretch of the log again; the order is in the store already. One that runs is replaced.
+  void replay(ReplayOrder order, When where);
+  // There is no order in the store any more.
+  void end_replay();
   // From now on, instead of the settings'; nullopt: as the settings say.
   void set_rate(std::optional<RateSettings> rate);
 

@@ -24,6 +24,8 @@ struct DestinationStatus {
   std::size_t retrying = 0;     // writes that wait for another try
   std::uint64_t lag_events = 0;
   Duration lag{0};              // age of the oldest event that is not settled
+  std::optional<std::uint64_t>
+      replay_left;  // events of the log that a replay has still to look at; none: there is no replay
   Offsets cursor;
 };
 
@@ -36,6 +38,7 @@ class StatusBoard {
     std::size_t retrying = 0;
     std::optional<Timestamp> oldest_unsettled;
     Offsets cursor;
+    std::optional<std::uint64_t> replay_left{};
   };
 
   explicit StatusBoard(Offsets cursor) { now_.cursor = std::move(cursor); }

@@ -117,6 +117,7 @@ void DestinationLoop::settle_delivered(const std::vector<Parcel>& parcels, LowWa
   delivered_ += parcels.size();
   count_delivered(parcels);
   if (mark >= kAgainMarks) delivered_again(parcels);
+  else if (mark >= kReplayMarks) settle_replayed(mark, parcels.size());
   else low_water_.settle(mark, parcels.size());
 }
 
@@ -154,6 +155,7 @@ void DestinationLoop::buried(const std::vector<Recorder::Burial>& burials, std::
   std::size_t died_again = 0;
   for (const auto& burial : burials) {
     if (burial.mark >= kAgainMarks) ++died_again;
+    else if (burial.mark >= kReplayMarks) settle_replayed(burial.mark, 1);
     else low_water_.settle(burial.mark, 1);
   }
   settled_again(died_again + discarded);

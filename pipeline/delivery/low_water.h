@@ -20,6 +20,11 @@ class LowWater {
   // `after`. Marks come in rising order.
   Mark add(Offsets after, std::size_t unsettled, Timestamp oldest);
   void settle(Mark mark, std::size_t events);
+  // The same; one that was never given, or is settled, is passed over.
+  void settle_if_known(Mark mark, std::size_t events) {
+    const auto it = entries_.find(mark);
+    if (it != entries_.end() && it->second.unsettled >= events) settle(mark, events);
+  }
   // Reading has come to `position` and nothing between the last mark and there is left to settle.
   void pass(const Offsets& position);
 

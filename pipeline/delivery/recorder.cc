@@ -16,10 +16,11 @@ Recorder::Recorder(Home& home, std::unique_ptr<Strand> disk, const Clock& clock,
       buried_(std::move(buried)) {}
 
 void Recorder::write() {
-  if (writing_ || (waiting_.empty() && discarding_.empty() && !cursor_)) return;
+  if (writing_ || (waiting_.empty() && discarding_.empty() && !cursor_ && !replay_)) return;
   writing_ = true;
   letters_writing_ = waiting_.size();
-  Work work{std::exchange(waiting_, {}), std::exchange(discarding_, {}), std::exchange(cursor_, std::nullopt)};
+  Work work{std::exchange(waiting_, {}), std::exchange(discarding_, {}), std::exchange(cursor_, std::nullopt),
+            std::exchange(replay_, std::nullopt)};
   disk_->post([owner = home_.owner(), store = store_, this, work = std::move(work)]() mutable {
     Result<void> letters;
     Result<void> cursor;
@@ -30,6 +31,7 @@ void Recorder::write() {
     }
     if (letters && !work.discarded.empty()) letters = store->discard(work.discarded);
     if (work.cursor) cursor = store->save_cursor(*work.cursor);
+    if (work.replay && cursor) cursor = store->save_replay(*work.replay);
     const auto alive = owner.lock();
     if (!alive) return;
     home_.post([this, work = std::move(work), letters = std::move(letters), cursor = std::move(cursor)]() mutable {
@@ -41,7 +43,7 @@ void Recorder::write() {
 void Recorder::written(Work work, Result<void> letters, Result<void> cursor) {
   writing_ = false;
   letters_writing_ = 0;
-  if (work.cursor) cursor_failure_ = cursor ? std::nullopt : std::optional(std::move(cursor).error());
+  if (work.cursor || work.replay) cursor_failure_ = cursor ? std::nullopt : std::optional(std::move(cursor).error());
   if (!letters) {
     letters_failure_ = std::move(letters).error();
     waiting_.insert(waiting_.begin(), std::move_iterator(work.burials.begin()), std::move_iterator(work.burials.end()));

@@ -12,6 +12,7 @@
 
 #include "pipeline/delivery/home.h"
 #include "pipeline/delivery/low_water.h"
+#include "pipeline/delivery/replay.h"
 #include "pipeline/event/dead_letter.h"
 
 namespace penstock::delivery {
@@ -27,6 +28,7 @@ class Recorder {
     std::function<Result<void>(std::span<const DeadLetter>)> bury;
     std::function<Result<void>(std::span<const std::string>)> discard;  // letters that were delivered after all
     std::function<Result<void>(const Offsets&)> save_cursor;
+    std::function<Result<void>(const std::optional<ReplayOrder>&)> save_replay;  // nullopt: it is over
   };
   // Called on the owner's Home after every write whose letters, perhaps none, are durable now; with the number of those that
   // were discarded.
@@ -38,10 +40,11 @@ class Recorder {
   void bury(DeadLetter letter, LowWater::Mark mark) { waiting_.push_back({std::move(letter), mark}); }
   void discard(std::string id) { discarding_.push_back(std::move(id)); }
   void save_cursor(Offsets cursor) { cursor_ = std::move(cursor); }
+  void save_replay(std::optional<ReplayOrder> order) { replay_ = std::move(order); }
   // Starts writing what is waiting, unless a write is under way.
   void write();
 
-  bool idle() const { return !writing_ && waiting_.empty() && discarding_.empty() && !cursor_; }
+  bool idle() const { return !writing_ && waiting_.empty() && discarding_.empty() && !cursor_ && !replay_; }
   std::size_t letters_waiting() const { return waiting_.size() + letters_writing_; }
   // What the last write of letters, or of a cursor, failed with; nullopt after a good one.
   const std::optional<Error>& letters_failure() const { return letters_failure_; }
@@ -52,6 +55,7 @@ class Recorder {
     std::vector<Burial> burials;
     std::vector<std::string> discarded;
     std::optional<Offsets> cursor;
+    std::optional<std::optional<ReplayOrder>> replay;
   };
 
   void written(Work work, Result<void> letters, Result<void> cursor);
@@ -64,6 +68,7 @@ class Recorder {
   std::vector<Burial> waiting_;
   std::vector<std::string> discarding_;
   std::optional<Offsets> cursor_;
+  std::optional<std::optional<ReplayOrder>> replay_;
   std::size_t letters_writing_ = 0;
   bool writing_ = false;
   std::optional<Error> letters_failure_;

@@ -14,7 +14,8 @@ struct Desk {
         home, executor.make_strand(), clock,
         Recorder::Store{.bury = [this](auto letters) { return bury(letters); },
                         .discard = [this](auto ids) { return discarded += ids.size(), Result<void>(); },
-                        .save_cursor = [this](const Offsets& next) { return saved.push_back(next), Result<void>(); }},
+                        .save_cursor = [this](const Offsets& next) { return saved.push_back(next), Result<void>(); },
+                        .save_replay = [](const auto&) { return Result<void>(); }},
         [this](const auto& burials, std::size_t) { settled += burials.size(); });
   }
   Result<void> bury(std::span<const DeadLetter> letters) {

@@ -8,11 +8,9 @@
 #include "pipeline/base/bytes.h"
 #include "pipeline/base/clock.h"
 #include "pipeline/config/fields.h"
+#include "pipeline/delivery/moment.h"
 
 namespace penstock::delivery {
-
-// Where a destination without a cursor begins, when the log is not empty.
-enum class StartFrom : std::uint8_t { now, earliest };
 
 struct BatchSettings {
   int events = 500;
@@ -100,7 +98,7 @@ struct DestinationSettings {
   std::string when;
   BatchSettings batch;
   int in_flight_max = 4;
-  StartFrom from = StartFrom::now;
+  std::string from = "now";
   RateSettings rate;
   RetrySettings retry;
   SuspendSettings suspend;
@@ -117,7 +115,9 @@ struct DestinationSettings {
               "A Lua expression over `event` and `facts`: only events for which it is true."),
         field("batch", &DestinationSettings::batch, "How events are put together for one write."),
         field("in_flight_max", &DestinationSettings::in_flight_max, "Most writes under way at a time.", range(1, 1000)),
-        field("from", &DestinationSettings::from, "Where a new destination starts when there are events already."),
+        field("from", &DestinationSettings::from,
+              "Where a new destination starts when there are events already: now, earliest, a time such as "
+              "2026-08-01T10:00:00Z, or how long ago, such as 2h."),
         field("rate", &DestinationSettings::rate, "How fast it may be written to."),
         field("retry", &DestinationSettings::retry, "What happens to a write that failed."),
         field("suspend", &DestinationSettings::suspend,
@@ -127,12 +127,9 @@ struct DestinationSettings {
         field("hold", &DestinationSettings::hold,
               "Retention waits for this destination: when the log is full, sources wait instead of it losing events.")};
   }
+  void check(config::StructReader& reader) const {
+    if (const auto read = read_moment(from, Timestamp{}); !read) reader.problem("from", read.error().message);
+  }
 };
 
 }  // namespace penstock::delivery
-
-template <>
-struct penstock::config::enum_names<penstock::delivery::StartFrom> {
-  static constexpr std::array names{std::pair{"now", penstock::delivery::StartFrom::now},
-                                    std::pair{"earliest", penstock::delivery::StartFrom::earliest}};
-};

@@ -24,6 +24,8 @@ struct Parcel {
 // Marks from here on belong to the retry lane: dead letters that are sent again. They have no place in the log, go after what
 // is live, and move no cursor.
 inline constexpr LowWater::Mark kAgainMarks = LowWater::Mark{1} << 63;
+// The same for a replay, whose marks are those of its own low water. What is live goes first, then it, then the retry lane.
+inline constexpr LowWater::Mark kReplayMarks = LowWater::Mark{1} << 62;
 
 struct Shipment {
   bool again() const { return mark >= kAgainMarks; }

@@ -25,6 +25,7 @@ void append_envelope(std::string& out, const EventView& event) {
   text("timestamp", format_timestamp(facts.timestamp));
   text("received_at", format_timestamp(facts.received_at));
   text("source", facts.source);
+  if (event.replayed) out += ",\"replayed\":true";
   out += ",\"data\":";
   out += event.body;
   out += '}';

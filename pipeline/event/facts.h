@@ -25,6 +25,7 @@ struct Facts {
 struct EventView {
   Facts facts;
   std::string_view body;
+  bool replayed = false;  // it was sent before, and somebody wants it sent again
 };
 
 // The partition of an event among `count`: murmur2 of "<project>\0<distinct id>" as Java clients hash keys, so that the

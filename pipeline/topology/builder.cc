@@ -23,7 +23,9 @@ FactPaths paths_of(const SourceSettings& settings) {
   return {settings.map->event, settings.map->distinct_id, settings.map->timestamp, settings.map->uuid};
 }
 
-// Binds a destination's `when:` to Lua. The body is indexed only for events that `events:` let through.
+}  // namespace
+
+// The body is indexed only for events that `events:` let through.
 Result<delivery::When> bind_condition(const std::string& expression) {
   if (expression.empty()) return delivery::When();
   TRY_ASSIGN(auto condition, scripting::Condition::compile(expression));
@@ -33,6 +35,8 @@ Result<delivery::When> bind_condition(const std::string& expression) {
         return condition.eval(index, event.facts);
       });
 }
+
+namespace {
 
 // What somebody told this destination before.
 Result<std::optional<std::string>> pause_of(const catalog::Catalog& catalog, const std::string& name) {
@@ -77,6 +81,8 @@ Result<PreparedDestination> Parts::prepare(const PlannedDestination& planned) {
   if (!when) return fail(std::move(when).error().context("destination " + name + ": when"));
   TRY_ASSIGN(auto paused, pause_of(*catalog_, name));
   TRY_ASSIGN(const auto rate, rate_of(*catalog_, name));
+  TRY_ASSIGN(auto replay, store_->replay(name));
+  TRY_ASSIGN(auto replay_where, bind_condition(replay ? replay->where : ""));
   return PreparedDestination{.name = name,
                              .type = planned.settings.type,
                              .fingerprint = planned.fingerprint,
@@ -87,7 +93,9 @@ Result<PreparedDestination> Parts::prepare(const PlannedDestination& planned) {
                                        .metrics = delivery::DeliveryMetrics(metrics, name),
                                        .seed = std::random_device()(),
                                        .paused = std::move(paused),
-                                       .rate = rate}};
+                                       .rate = rate,
+                                       .replay = std::move(replay),
+                                       .replay_where = std::move(replay_where)}};
 }
 
 Result<std::unique_ptr<RunningDestination>> Parts::start(PreparedDestination prepared) {
@@ -225,7 +233,8 @@ DestinationStatus to_status(const RunningDestination& running) {
           .filtered = now.filtered,
           .dead = now.dead,
           .lag_events = now.lag_events,
-          .lag_seconds = std::chrono::duration<double>(now.lag).count()};
+          .lag_seconds = std::chrono::duration<double>(now.lag).count(),
+          .replay_left = now.replay_left};
 }
 
 void judge(PipelineStatus& status, const std::optional<Error>& failure) {

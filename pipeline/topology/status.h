@@ -3,6 +3,7 @@
 // API, the CLI all show this.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,7 @@ struct DestinationStatus {
   std::uint64_t dead = 0;
   std::uint64_t lag_events = 0;
   double lag_seconds = 0;
+  std::optional<std::uint64_t> replay_left{};  // events that a replay has still to look at; none: there is no replay
 };
 
 struct PipelineStatus {

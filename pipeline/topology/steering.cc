@@ -7,7 +7,9 @@
 #include <set>
 
 #include "pipeline/base/log.h"
+#include "pipeline/delivery/moment.h"
 #include "pipeline/ingest/refusal.h"
+#include "pipeline/scripting/check/condition_check.h"
 
 namespace penstock::topology {
 namespace {
@@ -63,6 +65,45 @@ Result<void> Steering::set_rate(const std::string& destination, const std::optio
   else TRY(parts_.catalog().reset_rate(destination));
   log_info("delivery", "destination {}: its rate was {}", destination, rate ? "changed" : "reset to the configuration's");
   return with_runner(destination, [&](delivery::DestinationRunner& runner) { runner.set_rate(rate); });
+}
+
+Result<std::uint64_t> Steering::replay(const std::string& destination, const ReplayRequest& request) {
+  TRY(with_runner(destination, [](auto&) {}));
+  TRY_ASSIGN(const auto running, parts_.store().replay(destination));
+  if (running) {
+    return fail(ErrorKind::conflict,
+                fmt::format("{} has a replay with {} events left; wait for it, or cancel it", destination, running->left()));
+  }
+  const Timestamp now = parts_.clock.now();
+  const auto place = [&](const char* name, const std::string& text) -> Result<Offsets> {
+    auto moment = delivery::read_moment(text, now);
+    if (!moment) return fail(std::move(moment).error().context(name));
+    return delivery::offsets_of(*moment, *parts_.log);
+  };
+  delivery::ReplayOrder order;
+  TRY_ASSIGN(order.next, place("from", request.from));
+  TRY_ASSIGN(order.to, place("to", request.to));
+  order.where = request.where;
+  order.rate = request.rate;
+  order.total = order.left();
+  auto where = bind_condition(request.where);
+  if (!where) return fail(std::move(where).error().context("where"));
+  if (const auto wrong = scripting::unknown_name_in(request.where, scripting::ConditionOf::destination);
+      wrong && !request.where.empty()) {
+    return fail(ErrorKind::invalid, "where: " + *wrong);
+  }
+  TRY(parts_.store().save_replay(destination, order, delivery::Sync::yes));
+  log_info("delivery", "destination {}: a replay of {} events begins", destination, order.total);
+  TRY(with_runner(destination, [&](delivery::DestinationRunner& runner) { runner.replay(order, *std::move(where)); }));
+  return order.total;
+}
+
+Result<void> Steering::cancel_replay(const std::string& destination) {
+  TRY(with_runner(destination, [](auto&) {}));
+  TRY_ASSIGN(const auto running, parts_.store().replay(destination));
+  if (!running) return fail(ErrorKind::not_found, fmt::format("{} has no replay", destination));
+  TRY(with_runner(destination, [](delivery::DestinationRunner& runner) { runner.end_replay(); }));
+  return parts_.store().save_replay(destination, std::nullopt, delivery::Sync::yes);
 }
 
 // Page by page from the oldest; what `act` leaves is not met again.

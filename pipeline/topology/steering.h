@@ -19,6 +19,14 @@ struct DeadLetterChoice {
   dead::Filter filter;
 };
 
+// As a person says it; see delivery/moment.h.
+struct ReplayRequest {
+  std::string from;
+  std::string to = "now";
+  std::string where;
+  int rate = 0;  // events a second; 0: as fast as it goes
+};
+
 // One pipeline's, which outlives it. Any thread.
 class Steering {
  public:
@@ -32,6 +40,12 @@ class Steering {
   Result<void> resume(const std::string& destination);
   // nullopt: as the configuration says.
   Result<void> set_rate(const std::string& destination, const std::optional<delivery::RateSettings>& rate);
+
+  // Sends what lies between two places in the log once more, beside what is live: at a rate, if one is given, and only what the
+  // condition wants. How many events lie there. conflict: a replay is running; invalid: a place or the condition is wrong.
+  Result<std::uint64_t> replay(const std::string& destination, const ReplayRequest& request);
+  // not_found: there is none.
+  Result<void> cancel_replay(const std::string& destination);
 
   // Those of destinations go through the destination's own retry lane, those of ingest into `captured`, to meet the apps as
   // they are now. How many there were; what becomes of them shows in status. A letter of ingest is gone when it returns.

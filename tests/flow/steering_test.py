@@ -110,6 +110,32 @@ class Steering(rig.FlowTest):
         self.start()
         self.assertIn(self.destination("crm")["health"], ("starting", "healthy"))
 
+    def test_a_stretch_of_the_log_goes_to_a_new_destination_beside_live_events(self):
+        crm, late = rig.Receiver(), rig.Receiver()
+        self.config(self.webhook(crm))
+        process = self.start()
+        self.post([event(n) for n in range(100)])
+        wait_until(self.settled, "the first hundred are delivered")
+        self.stop(process)
+        self.config(self.webhook(crm) + f"\n  - {{ name: late, type: webhook, url: {late.url}, body: envelope, "
+                    "batch: { within: 20ms } }")
+        process = self.start()
+        answer = self.cli("replay", "late", "--from", "1h", "--where", "event.properties.n % 2 == 0", "--rate", "40")
+        self.assertIn("late gets 100 events again", answer.stdout, answer.stderr)
+        self.assertIn("has a replay with", self.cli("replay", "late", "--from", "1h").stderr)
+        wait_until(lambda: late.received, "the replay has begun")
+        process.kill()
+        process.wait()
+        self.start()
+        self.post([event(n) for n in range(100, 120)])
+        wait_until(lambda: self.destination("late")["replay_left"] is None and self.destination("late")["lag_events"] == 0,
+                   "replay and live events are through")
+        replayed = {b["data"]["properties"]["n"] for b in late.received if b.get("replayed")}
+        live = sorted(b["data"]["properties"]["n"] for b in late.received if not b.get("replayed"))
+        self.assertEqual(replayed, set(range(0, 100, 2)))
+        self.assertEqual(live, list(range(100, 120)))
+        self.assertEqual(numbers(crm.received), list(range(120)))
+
     def test_orders_that_make_no_sense_are_answered(self):
         crm = rig.Receiver()
         self.config(self.webhook(crm))
@@ -118,6 +144,10 @@ class Steering(rig.FlowTest):
         self.assertIn("say which: ids, --stage, --code, or --all", self.cli("dead", "discard").stderr)
         self.assertIn("there is no dead letter", self.cli("dead", "replay", "nonsense").stderr)
         self.assertEqual(self.cli("rate", "crm", "--events", "-1").returncode, 2)
+        self.assertIn("from: 'yesterday': expected now", self.cli("replay", "crm", "--from", "yesterday").stderr)
+        self.assertIn("there is no 'evnt', did you mean 'event'?",
+                      self.cli("replay", "crm", "--from", "1h", "--where", "evnt.a").stderr)
+        self.assertIn("crm has no replay", self.cli("replay", "crm", "--cancel").stderr)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,108 @@
+// A replay beside the live events: the same window and the same rules, after what is live.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "pipeline/base/log.h"
+#include "pipeline/delivery/destination_loop.h"
+
+namespace penstock::delivery {
+namespace {
+
+constexpr int kEventsASlice = 512;
+
+}  // namespace
+
+void DestinationLoop::replay(ReplayOrder order, When where) {
+  home_.post([this, order = std::move(order), where = std::move(where)]() mutable {
+    replay_ = std::make_unique<Replay>(std::move(order), std::move(where), around_.log, filter_);
+    pump();
+  });
+}
+
+// What is in flight is answered, and settles nothing any more.
+void DestinationLoop::end_replay() {
+  home_.post([this] {
+    replay_.reset();
+    pump();
+  });
+}
+
+// Half of the window is for what is live.
+bool DestinationLoop::may_replay(SteadyTime now) {
+  const auto most = std::max<std::size_t>(1, static_cast<std::size_t>(settings_.in_flight_max) / 2);
+  if (!replay_ || paused_ || suspended_until_ || replay_->low_water.unsettled_marks() >= most) return false;
+  const SteadyTime when = replay_->tokens.ready_at(now);
+  replay_->tokens_at = when > now ? std::optional(when) : std::nullopt;
+  return when <= now;
+}
+
+void DestinationLoop::read_replay() {
+  if (!replay_) return;
+  const SteadyTime now = around_.clock.steady();
+  int read = 0;
+  while (!replay_->read_all() && may_replay(now)) {
+    if (++read > kEventsASlice) {
+      wake();
+      break;
+    }
+    const auto step = replay_->feed.next();
+    if (!step) return read_failed(step.error());
+    if (*step == Feed::Step::end) break;
+    if (*step == Feed::Step::event) take_replayed(now);
+  }
+  if (!replay_->draft.empty() && (replay_->read_all() || now >= replay_->draft.due(batch_limits_))) seal_replay();
+  if (replay_->draft.empty()) replay_->low_water.pass(replay_->feed.position());
+  tend_replay();
+}
+
+void DestinationLoop::take_replayed(SteadyTime now) {
+  Feed::Current current = replay_->feed.current();
+  const bool inside = current.offset < replay_->order.to[static_cast<std::size_t>(current.partition)];
+  // An error in a condition is no reason for a dead letter: the event was settled when it was live.
+  const auto wanted = [&](When& condition) { return !condition || condition(current.view).value_or(false); };
+  if (!inside || !wanted(when_) || !wanted(replay_->where)) return replay_->feed.take();
+  current.view.replayed = true;
+  replay_->tokens.take(1, now);
+  Draft& draft = replay_->draft;
+  if (!draft.fits(current.view, batch_limits_)) seal_replay();
+  if (draft.empty()) draft.opened_at = now;
+  draft.add(current);
+  replay_->feed.take();
+  if (draft.full(batch_limits_)) seal_replay();
+}
+
+void DestinationLoop::seal_replay() {
+  Draft sealed = std::exchange(replay_->draft, {});
+  Shipment shipment;
+  shipment.mark = kReplayMarks | replay_->low_water.add(replay_->feed.position(), sealed.parcels.size(), sealed.oldest);
+  shipment.parcels = std::move(sealed.parcels);
+  shipment.keeps = std::move(sealed.keeps);
+  window_.add(std::move(shipment));
+}
+
+void DestinationLoop::settle_replayed(LowWater::Mark mark, std::size_t events) {
+  if (replay_) replay_->low_water.settle_if_known(mark & ~kReplayMarks, events);
+}
+
+// Writes down where it stands, now and then, and that it is over.
+void DestinationLoop::tend_replay() {
+  ReplayOrder& order = replay_->order;
+  order.next = replay_->low_water.position();
+  for (std::size_t p = 0; p < order.next.size(); ++p) order.next[p] = std::min(order.next[p], order.to[p]);
+  if (!replay_->done()) return;
+  log_info("delivery", "destination {}: the replay of {} events is over", name_, order.total);
+  recorder_.save_replay(std::nullopt);
+  recorder_.write();
+  replay_.reset();
+}
+
+void DestinationLoop::save_replay() {
+  if (!replay_ || replay_->saved == replay_->order.next) return;
+  replay_->saved = replay_->order.next;
+  recorder_.save_replay(replay_->order);
+  recorder_.write();
+}
+
+}  // namespace penstock::delivery

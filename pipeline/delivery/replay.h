@@ -1,0 +1,59 @@
+#pragma once
+// Events of the log that a destination gets once more, beside what is live: a stretch between two places, at a rate, of those
+// that a condition wants. One at a time for each destination. It has a cursor of its own in the store, so a restart goes on with
+// it; like every redelivery it may repeat the last second after a crash. Its events say that they are replayed.
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "pipeline/base/result.h"
+#include "pipeline/delivery/draft.h"
+#include "pipeline/delivery/feed.h"
+#include "pipeline/delivery/low_water.h"
+#include "pipeline/delivery/token_bucket.h"
+#include "pipeline/ports/log.h"
+
+namespace penstock::delivery {
+
+// As the store keeps it.
+struct ReplayOrder {
+  Offsets next;  // where it stands: everything before was settled
+  Offsets to;  // and where it ends
+  std::string where;  // a condition as in `when:`; empty: every event
+  int rate = 0;  // events a second; 0: no limit but the destination's own
+  std::uint64_t total = 0;  // events there were when it began, whatever the condition says
+
+  std::uint64_t left() const;
+  friend bool operator==(const ReplayOrder&, const ReplayOrder&) = default;
+};
+
+std::string encode(const ReplayOrder& order);
+Result<ReplayOrder> decode_replay(std::string_view stored);
+
+// `when:`, bound by the caller. Called on the destination's strand.
+using When = std::move_only_function<Result<bool>(const EventView&)>;
+
+// What runs, on the destination's strand.
+struct Replay {
+  Replay(ReplayOrder given, When condition, Log& log, const EventFilter& filter)
+      : order(std::move(given)), where(std::move(condition)), feed(log, filter, order.next), low_water(order.next),
+        tokens(static_cast<std::uint64_t>(order.rate)) {}
+
+  // Nothing lies between where reading stands and the end.
+  bool read_all() const;
+  bool done() const { return read_all() && draft.empty() && low_water.unsettled_marks() == 0; }
+
+  ReplayOrder order;
+  When where;
+  Feed feed;
+  LowWater low_water;
+  Draft draft;
+  TokenBucket tokens;
+  std::optional<SteadyTime> tokens_at;
+  Offsets saved;
+};
+
+}  // namespace penstock::delivery
