@@ -73,8 +73,8 @@ void print_status(const json::value& s) {
   const auto& logs = s.at("log");
   fmt::print("{} ({}), version {}, up since {}\n", text(s, "file"), text(s, "state"), text(s, "version"),
              text(s, "started_at"));
-  fmt::print("ingest since then: {} kept, {} dropped, {} dead; chain {}\n", text(ingest, "kept"), text(ingest, "dropped"),
-             text(ingest, "dead"), text(ingest, "chain_version"));
+  fmt::print("ingest since then: {} kept, {} dropped, {} duplicates, {} dead; chain {}\n", text(ingest, "kept"),
+             text(ingest, "dropped"), text(ingest, "duplicates"), text(ingest, "dead"), text(ingest, "chain_version"));
   fmt::print("log: captured {} events in {} bytes, events {} in {} bytes\n", text(logs.at("captured"), "events"),
              text(logs.at("captured"), "bytes"), text(logs.at("events"), "events"), text(logs.at("events"), "bytes"));
   for (const auto& source : s.at("sources").as_array())

@@ -107,6 +107,7 @@ std::string to_json(const topology::PipelineStatus& s) {
                                            {"chain_version", fmt::format("{:016x}", s.chain_version)},
                                            {"kept", s.ingest_kept},
                                            {"dropped", s.ingest_dropped},
+                                           {"duplicates", s.ingest_duplicates},
                                            {"dead", s.ingest_dead}}},
                    {"log", json::object{{"captured", log_view(s.captured)}, {"events", log_view(s.events)}}},
                    {"sources", source_views(s.sources)},

@@ -15,7 +15,7 @@ SourceMetrics::SourceMetrics(telemetry::Metrics& metrics, const std::string& sou
                                {{"source", source}})),
       received_bytes(metrics.counter("penstock_source_bytes_total", "Bytes of these records.", {{"source", source}})),
       kept(outcome(metrics, source, "kept")), dropped(outcome(metrics, source, "dropped")),
-      dead(outcome(metrics, source, "dead")),
+      duplicates(outcome(metrics, source, "duplicate")), dead(outcome(metrics, source, "dead")),
       lone_surrogates(metrics.counter("penstock_ingest_surrogates_replaced_total",
                                       "Lone surrogate escapes replaced by U+FFFD.", {{"source", source}})),
       duplicate_keys(metrics.counter("penstock_ingest_duplicate_keys_total",
@@ -29,6 +29,8 @@ WorkerMetrics::WorkerMetrics(telemetry::Metrics& metrics)
       rewinds(metrics.counter("penstock_ingest_rewinds_total",
                               "Batches that were given up, after which their input was read again.")),
       commit_seconds(metrics.histogram("penstock_ingest_commit_seconds", "Time from appending a commit to durable.", {},
-                                       telemetry::latency_buckets())) {}
+                                       telemetry::latency_buckets())),
+      dedup_covers(metrics.gauge("penstock_ingest_dedup_covered_seconds",
+                                 "How far back ingest remembers the uuid of every event that was pushed.")) {}
 
 }  // namespace penstock::ingest

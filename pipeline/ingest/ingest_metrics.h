@@ -16,6 +16,7 @@ struct SourceMetrics {
   telemetry::Counter received_bytes;
   telemetry::Counter kept;             // events committed to `events`; more than one when an app splits
   telemetry::Counter dropped;          // events an app dropped
+  telemetry::Counter duplicates;       // events that had come before
   telemetry::Counter dead;             // dead letters, whatever the reason
   telemetry::Counter lone_surrogates;  // replaced by \ufffd
   telemetry::Counter duplicate_keys;   // top-level keys that came again; the last value stayed
@@ -29,6 +30,7 @@ struct Tally {
   std::uint64_t received_bytes = 0;
   std::uint64_t kept = 0;
   std::uint64_t dropped = 0;
+  std::uint64_t duplicates = 0;
   std::uint64_t dead = 0;
   std::uint64_t lone_surrogates = 0;
   std::uint64_t duplicate_keys = 0;
@@ -38,6 +40,7 @@ struct Tally {
     metrics.received_bytes.add(received_bytes);
     metrics.kept.add(kept);
     metrics.dropped.add(dropped);
+    metrics.duplicates.add(duplicates);
     metrics.dead.add(dead);
     metrics.lone_surrogates.add(lone_surrogates);
     metrics.duplicate_keys.add(duplicate_keys);
@@ -52,6 +55,7 @@ struct WorkerMetrics {
   telemetry::Counter commits;
   telemetry::Counter rewinds;  // a batch was given up (full disk, too much for one commit) and its input is read again
   telemetry::Histogram commit_seconds;  // from append to durable
+  telemetry::Gauge dedup_covers;  // how far back every uuid is remembered, in seconds
 };
 
 }  // namespace penstock::ingest

@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 
+#include <fmt/format.h>
 #include <algorithm>
+
 #include <future>
 #include <thread>
 
@@ -31,6 +33,7 @@ class ByName final : public Transform {
     }
     const std::size_t copies = facts.event.starts_with("flood") ? 1'000'001 : facts.event.starts_with("six") ? 6 : 1;
     if (out.kind == Transformed::Kind::kept) out.events.assign(copies, {facts, body.text()});
+    for (std::uint32_t i = 0; copies == 6 && i < copies; ++i) out.events[i].facts.uuid = derived_uuid(facts.uuid, "six", i);
   }
   std::uint64_t version() const override { return version_; }
 
@@ -276,6 +279,29 @@ TEST_CASE("a pushed request is one record; its bad elements are named and become
   run_until_idle(*again);
   CHECK_EQ(bench.bodies().size(), 2);
   CHECK_EQ(bench.dead.size(), 2);
+}
+
+TEST_CASE("what a client pushes again is in the log once, also after a restart and a refused commit") {
+  Bench bench;
+  const auto with_uuid = [](int n) {
+    return fmt::format(R"({{"event":"a","distinct_id":"u","uuid":"01890a5d-ac96-774b-bcce-b302099a{:04}"}})", n);
+  };
+  CapturedIntake intake({.name = "web", .project = "shop", .paths = {}}, bench.log, bench.clock, {}, 1 << 20);
+  {
+    const auto worker = bench.worker(false);
+    REQUIRE(push(intake, {with_uuid(1), with_uuid(2), with_uuid(1)}));
+    REQUIRE(push(intake, {with_uuid(2), with_uuid(3)}));
+    bench.log.refuse_next_append({ErrorKind::unavailable, "the disk is full"});
+    run_until_idle(*worker);
+    CHECK_EQ(bench.bodies(), std::vector{with_uuid(1), with_uuid(2), with_uuid(3)});
+    CHECK_EQ(worker->counts().duplicates, 2);
+    CHECK_EQ(worker->counts().kept, 3);
+  }
+  const auto worker = bench.worker(false);
+  REQUIRE(push(intake, {with_uuid(3), with_uuid(4), line("a", 1), line("a", 1)}));
+  run_until_idle(*worker);
+  CHECK_EQ(bench.bodies().size(), 6);
+  CHECK_EQ(worker->counts().duplicates, 1);
 }
 
 TEST_CASE("a log that cannot keep its promise refuses pushes and stops the worker") {

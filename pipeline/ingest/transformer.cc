@@ -7,8 +7,8 @@ namespace {
 constexpr std::size_t kFactsBytes = 128;  // about, of one event, before they are packed
 }
 
-Transformer::Transformer(Transform& chain, Committer& committer, const StateOverlay& state, int partitions)
-    : chain_(&chain), committer_(committer), state_(state), partitions_(partitions) {}
+Transformer::Transformer(Transform& chain, Committer& committer, const StateOverlay& state, SeenUuids& seen, int partitions)
+    : chain_(&chain), committer_(committer), state_(state), seen_(seen), partitions_(partitions) {}
 
 Result<void> Transformer::raw(const RawRecord& record, const std::string& partition, const std::string& label,
                               FactReader& fact_reader, const SourceIdentity& source, Timestamp now, Tally& tally) {
@@ -25,12 +25,16 @@ Result<void> Transformer::raw(const RawRecord& record, const std::string& partit
   tally.duplicate_keys += repairs->duplicate_keys;
   const auto facts = fact_reader.read(index_, place, now);
   if (!facts) return refuse(kNoFacts, facts.error().message);
-  return run(*facts, source.paths.canonical(), now, tally);
+  return run(*facts, source.paths.canonical(), From::polled, now, tally);
 }
 
 Result<void> Transformer::accepted(const Facts& facts, std::string_view body, bool canonical, Timestamp now, Tally& tally) {
+  if (seen_.contains(facts.uuid)) {
+    ++tally.duplicates;
+    return {};
+  }
   TRY(json::index_object(body, index_));
-  return run(facts, canonical, now, tally);
+  return run(facts, canonical, From::captured, now, tally);
 }
 
 void Transformer::batch_appended() {
@@ -43,6 +47,7 @@ void Transformer::batch_durable() {
     tally.add_to(metrics);
     counts_.kept += tally.kept;
     counts_.dropped += tally.dropped;
+    counts_.duplicates += tally.duplicates;
     counts_.dead += tally.dead;
   }
   appended_.clear();
@@ -60,12 +65,12 @@ bool Transformer::fits() const {
   return committer_.has_room(out_.events.size(), bytes);
 }
 
-Result<void> Transformer::run(const Facts& facts, bool canonical, Timestamp now, Tally& tally) {
+Result<void> Transformer::run(const Facts& facts, bool canonical, From from, Timestamp now, Tally& tally) {
   chain_->run(index_, facts, canonical, out_);
   // Whatever the apps made of not being told, it is not the event's fate.
   if (state_.failure()) return fail(state_.failure()->context("app.state cannot be read"));
   switch (out_.kind) {
-    case Transformed::Kind::kept: return keep(facts, now, tally);
+    case Transformed::Kind::kept: return keep(facts, from, now, tally);
     case Transformed::Kind::dropped:
       committer_.add(out_.state);
       ++tally.dropped;
@@ -79,7 +84,7 @@ Result<void> Transformer::run(const Facts& facts, bool canonical, Timestamp now,
   return {};
 }
 
-Result<void> Transformer::keep(const Facts& facts, Timestamp now, Tally& tally) {
+Result<void> Transformer::keep(const Facts& facts, From from, Timestamp now, Tally& tally) {
   if (!fits()) {
     constexpr std::string_view kReason = "what the apps made of it does not fit into one commit of the log";
     if (may_shrink_) {
@@ -90,9 +95,15 @@ Result<void> Transformer::keep(const Facts& facts, Timestamp now, Tally& tally) 
     ++tally.dead;
     return {};
   }
-  for (const auto& event : out_.events) committer_.add(event.facts, event.body);
+  for (const auto& event : out_.events) {
+    if (from == From::captured && !seen_.claim(event.facts.uuid, now)) {
+      ++tally.duplicates;
+      continue;
+    }
+    committer_.add(event.facts, event.body);
+    ++tally.kept;
+  }
   committer_.add(out_.state);
-  tally.kept += out_.events.size();
   return {};
 }
 

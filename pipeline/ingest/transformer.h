@@ -12,6 +12,7 @@
 #include "pipeline/ingest/body_reader.h"
 #include "pipeline/ingest/committer.h"
 #include "pipeline/ingest/intake.h"
+#include "pipeline/ingest/seen_uuids.h"
 #include "pipeline/ports/transform.h"
 
 namespace penstock::ingest {
@@ -20,13 +21,14 @@ namespace penstock::ingest {
 struct IngestCounts {
   std::atomic<std::uint64_t> kept = 0;     // events committed; more than one when an app splits
   std::atomic<std::uint64_t> dropped = 0;
+  std::atomic<std::uint64_t> duplicates = 0;
   std::atomic<std::uint64_t> dead = 0;
 };
 
 // Used by one worker thread.
 class Transformer {
  public:
-  Transformer(Transform& chain, Committer& committer, const StateOverlay& state, int partitions);
+  Transformer(Transform& chain, Committer& committer, const StateOverlay& state, SeenUuids& seen, int partitions);
 
   void set_chain(Transform& chain) { chain_ = &chain; }
   const IngestCounts& counts() const { return counts_; }
@@ -36,7 +38,8 @@ class Transformer {
   Result<void> raw(const RawRecord& record, const std::string& partition, const std::string& label, FactReader& fact_reader,
                    const SourceIdentity& source, Timestamp now, Tally& tally);
 
-  // An event from `captured`: its body was validated and its facts read when it was accepted. Error: that, or damaged storage.
+  // An event from `captured`: its body was validated and its facts read when it was accepted. One whose uuid went into `events`
+  // before goes no further, and so does what an app makes of one. Error: as above, or damaged storage.
   Result<void> accepted(const Facts& facts, std::string_view body, bool canonical, Timestamp now, Tally& tally);
 
   // Refused when it was accepted into `captured`, and counted there for its source.
@@ -62,12 +65,15 @@ class Transformer {
   };
 
   bool fits() const;  // what the last run made, into the commit being collected
-  Result<void> run(const Facts& facts, bool canonical, Timestamp now, Tally& tally);
-  Result<void> keep(const Facts& facts, Timestamp now, Tally& tally);
+  enum class From : std::uint8_t { polled, captured };
+
+  Result<void> run(const Facts& facts, bool canonical, From from, Timestamp now, Tally& tally);
+  Result<void> keep(const Facts& facts, From from, Timestamp now, Tally& tally);
 
   Transform* chain_;
   Committer& committer_;
   const StateOverlay& state_;
+  SeenUuids& seen_;
   const int partitions_;
   BodyReader reader_;
   json::ObjectIndex index_;

@@ -38,7 +38,7 @@ Worker::Worker(Log& log, const Clock& clock, StoredPositions positions, CommitLi
                WorkerOptions options, WorkerMetrics metrics)
     : log_(log), clock_(clock), positions_(std::move(positions)), options_(options), metrics_(metrics),
       chain_(std::move(chain)), state_(state), committer_(log, clock, state_, options.commit, metrics, std::move(listener)),
-      transformer_(*chain_, committer_, state_, log.partitions()),
+      seen_(options.dedup), transformer_(*chain_, committer_, state_, seen_, log.partitions()),
       captured_next_(static_cast<std::size_t>(log.partitions()), 0), chain_version_(chain_->version()) {
   for (auto& input : polled) polled_.push_back(std::make_unique<Polled>(std::move(input)));
   for (auto& input : pushed) {
@@ -60,6 +60,7 @@ Result<void> Worker::open() {
   TRY_ASSIGN(captured_, log_.read_from_sequence(LogName::captured, *std::ranges::min_element(captured_next_)));
   captured_at_end_ = false;
   captured_appended_ = captured_durable_ = *std::ranges::min_element(captured_next_);
+  if (!std::exchange(remembers_, true)) TRY(remember_uuids());
   for (auto& polled : polled_) {
     const auto& name = polled->input.identity.name;
     TRY_ASSIGN(const auto stored, position_of(name));
@@ -68,6 +69,28 @@ Result<void> Worker::open() {
     }
     polled->finished = false;
   }
+  return {};
+}
+
+// From the end of the log as far back as the window or the number of uuids goes.
+Result<void> Worker::remember_uuids() {
+  if (!seen_.enabled()) return {};
+  const Timestamp since{std::max<std::int64_t>(0, clock_.now().ms - options_.dedup.window.count())};
+  TRY_ASSIGN(Offsets start, log_.offsets_at(LogName::events, since));
+  const Offsets end = log_.end(LogName::events);
+  std::uint64_t events = 0;
+  for (std::size_t p = 0; p < end.size(); ++p) events += end[p] - start[p];
+  for (std::size_t p = 0; p < end.size() && events > options_.dedup.uuids_max; ++p)
+    start[p] = end[p] - (end[p] - start[p]) * options_.dedup.uuids_max / events;
+  TRY_ASSIGN(const auto reader, log_.read(LogName::events, start));
+  for (;;) {
+    TRY_ASSIGN(const auto record, reader->next());
+    if (!record) break;
+    for (const auto& chunk : record->chunks)
+      for (std::uint32_t i = 0; i < chunk->size(); ++i) seen_.claim(chunk->facts(i).uuid, record->appended_at);
+  }
+  seen_.batch_appended();
+  seen_.batch_appended();
   return {};
 }
 
@@ -91,16 +114,13 @@ Result<bool> Worker::step() {
     if (!state_.failure()) return fail(read.error());
     // The answer first: a commit in flight is not to be read again if it becomes durable.
     if (const auto settled = committer_.settle(); !settled) return read_again(settled.error());
-    transformer_.batch_durable();
+    note_durable();
     return read_again(read.error());
   }
   const bool progressed = *read;
   auto committed = commit_if_due(progressed);
   if (!committed) return read_again(std::move(committed).error().context("the log refused a commit"));
-  if (committer_.quiet()) {
-    transformer_.batch_durable();
-    captured_durable_ = captured_appended_;
-  }
+  if (committer_.quiet()) note_durable();
   const bool moved = progressed || *committed;
   const bool nothing_to_do = !moved && !holding_ && captured_at_end_ && committer_.empty() && committer_.quiet();
   // In this order: whoever sees `idle_` also sees what it is about.
@@ -119,10 +139,10 @@ Result<void> Worker::run(std::stop_token stop) {
   }
   if (!committer_.empty()) {
     TRY(committer_.commit(chain_version_));
-    transformer_.batch_appended();
+    note_appended();
   }
   TRY(committer_.settle());
-  transformer_.batch_durable();
+  note_durable();
   for (auto& polled : polled_) polled->input.source->close();
   return {};
 }
@@ -241,17 +261,31 @@ Result<bool> Worker::commit_if_due(bool progressed) {
   const bool nothing_more_now = !progressed && !committer_.in_flight();
   if (!committer_.full() && !nothing_more_now && careful_ == 0) return false;
   TRY(committer_.commit(chain_version_));
-  transformer_.batch_appended();
-  captured_durable_ = captured_appended_;
-  captured_appended_ = *std::ranges::min_element(captured_next_);
+  note_appended();
   if (careful_ > 0) --careful_;
   return true;
+}
+
+// The batch was appended, so the one before it is durable.
+void Worker::note_appended() {
+  transformer_.batch_appended();
+  seen_.batch_appended();
+  captured_durable_ = captured_appended_;
+  captured_appended_ = *std::ranges::min_element(captured_next_);
+  metrics_.dedup_covers.set(static_cast<double>(clock_.now().ms - seen_.covers_from().ms) / 1000);
+}
+
+void Worker::note_durable() {
+  transformer_.batch_durable();
+  seen_.batch_durable();
+  captured_durable_ = captured_appended_;
 }
 
 Result<bool> Worker::read_again(Error reason) {
   if (reason.kind != ErrorKind::unavailable) return fail(std::move(reason));
   log_warning("ingest", "{}; what it was about will be read again", reason.message);
   transformer_.appended_discarded();
+  seen_.give_up();
   TRY(rewind(kRewindWait));
   return false;
 }
@@ -259,7 +293,8 @@ Result<bool> Worker::read_again(Error reason) {
 // The apps made more of a batch than one commit holds: the same input again, a little at a time.
 Result<bool> Worker::go_carefully() {
   if (const auto settled = committer_.settle(); !settled) return read_again(settled.error());
-  transformer_.batch_durable();
+  note_durable();
+  seen_.give_up();
   careful_ = kCarefulCommits;
   TRY(rewind(Duration(0)));
   return true;

@@ -43,6 +43,7 @@ struct PushedInput {
 
 struct WorkerOptions {
   CommitLimits commit;
+  DedupSettings dedup{};
   const Gate* gate = nullptr;  // while it is closed nothing is read
   std::size_t poll_bytes = 256 << 10;  // of one polled source, before the next has its turn
   std::size_t trial_bytes = 4 << 10;  // the same, while the chain is on trial, or makes too much of it for one commit
@@ -96,6 +97,9 @@ class Worker {
   Result<bool> read_again(Error reason);
   Result<bool> go_carefully();
   Result<void> rewind(Duration wait);
+  Result<void> remember_uuids();
+  void note_appended();
+  void note_durable();
   void swap_chain_between_batches();
   void wait_for_input(std::stop_token stop);
   Result<std::vector<SourcePosition>> position_of(const std::string& source) const;
@@ -109,6 +113,8 @@ class Worker {
   std::unique_ptr<Transform> chain_;
   StateOverlay state_;
   Committer committer_;
+  SeenUuids seen_;
+  bool remembers_ = false;  // seen_ was filled from the log
   Transformer transformer_;
   std::vector<std::unique_ptr<Polled>> polled_;
   std::map<std::string, PushedInput, std::less<>> pushed_;

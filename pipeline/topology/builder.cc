@@ -124,6 +124,7 @@ Result<BuiltIngest> Parts::build_ingest() {
   const auto& settings = plan.settings.ingest;
   ingest::WorkerOptions options;
   options.gate = &gate;
+  options.dedup = {settings.dedup.window, static_cast<std::size_t>(settings.dedup.uuids)};
   options.commit = {static_cast<std::size_t>(settings.commit_events), settings.commit_bytes.count, settings.commit_within};
   built.worker = std::make_unique<ingest::Worker>(
       *log, clock, [this](const std::string& source) { return stored_positions(source); },

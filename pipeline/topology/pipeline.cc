@@ -18,7 +18,6 @@ namespace {
 
 // How long shutdown waits for ingest to finish what was accepted; the rest is read again after the next start.
 constexpr Duration kIngestDrain{10'000};
-constexpr Duration kRetentionLook{1'000};
 
 std::string join(const std::vector<std::string>& words) { return fmt::format("{}", fmt::join(words, ", ")); }
 
@@ -132,16 +131,7 @@ void Pipeline::Impl::start_retention() {
     return holders;
   });
   retention->look();  // before the first event comes in
-  retention_thread = std::jthread([this](const std::stop_token& stop) {
-    name_this_thread("retention");
-    std::mutex waiting;
-    std::condition_variable_any stopping;
-    while (!stop.stop_requested()) {
-      std::unique_lock lock(waiting);
-      stopping.wait_for(lock, stop, kRetentionLook, [] { return false; });
-      if (!stop.stop_requested()) retention->look();
-    }
-  });
+  retention_thread = std::jthread([this](const std::stop_token& stop) { retention->run(stop); });
 }
 
 Result<void> Pipeline::Impl::start_sources() {
@@ -324,6 +314,7 @@ PipelineStatus Pipeline::status() const {
   const auto& counts = impl_->worker->counts();
   status.ingest_kept = counts.kept;
   status.ingest_dropped = counts.dropped;
+  status.ingest_duplicates = counts.duplicates;
   status.ingest_dead = counts.dead;
   {
     const std::lock_guard lock(impl_->mutex);

@@ -3,14 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <condition_variable>
+#include <mutex>
 
 #include "pipeline/base/log.h"
+#include "pipeline/base/thread_pool.h"
 
 namespace penstock::topology {
 namespace {
 
 // On a small disk a gigabyte would be half of it.
 constexpr std::uint64_t kSmallestPart = 20;
+constexpr Duration kBetweenLooks{1'000};
 
 const LogRetention& of(const RetentionSettings& settings, LogName log) {
   return log == LogName::captured ? settings.captured : settings.events;
@@ -45,6 +49,17 @@ void Retention::look() {
     found = pressure();
   }
   set_gate(found);
+}
+
+void Retention::run(const std::stop_token& stop) {
+  name_this_thread("retention");
+  std::mutex waiting;
+  std::condition_variable_any stopping;
+  while (!stop.stop_requested()) {
+    std::unique_lock lock(waiting);
+    stopping.wait_for(lock, stop, kBetweenLooks, [] { return false; });
+    if (!stop.stop_requested()) look();
+  }
 }
 
 TrimLimits Retention::limits_of(LogName log) const {

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,8 @@ class Retention {
 
   // One look. On one thread at a time.
   void look();
+  // Looks again and again, until it is told to stop. On its own thread.
+  void run(const std::stop_token& stop);
 
  private:
   struct Pressure {

@@ -146,10 +146,24 @@ struct ControlSettings {
   }
 };
 
+struct DedupSettings {
+  Duration window{3'600'000};
+  int uuids = 1'000'000;
+
+  static constexpr auto fields() {
+    return std::tuple{
+        field("window", &DedupSettings::window, "How long the uuid of an event is remembered.",
+              range(Duration(1'000), Duration(7LL * 86'400'000))),
+        field("uuids", &DedupSettings::uuids, "How many are remembered at most, at 28 bytes each; 0 lets everything pass.",
+              range(0, 100'000'000))};
+  }
+};
+
 struct IngestSettings {
   int commit_events = 10'000;
   Bytes commit_bytes = 8_MiB;
   Duration commit_within{100};
+  DedupSettings dedup;
   bool watch_apps = true;
 
   static constexpr auto fields() {
@@ -158,6 +172,8 @@ struct IngestSettings {
         field("commit_bytes", &IngestSettings::commit_bytes, "Bytes after which ingest commits.", range(1_KiB, 128_MiB)),
         field("commit_within", &IngestSettings::commit_within, "Time after which ingest commits.",
               range(Duration(1), Duration(10'000))),
+        field("dedup", &IngestSettings::dedup,
+              "Events that a client pushes again, because it did not hear the answer, are passed over by their uuid."),
         field(
             "watch_apps", &IngestSettings::watch_apps,
             "Whether apps are taken anew when their files change and their cases pass; `penstock reload` does it always.")};

@@ -58,6 +58,7 @@ struct PipelineStatus {
   Duration ingest_busy{0};  // with one slice of work; more than a moment means that an app or the disk is stuck
   std::uint64_t ingest_kept = 0;     // since the start
   std::uint64_t ingest_dropped = 0;
+  std::uint64_t ingest_duplicates = 0;  // pushed again by their clients
   std::uint64_t ingest_dead = 0;
   std::string sources_wait_for;  // why nothing comes in; empty when it does
   LogStatus captured;
