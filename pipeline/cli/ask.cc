@@ -30,13 +30,17 @@ std::string text(const json::value& object, std::string_view key) {
 // A reason may go on with a traceback, which `dead show` shows.
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
+Result<json::value> parse(const std::string& text) {
+  boost::system::error_code error;
+  auto parsed = json::parse(text, error);
+  if (error) return fail(ErrorKind::corrupt, "what penstock says is not JSON: " + error.message());
+  return parsed;
+}
+
 Result<json::value> ask_json(const Target& target, const topology::PlanContext& context, const std::string& path) {
   TRY_ASSIGN(const auto client, ControlClient::find(target, context));
   TRY_ASSIGN(const std::string body, client.get(path));
-  boost::system::error_code error;
-  auto parsed = json::parse(body, error);
-  if (error) return fail(ErrorKind::corrupt, "the control API's answer is not JSON: " + error.message());
-  return parsed;
+  return parse(body);
 }
 
 // Dead letters outlive the process: when none runs, the data folder itself is read. `read` gives what the API would.
@@ -50,7 +54,7 @@ Result<json::value> ask_dead(const Target& target, const topology::PlanContext& 
   const auto stopped = topology::StoppedPipeline::open(*data);
   if (!stopped) return answer;
   TRY_ASSIGN(const std::string text, read(*stopped));
-  return json::parse(text);
+  return parse(text);
 }
 
 void print_destinations(const json::array& destinations) {

@@ -68,7 +68,7 @@ json::object letter_view(const std::string& id, const DeadLetter& letter) {
           {"app", letter.app},
           {"code", letter.code},
           {"reason", clean(letter.reason)},
-          {"source", letter.source},
+          {"source", clean(letter.source)},
           {"place", clean(letter.place)},
           {"event", clean(letter.event)},
           {"distinct_id", clean(letter.distinct_id)},

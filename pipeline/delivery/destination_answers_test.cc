@@ -5,6 +5,23 @@
 
 namespace penstock::delivery {
 
+TEST_CASE("a dead letter is whole although nobody else remembers its event") {
+  Rig rig;
+  rig.settings.batch.events = 1;
+  rig.crm.answer_with(refuse(body_of(1)));
+  rig.crm.cork();
+  rig.start();
+  rig.add(1);
+  rig.add(3);  // the feed goes on to other records
+  rig.log.drop_records_before(LogName::events, 2);
+  rig.crm.uncork();
+  rig.executor.run_ready();
+  REQUIRE(rig.dead().size() == 1);
+  CHECK(rig.dead()[0].body == body_of(1));
+  CHECK(rig.dead()[0].event == "signup");
+  CHECK(rig.dead()[0].distinct_id == "u1");
+}
+
 TEST_CASE("a dead destination holds, costs nothing and catches up") {
   Rig rig;
   rig.settings.batch.events = 50;

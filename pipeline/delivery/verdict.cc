@@ -134,6 +134,7 @@ Verdict judge(Shipment shipment, Outcomes outcomes, const RetrySettings& retry, 
     if (retried) ++shipment.retries;
   }
   Verdict verdict;
+  verdict.keeps = shipment.keeps;
   verdict.attempts = shipment.attempts;
   verdict.first_failed_at = shipment.first_failed_at;
   const bool exhausted = gave_up(shipment, retry, clock.steady());

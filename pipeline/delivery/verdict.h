@@ -2,6 +2,7 @@
 // What follows from the answer to a write: a pure function, so that every rule of DESIGN's delivery section is a line in a
 // table of tests.
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@ struct Verdict {
     std::string reason;
   };
 
+  std::vector<std::shared_ptr<const void>> keeps;  // what the views of all parcels below point into
   std::vector<Parcel> delivered;
   std::vector<Dead> dead;                 // attempts and first failure are those of `judged`
   std::vector<Shipment> at_once;  // halves of one that was refused or gave up: nobody knows yet whose fault it was

@@ -5,10 +5,12 @@
 Load comes from an HTTP source (several clients) and a followed file that is appended to and rotated; output goes to a file
 and to a webhook. The oracle:
   - a request that was answered 200: each of its events stands exactly once in the log `events`
-  - a request without an answer is never sent again: each of its events stands there at most once, and all or none of them
+  - a request without an answer is sent again until it has one, and still each of its events stands there exactly once; only
+    the last one of a client, when the test ends, stays without: its events stand there at most once, all or none of them
   - a line written to the file: exactly once
   - per distinct id the log has the order of sending, and so have the first deliveries to the file
-  - every event of the log reached the file and the webhook at least once
+  - every event of the log reached the file and the webhook at least once; a second webhook refuses some, and each of those
+    is among its dead letters, once, while the others reached it
 The seed is printed; it decides when the kills fall, not how the kernel schedules.
 """
 import argparse
@@ -38,14 +40,20 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def is_refused(event):
+    """What the fussy webhook does not take."""
+    return event["data"]["properties"].get("sequence", 1) % 97 == 0
+
+
 class Receiver(http.server.ThreadingHTTPServer):
-    """A webhook that remembers the uuid of everything it answered 200 to."""
+    """A webhook that remembers the uuid of everything it answered 200 to; at /fussy it refuses what is_refused says."""
     daemon_threads = True
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), ReceiverRequest)
         self.lock = threading.Lock()
         self.uuids = collections.Counter()
+        self.fussy_uuids = collections.Counter()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
@@ -59,10 +67,13 @@ class ReceiverRequest(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        events = [json.loads(line) for line in body.splitlines()]
+        fussy = self.path == "/fussy"
+        refused = fussy and any(map(is_refused, events))
         with self.server.lock:
-            for line in body.splitlines():
-                self.server.uuids[json.loads(line)["uuid"]] += 1
-        self.send_response(200)
+            for event in events if not refused else ():
+                (self.server.fussy_uuids if fussy else self.server.uuids)[event["uuid"]] += 1
+        self.send_response(422 if refused else 200)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -71,12 +82,15 @@ class ReceiverRequest(http.server.BaseHTTPRequestHandler):
 
 
 class HttpClient(threading.Thread):
-    """Sends batches of one distinct id, in order; notes which were acknowledged and which got no answer."""
+    """Sends batches of one distinct id, in order, each until it is answered; notes which were, and which was not in the end."""
+
+    sends_again = True
 
     def __init__(self, name, port, stop):
         super().__init__(daemon=True)
         self.who, self.port, self.stop_flag = name, port, stop
         self.sequence = 0
+        self.resent = 0
         self.acknowledged, self.unanswered = [], []  # lists of batches, as make_batch gives them
 
     def make_batch(self):
@@ -89,28 +103,38 @@ class HttpClient(threading.Thread):
                                             "properties": {"sequence": s}}) for u, s in batch)
 
     def run(self):
-        connection = None
+        connection = batch = None
         while not self.stop_flag.is_set():
-            batch, body = self.make_batch()
+            if batch is None:
+                batch, body = self.make_batch()
+                asked = False
             if connection is None:
                 connection = self.connect()
                 if connection is None:
-                    return
+                    break
             try:
+                asked = True
                 connection.request("POST", "/events", body, {"Content-Type": "application/x-ndjson"})
                 answer = connection.getresponse()
                 answer.read()
             except (OSError, http.client.HTTPException):
                 connection.close()
                 connection = None
-                self.unanswered.append(batch)
+                if self.sends_again:
+                    self.resent += 1
+                else:
+                    self.unanswered.append(batch)
+                    batch = None
                 continue
             if answer.status == 200:
                 self.acknowledged.append(batch)
+                batch = None
             elif answer.status == 503:
                 self.stop_flag.wait(0.02)  # refused whole, so nothing of it may appear
             else:
                 raise SystemExit(f"the source answered {answer.status}")
+        if batch is not None and asked:
+            self.unanswered.append(batch)
 
     def connect(self):
         """Waits until the killed process is back."""
@@ -192,6 +216,17 @@ class Penstock:
             time.sleep(0.05)  # between two questions; the condition decides
         raise SystemExit(f"not within {seconds} s: {what}; last status: {json.dumps(status)}")
 
+    def dead_letters(self, stage):
+        letters, after = [], []
+        while True:
+            answer = subprocess.run([self.binary, "dead", "list", "--json", "--data", "data", "--stage", stage, "--limit",
+                                     "1000", *after], cwd=self.folder, capture_output=True, text=True, check=True)
+            page = json.loads(answer.stdout)
+            letters += page["dead_letters"]
+            if page["next"] is None:
+                return letters
+            after = ["--after", page["next"]]
+
     def events_in_log(self):
         answer = subprocess.run([self.binary, "log", "cat", "data"], cwd=self.folder, capture_output=True, text=True)
         if answer.returncode != 0:
@@ -210,6 +245,8 @@ sources:
 destinations:
   - {{ name: out, type: file, path: ./out.ndjson, format: envelope, batch: {{ within: 20ms }} }}
   - {{ name: hook, type: webhook, url: "http://127.0.0.1:{hook_port}/", format: ndjson, body: envelope, batch: {{ within: 20ms }} }}
+  - {{ name: fussy, type: webhook, url: "http://127.0.0.1:{hook_port}/fussy", format: ndjson, body: envelope,
+      batch: {{ within: 20ms }}, suspend: {{ share: 1 }} }}
 """)
 
 
@@ -228,6 +265,18 @@ def check_order(events, problems, where):
         who, sequence = event["distinct_id"], event["data"]["properties"]["sequence"]
         check(last.get(who, 0) < sequence, problems, f"{where}: {who} has {sequence} after {last.get(who)}")
         last[who] = sequence
+
+
+def judge_fussy(logged, fussy_uuids, letters, problems):
+    dead = collections.Counter(letter["uuid"] for letter in letters)
+    for event in logged:
+        u = event["uuid"]
+        if is_refused(event):
+            check(dead[u] == 1, problems, f"{u}, which fussy refuses, is {dead[u]} times among its dead letters")
+        else:
+            check(fussy_uuids[u] >= 1, problems, f"{u} is in the log but not at fussy")
+            check(dead[u] == 0, problems, f"{u} is a dead letter of fussy, which takes it")
+    print(f"refused by fussy and among its dead letters: {len(letters)}")
 
 
 def judge(clients, writer, logged, delivered, hook_uuids):
@@ -251,7 +300,8 @@ def judge(clients, writer, logged, delivered, hook_uuids):
     check(set(delivered_uuids) <= set(count), problems, "the file has events the log has not")
     check_order(logged, problems, "log")
     check_order(delivered, problems, "file")
-    print(f"sent and acknowledged {len(acknowledged)}, unanswered {sum(map(len, unanswered))}, lines {len(writer.lines)} "
+    print(f"sent and acknowledged {len(acknowledged)}, requests sent again {sum(c.resent for c in clients)}, unanswered "
+          f"{sum(map(len, unanswered))}, lines {len(writer.lines)} "
           f"in {writer.rotations + 1} files; in the log {sum(count.values())}; delivered more than once: file "
           f"{sum(1 for n in delivered_uuids.values() if n > 1)}, webhook {sum(1 for n in hook_uuids.values() if n > 1)}")
     return problems
@@ -279,7 +329,10 @@ def run(args, folder):
     penstock.wait_until("everything read and delivered", Settled(), 120)
     penstock.stop()
     delivered = [json.loads(line) for line in (folder / "out.ndjson").read_text().splitlines()]
-    return judge(clients, writer, penstock.events_in_log(), delivered, receiver.uuids)
+    logged = penstock.events_in_log()
+    problems = judge(clients, writer, logged, delivered, receiver.uuids)
+    judge_fussy(logged, receiver.fussy_uuids, penstock.dead_letters("fussy"), problems)
+    return problems
 
 
 class Settled:
@@ -320,4 +373,4 @@ def main(run, summary, kills, kills_long):
 
 
 if __name__ == "__main__":
-    sys.exit(main(run, __doc__.splitlines()[0], kills=8, kills_long=40))
+    sys.exit(main(run, __doc__.splitlines()[0], kills=8, kills_long=200))
