@@ -108,6 +108,10 @@ void add_questions(CLI::App& app, Arguments& a, Command& chosen) {
   show->add_flag("--json", a.json, "As JSON");
   add_steering(app, *dead, chosen);
 
+  auto* doctor = add(app, "doctor", "Read everything a stopped pipeline's logs hold, and say whether it is whole",
+                     "penstock doctor --verify ./data", chosen, [&](const auto&) { return verify_logs(a.data); });
+  doctor->add_option("--verify", a.data, "The data folder")->required();
+
   auto* log = app.add_subcommand("log", "What a stopped pipeline's data folder holds");
   log->require_subcommand(1);
   auto* cat = add(*log, "cat", "Print its events as NDJSON envelopes", "penstock log cat ./data | wc -l", chosen,

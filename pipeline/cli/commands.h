@@ -46,6 +46,9 @@ struct DeadListOptions {
 int list_dead(const Target& target, const DeadListOptions& options, const topology::PlanContext& context);
 int show_dead(const Target& target, const std::string& id, bool json, const topology::PlanContext& context);
 
+// Reads and unpacks all that the logs of a data folder hold, which no process has open, and prints what it found.
+int verify_logs(const std::string& data);
+
 // The events of a data folder that no process has open, as NDJSON envelopes.
 int cat_log(const std::string& data, const std::string& log);
 

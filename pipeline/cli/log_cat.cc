@@ -13,7 +13,7 @@ namespace penstock::cli {
 namespace {
 
 Result<void> print_all(Log& log, LogName name) {
-  TRY_ASSIGN(const auto reader, log.read_from_sequence(name, 0));
+  TRY_ASSIGN(const auto reader, log.read(name, log.begin(name)));
   std::string line;
   for (;;) {
     TRY_ASSIGN(const auto record, reader->next());

@@ -19,6 +19,28 @@ def numbers(bodies):
     return sorted(body["properties"]["n"] for body in bodies)
 
 
+class Doctor(rig.FlowTest):
+    def test_damage_is_found_with_its_file_and_byte(self):
+        self.config("  - { name: nothing, type: discard }")
+        process = self.start()
+        self.post([event(n) for n in range(500)])
+        self.post([event(n) for n in range(500, 1000)])  # a later write proves that the first had been synced
+        wait_until(lambda: self.destination("nothing")["lag_events"] == 0 and self.status()["ingest"]["idle"], "all is read")
+        self.assertIn("is held by", self.cli("doctor", "--verify", "data").stderr)
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+        well = self.cli("doctor", "--verify", "data")
+        self.assertEqual(well.returncode, 0, well.stderr)
+        self.assertRegex(well.stdout, r"events +\d+ records, 1000 events, .* whole")
+        segment = next((self.folder / "data/log/captured").glob("*.seg"))
+        bytes_ = bytearray(segment.read_bytes())
+        bytes_[400] ^= 1
+        segment.write_bytes(bytes_)
+        damaged = self.cli("doctor", "--verify", "data")
+        self.assertEqual(damaged.returncode, 1)
+        self.assertIn(segment.name, damaged.stdout + damaged.stderr)
+
+
 class Steering(rig.FlowTest):
     def webhook(self, receiver, more=""):
         return f"  - {{ name: crm, type: webhook, url: {receiver.url}, batch: {{ within: 20ms }}{more} }}"
