@@ -60,15 +60,19 @@ Result<json::value> ask_dead(const Target& target, const topology::PlanContext& 
 void print_destinations(const json::array& destinations) {
   fmt::print("\n{:<16} {:<12} {:<12} {:>11} {:>9} {:>7} {:>10} {:>8}  {}\n", "destination", "type", "health", "delivered",
              "filtered", "dead", "lag", "lag s", "reason");
-  const auto print_replay = [](const json::value& d) {
-    const auto* left = d.as_object().if_contains("replay_left");
-    if (left != nullptr && !left->is_null()) fmt::print("{:<16} a replay, {} events left\n", "", json::serialize(*left));
+  const auto print_more = [](const json::value& d, std::string_view member, std::string_view sentence) {
+    const auto* number = d.as_object().if_contains(member);
+    const bool some = number != nullptr && number->is_number() && number->to_number<std::uint64_t>() > 0;
+    if (some) fmt::print("{:<16} {}: {}\n", "", sentence, json::serialize(*number));
   };
   for (const auto& d : destinations) {
     fmt::print("{:<16} {:<12} {:<12} {:>11} {:>9} {:>7} {:>10} {:>8.1f}  {}\n", text(d, "name"), text(d, "type"),
                text(d, "health"), text(d, "delivered"), text(d, "filtered"), text(d, "dead"), text(d, "lag_events"),
                d.at("lag_seconds").to_number<double>(), text(d, "reason"));
-    print_replay(d);
+    print_more(d, "replay_left", "replay, events left");
+    print_more(d, "again_waiting", "retry lane, dead letters waiting");
+    print_more(d, "retrying", "writes that wait for another try");
+    print_more(d, "skipped", "removed by retention before they were read");
   }
 }
 

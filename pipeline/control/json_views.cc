@@ -56,6 +56,11 @@ json::array destination_views(const std::vector<topology::DestinationStatus>& de
                                {"dead", d.dead},
                                {"lag_events", d.lag_events},
                                {"lag_seconds", d.lag_seconds},
+                               {"skipped", d.skipped},
+                               {"retries", d.retries},
+                               {"in_flight", d.in_flight},
+                               {"retrying", d.retrying},
+                               {"again_waiting", d.again_waiting},
                                {"replay_left", d.replay_left ? json::value(*d.replay_left) : json::value()}});
   }
   return out;

@@ -37,7 +37,7 @@ void DestinationLoop::send_again() {
 // One batch at a time: the next is read when nothing of the last is open any more, so that none is read twice.
 void DestinationLoop::read_again() {
   if (!again_wanted_ || again_open_ > 0 || paused_ || suspended_until_) return;
-  if (window_.ready() >= static_cast<std::size_t>(settings_.in_flight_max)) return;
+  if (!window_has_room()) return;
   const auto limit = std::min(kLettersMax, static_cast<std::size_t>(batch_limits_.events));
   auto wanted = around_.store.wanted(name_, limit);
   again_wanted_ = wanted && !wanted->empty();
@@ -56,13 +56,13 @@ void DestinationLoop::read_again() {
       Shipment full = std::exchange(shipment, {});
       shipment.mark = ++again_mark_;
       shipment.keeps = full.keeps;
-      window_.add(std::move(full));
+      dispatch(std::move(full));
       bytes = 0;
     }
     bytes += letter.body.size();
     shipment.parcels.push_back({view_of(letter), i, letter.partition, 0});
   }
-  window_.add(std::move(shipment));
+  dispatch(std::move(shipment));
 }
 
 void DestinationLoop::delivered_again(const std::vector<Parcel>& parcels) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "pipeline/base/log.h"
+#include "pipeline/delivery/key_lanes.h"
 
 namespace penstock::delivery {
 namespace {
@@ -29,7 +30,8 @@ DestinationLoop::DestinationLoop(DestinationParts parts, const Surroundings& aro
     : name_(std::move(parts.name)), settings_(std::move(parts.settings)), around_(around), filter_(settings_.events),
       destination_(std::move(parts.destination)), when_(std::move(parts.when)), metrics_(parts.metrics), board_(start),
       home_(around.executor.make_strand()), blocking_(around.blocking.make_strand()), feed_(around.log, filter_, start),
-      low_water_(start), breaker_(Backoff(settings_.retry.wait_min, settings_.retry.wait_max, parts.seed)),
+      window_(settings_.order), low_water_(start),
+      breaker_(Backoff(settings_.retry.wait_min, settings_.retry.wait_max, parts.seed)),
       retry_backoff_(settings_.retry.wait_min, settings_.retry.wait_max, parts.seed + 1),
       read_backoff_(kReadPauseMin, kReadPauseMax, parts.seed + 2),
       recorder_(home_, around.blocking.make_strand(), around.clock,
@@ -44,7 +46,8 @@ DestinationLoop::DestinationLoop(DestinationParts parts, const Surroundings& aro
       cursor_saved_at_(around.clock.steady()), shown_since_(around.clock.steady()) {
   take_rate(parts.rate.value_or(settings_.rate));
   if (parts.replay)
-    replay_ = std::make_unique<Replay>(*std::move(parts.replay), std::move(parts.replay_where), around_.log, filter_);
+    replay_ = std::make_unique<Replay>(*std::move(parts.replay), std::move(parts.replay_where), around_.log, filter_,
+                                       replay_marks_);
 }
 
 void DestinationLoop::start() {
@@ -86,8 +89,14 @@ void DestinationLoop::pump() {
   publish();
 }
 
+// With an order, what waits for something of its key is no reason not to read on, up to a limit.
+bool DestinationLoop::window_has_room() const {
+  return window_.sendable() < static_cast<std::size_t>(settings_.in_flight_max) &&
+         (settings_.order == Order::none || window_.ready() + window_.waiting() < unsettled_marks_max(settings_));
+}
+
 bool DestinationLoop::may_read() const {
-  return !paused_ && !suspended_until_ && window_.ready() < static_cast<std::size_t>(settings_.in_flight_max) &&
+  return !paused_ && !suspended_until_ && window_has_room() &&
          low_water_.unsettled_marks() < unsettled_marks_max(settings_) && recorder_.letters_waiting() < kLettersWaitingMax;
 }
 
@@ -127,7 +136,7 @@ void DestinationLoop::accept(const Feed::Current& current) {
     ++filtered_by_when_;
     return feed_.take();
   }
-  if (wanted && !draft_.fits(current.view, batch_limits_)) seal(feed_.position());
+  if (wanted && !draft_.fits(current.view, draft_limits_)) seal(feed_.position());
   if (draft_.empty()) draft_.opened_at = around_.clock.steady();
   if (wanted) {
     draft_.add(current);
@@ -139,7 +148,7 @@ void DestinationLoop::accept(const Feed::Current& current) {
     draft_.add_letter(current, std::move(letter));
   }
   feed_.take();
-  if (draft_.full(batch_limits_)) seal(feed_.position());
+  if (draft_.full(draft_limits_)) seal(feed_.position());
 }
 
 void DestinationLoop::seal(const Offsets& after) {
@@ -153,13 +162,18 @@ void DestinationLoop::seal(const Offsets& after) {
   shipment.mark = mark;
   shipment.parcels = std::move(sealed.parcels);
   shipment.keeps = std::move(sealed.keeps);
-  window_.add(std::move(shipment));
+  dispatch(std::move(shipment));
   launch();
 }
 
+void DestinationLoop::dispatch(Shipment shipment) {
+  if (settings_.order == Order::none) return window_.add(std::move(shipment));
+  for (auto& part : cut_by_key(std::move(shipment), key_groups(settings_), batch_limits_)) window_.add(std::move(part));
+}
+
 void DestinationLoop::seal_when_due(bool at_end) {
-  if (draft_.empty() || window_.ready() >= static_cast<std::size_t>(settings_.in_flight_max)) return;
-  if ((hurrying_ && at_end) || around_.clock.steady() >= draft_.due(batch_limits_)) seal(feed_.position());
+  if (draft_.empty() || !window_has_room()) return;
+  if ((hurrying_ && at_end) || around_.clock.steady() >= draft_.due(draft_limits_)) seal(feed_.position());
 }
 
 void DestinationLoop::read_failed(Error error) {
@@ -187,14 +201,12 @@ void DestinationLoop::collect_counts() {
 void DestinationLoop::arm() {
   std::optional<SteadyTime> earliest = window_.next_promotion();
   const auto consider = [&](SteadyTime when) { earliest = earliest ? std::min(*earliest, when) : when; };
-  if (!draft_.empty() && window_.ready() < static_cast<std::size_t>(settings_.in_flight_max)) {
-    consider(draft_.due(batch_limits_));
-  }
+  if (!draft_.empty() && window_has_room()) consider(draft_.due(draft_limits_));
   if (breaker_.holding() && window_.in_flight() == 0) consider(breaker_.until());
   if (read_failure_ && may_read()) consider(read_again_at_);
   if (tokens_at_) consider(*tokens_at_);
   if (replay_ && replay_->tokens_at) consider(*replay_->tokens_at);
-  if (replay_ && !replay_->draft.empty()) consider(replay_->draft.due(batch_limits_));
+  if (replay_ && !replay_->draft.empty()) consider(replay_->draft.due(draft_limits_));
   if (suspended_until_) consider(*suspended_until_);
   if (!earliest || (next_timer_ && *next_timer_ <= *earliest)) return;
   next_timer_ = earliest;

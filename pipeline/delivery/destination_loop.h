@@ -47,6 +47,8 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   bool may_read() const;
   void accept(const Feed::Current& current);
   void seal(const Offsets& after);
+  void dispatch(Shipment shipment);
+  bool window_has_room() const;
   void seal_when_due(bool at_end);
   void read_failed(Error error);
   void collect_counts();
@@ -68,6 +70,8 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   void take_replayed(SteadyTime now);
   void seal_replay();
   void settle_replayed(LowWater::Mark mark, std::size_t events);
+  void drop_replay();
+  bool of_ended_replay(LowWater::Mark mark) const;
   void tend_replay();
   void save_replay();
 
@@ -121,6 +125,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
 
   std::optional<std::string> paused_;  // the note
   BatchSettings batch_limits_;  // the settings', and no more than a second's worth of the rate
+  BatchSettings draft_limits_;  // of what is read together: one batch, or with an order one for each group of keys
   RateSettings rate_;
   TokenBucket event_tokens_;
   TokenBucket byte_tokens_;
@@ -131,6 +136,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   std::uint64_t delivered_ = 0;
 
   std::unique_ptr<Replay> replay_;
+  LowWater::Mark replay_marks_ = 0;  // those that ended replays had
   bool again_wanted_ = true;  // there may be letters to be sent again; asked of the store when it is time
   std::shared_ptr<const std::vector<dead::Listed>> again_;  // those under way, in memory
   std::size_t again_open_ = 0;  // of them, those of which nothing durable is known yet

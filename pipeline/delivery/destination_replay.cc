@@ -16,7 +16,8 @@ constexpr int kEventsASlice = 512;
 
 void DestinationLoop::replay(ReplayOrder order, When where) {
   home_.post([this, order = std::move(order), where = std::move(where)]() mutable {
-    replay_ = std::make_unique<Replay>(std::move(order), std::move(where), around_.log, filter_);
+    drop_replay();
+    replay_ = std::make_unique<Replay>(std::move(order), std::move(where), around_.log, filter_, replay_marks_);
     pump();
   });
 }
@@ -24,9 +25,20 @@ void DestinationLoop::replay(ReplayOrder order, When where) {
 // What is in flight is answered, and settles nothing any more.
 void DestinationLoop::end_replay() {
   home_.post([this] {
-    replay_.reset();
+    drop_replay();
     pump();
   });
+}
+
+void DestinationLoop::drop_replay() {
+  if (!replay_) return;
+  replay_marks_ = replay_->low_water.last();
+  replay_.reset();
+  window_.drop_waiting(Traffic::replay);
+}
+
+bool DestinationLoop::of_ended_replay(LowWater::Mark mark) const {
+  return traffic_of(mark) == Traffic::replay && (!replay_ || (mark & ~kReplayMarks) <= replay_->marks_after);
 }
 
 // Half of the window is for what is live.
@@ -52,7 +64,7 @@ void DestinationLoop::read_replay() {
     if (*step == Feed::Step::end) break;
     if (*step == Feed::Step::event) take_replayed(now);
   }
-  if (!replay_->draft.empty() && (replay_->read_all() || now >= replay_->draft.due(batch_limits_))) seal_replay();
+  if (!replay_->draft.empty() && (replay_->read_all() || now >= replay_->draft.due(draft_limits_))) seal_replay();
   if (replay_->draft.empty()) replay_->low_water.pass(replay_->feed.position());
   tend_replay();
 }
@@ -66,11 +78,11 @@ void DestinationLoop::take_replayed(SteadyTime now) {
   current.view.replayed = true;
   replay_->tokens.take(1, now);
   Draft& draft = replay_->draft;
-  if (!draft.fits(current.view, batch_limits_)) seal_replay();
+  if (!draft.fits(current.view, draft_limits_)) seal_replay();
   if (draft.empty()) draft.opened_at = now;
   draft.add(current);
   replay_->feed.take();
-  if (draft.full(batch_limits_)) seal_replay();
+  if (draft.full(draft_limits_)) seal_replay();
 }
 
 void DestinationLoop::seal_replay() {
@@ -79,7 +91,7 @@ void DestinationLoop::seal_replay() {
   shipment.mark = kReplayMarks | replay_->low_water.add(replay_->feed.position(), sealed.parcels.size(), sealed.oldest);
   shipment.parcels = std::move(sealed.parcels);
   shipment.keeps = std::move(sealed.keeps);
-  window_.add(std::move(shipment));
+  dispatch(std::move(shipment));
 }
 
 void DestinationLoop::settle_replayed(LowWater::Mark mark, std::size_t events) {
@@ -95,7 +107,7 @@ void DestinationLoop::tend_replay() {
   log_info("delivery", "destination {}: the replay of {} events is over", name_, order.total);
   recorder_.save_replay(std::nullopt);
   recorder_.write();
-  replay_.reset();
+  drop_replay();
 }
 
 void DestinationLoop::save_replay() {

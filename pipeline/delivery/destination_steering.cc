@@ -6,6 +6,7 @@
 
 #include "pipeline/base/log.h"
 #include "pipeline/delivery/destination_loop.h"
+#include "pipeline/delivery/key_lanes.h"
 
 namespace penstock::delivery {
 namespace {
@@ -51,6 +52,11 @@ void DestinationLoop::take_rate(const RateSettings& rate) {
   batch_limits_ = settings_.batch;
   if (rate.events > 0) batch_limits_.events = std::min(batch_limits_.events, rate.events);
   if (rate.bytes.count > 0) batch_limits_.bytes = std::min(batch_limits_.bytes, rate.bytes);
+  draft_limits_ = batch_limits_;
+  if (settings_.order == Order::none) return;
+  const std::size_t groups = key_groups(settings_);
+  draft_limits_.events *= static_cast<int>(groups);
+  draft_limits_.bytes.count *= groups;
 }
 
 bool DestinationLoop::rate_allows(SteadyTime now) {

@@ -40,7 +40,7 @@ class DestinationLoop::Reply {
 void DestinationLoop::launch() {
   const SteadyTime now = around_.clock.steady();
   tokens_at_.reset();
-  while (window_.ready() > 0 && may_send(now)) {
+  while (window_.sendable() > 0 && may_send(now)) {
     auto [ticket, batch] = window_.take_off(now, breaker_.probes_another());
     event_tokens_.take(batch.events.size(), now);
     byte_tokens_.take(batch.bytes, now);
@@ -59,7 +59,7 @@ void DestinationLoop::tend_connection() {
 
 void DestinationLoop::connected(const Result<void>& result) {
   if (result) {
-    breaker_.connected(window_.ready() > 0);
+    breaker_.connected(window_.sendable() > 0);
   } else {
     breaker_.connect_failed(result.error(), around_.clock.steady());
     metrics_.count_unavailable("connect");
@@ -80,7 +80,7 @@ void DestinationLoop::answered(Window::Ticket ticket, Outcomes outcomes) {
 
 void DestinationLoop::follow(Verdict verdict, LowWater::Mark mark) {
   const SteadyTime now = around_.clock.steady();
-  const bool again = mark >= kAgainMarks;
+  const bool again = traffic_of(mark) == Traffic::again;
   settle_delivered(verdict.delivered, mark);
   for (auto& dead : verdict.dead) {
     DeadLetter letter =
@@ -100,7 +100,8 @@ void DestinationLoop::follow(Verdict verdict, LowWater::Mark mark) {
   } else {
     breaker_.answered();
   }
-  if (phase_ != Phase::running) return;  // what is not settled comes again from the cursor
+  // What is not settled comes again from the cursor, or was called off.
+  if (phase_ != Phase::running || of_ended_replay(mark)) return;
   for (auto& half : verdict.at_once) window_.add(std::move(half));
   if (verdict.held) window_.add(*std::move(verdict.held));
   if (verdict.later) {
@@ -116,9 +117,11 @@ void DestinationLoop::follow(Verdict verdict, LowWater::Mark mark) {
 void DestinationLoop::settle_delivered(const std::vector<Parcel>& parcels, LowWater::Mark mark) {
   delivered_ += parcels.size();
   count_delivered(parcels);
-  if (mark >= kAgainMarks) delivered_again(parcels);
-  else if (mark >= kReplayMarks) settle_replayed(mark, parcels.size());
-  else low_water_.settle(mark, parcels.size());
+  switch (traffic_of(mark)) {
+    case Traffic::again: return delivered_again(parcels);
+    case Traffic::replay: return settle_replayed(mark, parcels.size());
+    case Traffic::live: return low_water_.settle(mark, parcels.size());
+  }
 }
 
 void DestinationLoop::count_delivered(const std::vector<Parcel>& parcels) {
@@ -154,9 +157,11 @@ DeadLetter DestinationLoop::letter_for(const EventView& event, std::int32_t part
 void DestinationLoop::buried(const std::vector<Recorder::Burial>& burials, std::size_t discarded) {
   std::size_t died_again = 0;
   for (const auto& burial : burials) {
-    if (burial.mark >= kAgainMarks) ++died_again;
-    else if (burial.mark >= kReplayMarks) settle_replayed(burial.mark, 1);
-    else low_water_.settle(burial.mark, 1);
+    switch (traffic_of(burial.mark)) {
+      case Traffic::again: ++died_again; break;
+      case Traffic::replay: settle_replayed(burial.mark, 1); break;
+      case Traffic::live: low_water_.settle(burial.mark, 1); break;
+    }
   }
   settled_again(died_again + discarded);
   metrics_.dead.add(burials.size() - died_again);

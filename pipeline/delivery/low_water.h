@@ -14,7 +14,8 @@ class LowWater {
  public:
   using Mark = std::uint64_t;
 
-  explicit LowWater(Offsets start) : position_(std::move(start)) {}
+  // Marks are above `marks_after`.
+  explicit LowWater(Offsets start, Mark marks_after = 0) : position_(std::move(start)), last_(marks_after) {}
 
   // `unsettled` events (at least one) were read since the last mark, the oldest received at `oldest`, and reading stands at
   // `after`. Marks come in rising order.
@@ -30,6 +31,8 @@ class LowWater {
 
   // Everything before it is settled.
   const Offsets& position() const { return position_; }
+  // The newest mark that was given.
+  Mark last() const { return last_; }
   std::optional<Timestamp> oldest_unsettled() const;
   std::size_t unsettled_marks() const { return unsettled_marks_; }
 
@@ -44,7 +47,7 @@ class LowWater {
   // Only unsettled ones, and settled ones behind an unsettled one; neighbours that are settled are merged, so that a front
   // that stays for an hour costs one entry and not one per batch.
   std::map<Mark, Entry> entries_;
-  Mark last_ = 0;
+  Mark last_;
   std::size_t unsettled_marks_ = 0;
 };
 

@@ -66,6 +66,8 @@ void a_random_run(std::uint64_t seed) {
   Rig rig;
   rig.settings.batch.events = static_cast<int>(1 + random() % 40);
   rig.settings.in_flight_max = static_cast<int>(1 + random() % 5);
+  rig.settings.order = random() % 2 == 0 ? Order::key : Order::none;
+  rig.distinct_ids = static_cast<int>(1 + random() % 50);
   rig.settings.retry.attempts_max = static_cast<int>(1 + random() % 6);
   rig.crm.answer_with([&](const Batch& batch) { return moody(random, batch); });
   const auto lives = 1 + random() % 3;

@@ -38,9 +38,10 @@ using When = std::move_only_function<Result<bool>(const EventView&)>;
 
 // What runs, on the destination's strand.
 struct Replay {
-  Replay(ReplayOrder given, When condition, Log& log, const EventFilter& filter)
-      : order(std::move(given)), where(std::move(condition)), feed(log, filter, order.next), low_water(order.next),
-        tokens(static_cast<std::uint64_t>(order.rate)) {}
+  // Its marks are above `after`: what an earlier replay left in flight is never mistaken for its own.
+  Replay(ReplayOrder given, When condition, Log& log, const EventFilter& filter, LowWater::Mark after)
+      : order(std::move(given)), where(std::move(condition)), feed(log, filter, order.next), low_water(order.next, after),
+        marks_after(after), tokens(static_cast<std::uint64_t>(order.rate)) {}
 
   // Nothing lies between where reading stands and the end.
   bool read_all() const;
@@ -50,6 +51,7 @@ struct Replay {
   When where;
   Feed feed;
   LowWater low_water;
+  const LowWater::Mark marks_after;
   Draft draft;
   TokenBucket tokens;
   std::optional<SteadyTime> tokens_at;

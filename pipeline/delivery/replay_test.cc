@@ -152,4 +152,29 @@ TEST_CASE("a replay that is ended sends nothing more, and an event that it kills
   CHECK(rig.everything_settled());
 }
 
+TEST_CASE("a replay that was called off leaves nothing that the next one could stumble over") {
+  Rig rig;
+  rig.settings.batch.events = 10;
+  rig.start();
+  rig.add(100);
+  rig.pass_within();
+  const auto order = order_of(rig, Timestamp{0});
+  rig.crm.cork();  // two writes of it in flight,
+  replay(rig, order);
+  rig.runner->end_replay();
+  rig.executor.run_ready();
+  rig.crm.answer_with([](const Batch&) { return Outcomes::all(unavailable()); });
+  rig.crm.uncork();  // and answered when the next one is there
+  replay(rig, order);
+  rig.advance(Duration{60'000});
+  rig.runner->end_replay();
+  rig.executor.run_ready();
+  replay(rig, order);  // the last one's were waiting for the outage to end
+  rig.crm.deliver_everything();
+  rig.advance(Duration{60'000});
+  CHECK(rig.crm.delivered().size() == 200);
+  CHECK_FALSE(rig.runner->status().replay_left);
+  CHECK(rig.crm.violations().empty());
+}
+
 }  // namespace penstock::delivery

@@ -81,7 +81,10 @@ struct Rig {
   // Adds the next `count` events in one record and lets everything run that can run now.
   void add(int count, const std::string& event = "signup") {
     std::vector<fakes::SampleEvent> events;
-    for (int i = 0; i < count; ++i) events.push_back({body_of(++added), event, "u1", {}});
+    for (int i = 0; i < count; ++i) {
+      const int id = added % distinct_ids + 1;
+      events.push_back({body_of(++added), event, "u" + std::to_string(id), {}});
+    }
     log.add(LogName::events, events);
     wake();
   }
@@ -122,6 +125,7 @@ struct Rig {
   DestinationSettings settings;
   std::unique_ptr<DestinationRunner> runner;
   int added = 0;
+  int distinct_ids = 1;  // that events have by turns
 };
 
 }  // namespace penstock::delivery

@@ -2,13 +2,27 @@
 // What every destination can be told, whatever its type; read by topology from the same map as name, type and the type's own
 // settings.
 
+#include <array>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "pipeline/base/bytes.h"
 #include "pipeline/base/clock.h"
 #include "pipeline/config/fields.h"
 #include "pipeline/delivery/moment.h"
+
+namespace penstock::delivery {
+
+enum class Order : std::uint8_t { none, key };
+
+}  // namespace penstock::delivery
+
+template <>
+struct penstock::config::enum_names<penstock::delivery::Order> {
+  using Order = penstock::delivery::Order;
+  static constexpr std::array names{std::pair{"none", Order::none}, std::pair{"key", Order::key}};
+};
 
 namespace penstock::delivery {
 
@@ -98,6 +112,7 @@ struct DestinationSettings {
   std::string when;
   BatchSettings batch;
   int in_flight_max = 4;
+  Order order = Order::none;
   std::string from = "now";
   RateSettings rate;
   RetrySettings retry;
@@ -115,6 +130,10 @@ struct DestinationSettings {
               "A Lua expression over `event` and `facts`: only events for which it is true."),
         field("batch", &DestinationSettings::batch, "How events are put together for one write."),
         field("in_flight_max", &DestinationSettings::in_flight_max, "Most writes under way at a time.", range(1, 1000)),
+        field(
+            "order", &DestinationSettings::order,
+            "`key`: events of one distinct id arrive in the order of the log; one that is tried again holds up those of its "
+            "id, and few others. `none`: whatever is ready goes."),
         field("from", &DestinationSettings::from,
               "Where a new destination starts when there are events already: now, earliest, a time such as "
               "2026-08-01T10:00:00Z, or how long ago, such as 2h."),

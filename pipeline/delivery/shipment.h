@@ -2,6 +2,7 @@
 // Events that are written together, and what they have been through. They start as one batch; a rejected one is halved, a
 // partly answered one shrinks, and the parts go on as shipments of their own.
 
+#include <bitset>
 #include <compare>
 #include <cstdint>
 #include <memory>
@@ -19,7 +20,11 @@ struct Parcel {
   std::uint32_t place = 0;  // in the batch it was read into
   std::int32_t partition = 0;
   std::uint64_t offset = 0;
+  std::uint16_t key_lane = 0;  // with `order: key`, see key_lanes.h
 };
+
+inline constexpr unsigned kKeyLaneBits = 10;
+using KeyLanes = std::bitset<1U << kKeyLaneBits>;
 
 // Marks from here on belong to the retry lane: dead letters that are sent again. They have no place in the log, go after what
 // is live, and move no cursor.
@@ -27,9 +32,12 @@ inline constexpr LowWater::Mark kAgainMarks = LowWater::Mark{1} << 63;
 // The same for a replay, whose marks are those of its own low water. What is live goes first, then it, then the retry lane.
 inline constexpr LowWater::Mark kReplayMarks = LowWater::Mark{1} << 62;
 
-struct Shipment {
-  bool again() const { return mark >= kAgainMarks; }
+enum class Traffic : std::uint8_t { live, replay, again };
+constexpr Traffic traffic_of(LowWater::Mark mark) {
+  return mark >= kAgainMarks ? Traffic::again : mark >= kReplayMarks ? Traffic::replay : Traffic::live;
+}
 
+struct Shipment {
   LowWater::Mark mark = 0;
   std::vector<Parcel> parcels;  // at least one
   std::vector<std::shared_ptr<const void>> keeps;  // the chunks their views point into
@@ -42,6 +50,12 @@ struct Shipment {
   // The place in reading order. No two shipments have the same.
   std::pair<LowWater::Mark, std::uint32_t> order() const { return {mark, parcels.front().place}; }
 
+  KeyLanes key_lanes() const {
+    KeyLanes lanes;
+    for (const auto& parcel : parcels) lanes.set(parcel.key_lane);
+    return lanes;
+  }
+
   Batch batch() const {
     Batch made;
     made.events.reserve(parcels.size());
@@ -53,5 +67,19 @@ struct Shipment {
     return made;
   }
 };
+
+// Some of its parcels, with what they have been through together.
+inline Shipment part_of(const Shipment& whole, std::vector<Parcel> parcels) {
+  Shipment part;
+  part.mark = whole.mark;
+  part.parcels = std::move(parcels);
+  part.keeps = whole.keeps;
+  part.attempts = whole.attempts;
+  part.retries = whole.retries;
+  part.first_failed_at = whole.first_failed_at;
+  part.first_failed = whole.first_failed;
+  part.suspicion = whole.suspicion;
+  return part;
+}
 
 }  // namespace penstock::delivery

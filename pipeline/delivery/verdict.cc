@@ -8,19 +8,6 @@
 namespace penstock::delivery {
 namespace {
 
-Shipment part_of(const Shipment& whole, std::vector<Parcel> parcels) {
-  Shipment part;
-  part.mark = whole.mark;
-  part.parcels = std::move(parcels);
-  part.keeps = whole.keeps;
-  part.attempts = whole.attempts;
-  part.retries = whole.retries;
-  part.first_failed_at = whole.first_failed_at;
-  part.first_failed = whole.first_failed;
-  part.suspicion = whole.suspicion;
-  return part;
-}
-
 Outcome wrong_count(std::size_t outcomes, std::size_t events) {
   return {.kind = Outcome::Kind::unavailable,
           .code = "bad_answer",

@@ -1,14 +1,36 @@
 #include "pipeline/delivery/window.h"
 
-#include <iterator>
-
 #include "pipeline/base/check.h"
 
 namespace penstock::delivery {
 
+KeyLanes Window::lanes_of(const Shipment& shipment) const {
+  return order_ == Order::key ? shipment.key_lanes() : KeyLanes();
+}
+
+// By what is in flight or waits; a handful of shipments.
+KeyLanes Window::taken() const {
+  KeyLanes lanes;
+  if (order_ == Order::none) return lanes;
+  for (const auto& [ticket, flight] : in_flight_) lanes |= flight.shipment.key_lanes();
+  for (const auto& [when, shipment] : waiting_) lanes |= shipment.key_lanes();
+  return lanes;
+}
+
+template <class Ones, class Visit>
+void Window::each_sendable(Ones& ready, KeyLanes taken, Visit visit) {
+  for (auto it = ready.begin(); it != ready.end(); ++it) {
+    const KeyLanes& lanes = it->second.lanes;
+    const bool all_taken = lanes.any() && (lanes & ~taken).none();
+    if (!all_taken && !visit(it, taken)) return;
+    taken |= lanes;
+  }
+}
+
 void Window::add(Shipment shipment) {
   const auto order = shipment.order();
-  const bool added = ready_.emplace(order, std::move(shipment)).second;
+  const KeyLanes lanes = lanes_of(shipment);
+  const bool added = ready_.emplace(order, Ready{std::move(shipment), lanes}).second;
   CHECK(added);
 }
 
@@ -21,15 +43,37 @@ void Window::promote(SteadyTime now) {
   }
 }
 
-const Shipment& Window::next(bool second) const {
-  CHECK(!ready_.empty());
-  return second && ready_.size() > 1 ? std::next(ready_.begin())->second : ready_.begin()->second;
+std::size_t Window::sendable() const {
+  if (order_ == Order::none) return ready_.size();
+  std::size_t count = 0;
+  each_sendable(ready_, taken(), [&](auto, const KeyLanes&) { return ++count, true; });
+  return count;
+}
+
+// What is taken of its lanes stays behind.
+Shipment Window::extract(ReadyOnes::iterator it, const KeyLanes& taken) {
+  Ready whole = std::move(ready_.extract(it).mapped());
+  if ((whole.lanes & taken).none()) return std::move(whole.shipment);
+  std::vector<Parcel> goes;
+  std::vector<Parcel> stays;
+  for (Parcel& parcel : whole.shipment.parcels) (taken[parcel.key_lane] ? stays : goes).push_back(std::move(parcel));
+  add(part_of(whole.shipment, std::move(stays)));
+  return part_of(whole.shipment, std::move(goes));
 }
 
 std::pair<Window::Ticket, Batch> Window::take_off(SteadyTime now, bool second) {
-  auto taken = ready_.extract(next(second).order());
-  Batch batch = taken.mapped().batch();
-  in_flight_.emplace(++last_ticket_, Flight{std::move(taken.mapped()), now});
+  auto chosen = ready_.end();
+  KeyLanes taken_before;
+  each_sendable(ready_, taken(), [&](auto it, const KeyLanes& before) {
+    const bool first = chosen == ready_.end();
+    chosen = it;
+    taken_before = before;
+    return first && second;
+  });
+  CHECK(chosen != ready_.end());
+  Shipment goes = extract(chosen, taken_before);
+  Batch batch = goes.batch();
+  in_flight_.emplace(++last_ticket_, Flight{std::move(goes), now});
   return {last_ticket_, std::move(batch)};
 }
 
@@ -37,6 +81,11 @@ std::optional<Window::Flight> Window::land(Ticket ticket) {
   auto flight = in_flight_.extract(ticket);
   if (flight.empty()) return std::nullopt;
   return std::move(flight.mapped());
+}
+
+void Window::drop_waiting(Traffic traffic) {
+  std::erase_if(ready_, [traffic](const auto& entry) { return traffic_of(entry.second.shipment.mark) == traffic; });
+  std::erase_if(waiting_, [traffic](const auto& entry) { return traffic_of(entry.second.mark) == traffic; });
 }
 
 void Window::drop_waiting() {

@@ -1,6 +1,9 @@
 #pragma once
 // The shipments of one destination that are not settled: ready to go, in flight, or waiting for another try. What is ready
 // goes in reading order, so what came back after an outage goes before what is newer. Lives on one strand.
+//
+// With `Order::key` a parcel goes only when nothing else of its key lane is in flight, waits, or is ready before it. A
+// shipment of which a part may go is parted, so what waits for another try holds up nobody but its own lanes.
 
 #include <cstdint>
 #include <map>
@@ -8,6 +11,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "pipeline/delivery/settings.h"
 #include "pipeline/delivery/shipment.h"
 
 namespace penstock::delivery {
@@ -21,20 +25,24 @@ class Window {
     SteadyTime submitted_at;
   };
 
+  explicit Window(Order order = Order::none) : order_(order) {}
+
   void add(Shipment shipment);
   void add_later(Shipment shipment, SteadyTime when);
   // Makes ready what has waited long enough.
   void promote(SteadyTime now);
 
-  // The ready shipment that is to go next: the first, or the second if there is one. There must be a ready one.
-  const Shipment& next(bool second = false) const;
-  // Moves it into flight and gives its ticket with the batch to submit.
+  // How many of the ready ones may go now, all of it or a part.
+  std::size_t sendable() const;
+  // Moves the first sendable one, or the second if there is one, into flight and gives its ticket with the batch to submit.
+  // There must be a sendable one.
   std::pair<Ticket, Batch> take_off(SteadyTime now, bool second = false);
   // Nullopt: no such flight.
   std::optional<Flight> land(Ticket ticket);
 
-  // Forgets what is ready or waiting; what is in flight stays.
+  // Forgets what is ready or waiting, all of it or that of one kind; what is in flight stays.
   void drop_waiting();
+  void drop_waiting(Traffic traffic);
 
   std::size_t ready() const { return ready_.size(); }
   std::size_t in_flight() const { return in_flight_.size(); }
@@ -45,7 +53,21 @@ class Window {
   }
 
  private:
-  std::map<std::pair<LowWater::Mark, std::uint32_t>, Shipment> ready_;
+  struct Ready {
+    Shipment shipment;
+    KeyLanes lanes;  // empty without an order
+  };
+  using ReadyOnes = std::map<std::pair<LowWater::Mark, std::uint32_t>, Ready>;
+
+  // Calls `visit` with each sendable one, and with the lanes that are taken before it, until it says false.
+  template <class Ones, class Visit>
+  static void each_sendable(Ones& ready, KeyLanes taken, Visit visit);
+  KeyLanes lanes_of(const Shipment& shipment) const;
+  KeyLanes taken() const;
+  Shipment extract(ReadyOnes::iterator it, const KeyLanes& taken);
+
+  const Order order_;
+  ReadyOnes ready_;
   std::multimap<SteadyTime, Shipment> waiting_;
   std::unordered_map<Ticket, Flight> in_flight_;
   Ticket last_ticket_ = 0;

@@ -18,6 +18,9 @@ constexpr int kBlockingThreads = 4;
 // Ingest's slices take milliseconds; one that takes this long will not come back by itself soon.
 constexpr Duration kStuck{5'000};
 
+// Counting costs a read of each; whoever has more to wait for need not know how many more.
+constexpr std::uint64_t kAgainCounted = 100'000;
+
 FactPaths paths_of(const SourceSettings& settings) {
   if (!settings.map) return {};
   return {settings.map->event, settings.map->distinct_id, settings.map->timestamp, settings.map->uuid};
@@ -224,7 +227,7 @@ PipelineStatus Parts::status() const {
   return status;
 }
 
-DestinationStatus to_status(const RunningDestination& running) {
+DestinationStatus to_status(const RunningDestination& running, const delivery::DeliveryStore& store) {
   const auto now = running.runner->status();
   return {.name = now.name,
           .type = running.type,
@@ -235,6 +238,11 @@ DestinationStatus to_status(const RunningDestination& running) {
           .dead = now.dead,
           .lag_events = now.lag_events,
           .lag_seconds = std::chrono::duration<double>(now.lag).count(),
+          .skipped = now.skipped,
+          .retries = now.retries,
+          .in_flight = now.in_flight,
+          .retrying = now.retrying,
+          .again_waiting = store.count_wanted(now.name, kAgainCounted).value_or(0),
           .replay_left = now.replay_left};
 }
 

@@ -108,7 +108,7 @@ class Parts {
 // A `when:` in Lua, for a destination. An error says where it is wrong.
 Result<delivery::When> bind_condition(const std::string& expression);
 
-DestinationStatus to_status(const RunningDestination& running);
+DestinationStatus to_status(const RunningDestination& running, const delivery::DeliveryStore& store);
 // Says in one line whether all is well, or what is wrong and what to do.
 void judge(PipelineStatus& status, const std::optional<Error>& failure);
 

@@ -319,7 +319,8 @@ PipelineStatus Pipeline::status() const {
   {
     const std::lock_guard lock(impl_->mutex);
     status.apps_refused = impl_->apps_refused;
-    for (const auto& [name, running] : impl_->destinations) status.destinations.push_back(to_status(*running));
+    for (const auto& [name, running] : impl_->destinations)
+      status.destinations.push_back(to_status(*running, impl_->parts.store()));
   }
   judge(status, failure());
   return status;

@@ -45,6 +45,11 @@ struct DestinationStatus {
   std::uint64_t dead = 0;
   std::uint64_t lag_events = 0;
   double lag_seconds = 0;
+  std::uint64_t skipped = 0;  // removed by retention before it had read them
+  std::uint64_t retries = 0;  // events tried again
+  std::size_t in_flight = 0;  // writes under way
+  std::size_t retrying = 0;  // writes that wait for another try
+  std::uint64_t again_waiting = 0;  // dead letters that are to be sent again
   std::optional<std::uint64_t> replay_left{};  // events that a replay has still to look at; none: there is no replay
 };
 

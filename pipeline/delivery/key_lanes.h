@@ -1,0 +1,27 @@
+#pragma once
+// `order: key`: events of one distinct id go one write after another, whatever happens to a write. Keys share 1024 lanes, so
+// that what is under way in them is a set of bits; two keys in one lane wait for each other without need, and that is all.
+// Pure functions.
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "pipeline/delivery/settings.h"
+#include "pipeline/delivery/shipment.h"
+
+namespace penstock::delivery {
+
+// By project and distinct id; an event without distinct id has no order to keep, and goes by its uuid.
+std::uint16_t key_lane_of(const Facts& facts);
+
+// Groups of keys that may be under way side by side; each may fill a batch.
+inline std::size_t key_groups(const DestinationSettings& settings) {
+  return static_cast<std::size_t>(std::min(settings.in_flight_max, 16));
+}
+
+// Cuts what was read together into `groups` that share no lane, so that they may be under way side by side; within a group the
+// order stays, and no shipment is larger than the limits. Gives every parcel its lane.
+std::vector<Shipment> cut_by_key(Shipment whole, std::size_t groups, const BatchSettings& limits);
+
+}  // namespace penstock::delivery
