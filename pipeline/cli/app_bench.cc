@@ -23,11 +23,6 @@ using scripting::AppCost;
 
 constexpr std::size_t kSamplesMax = 10'000;
 
-int refuse(const Error& error, int code) {
-  fmt::print(stderr, "penstock: {}\n", error.message);
-  return code;
-}
-
 struct Input {
   std::vector<std::string> events;
   config::Node settings;
@@ -69,7 +64,6 @@ bool needs_settings(const std::string& folder) {
 
 Result<Input> input_for(const std::string& folder, const AppBenchOptions& options) {
   Input input;
-  TRY_ASSIGN(input.settings, settings_from(options.settings));
   const auto cases = scripting::read_case_file(folder);
   if (options.settings.empty() && cases && needs_settings(folder)) {
     const auto with =
@@ -78,6 +72,9 @@ Result<Input> input_for(const std::string& folder, const AppBenchOptions& option
       input.settings = with->with;
       input.words = fmt::format("with the settings of its case \"{}\"; ", with->name);
     }
+  }
+  if (input.words.empty()) {
+    TRY_ASSIGN(input.settings, settings_from(options.settings, folder));
   }
   if (!options.in.empty()) {
     TRY_ASSIGN(input.events, events_of_file(options.in));

@@ -6,6 +6,7 @@
 
 #include "pipeline/cli/app_commands.h"
 #include "pipeline/cli/app_folders.h"
+#include "pipeline/cli/counted.h"
 #include "pipeline/cli/exit_code.h"
 #include "pipeline/cli/paint.h"
 #include "pipeline/config/json_writer.h"
@@ -41,22 +42,18 @@ void print_json(const std::vector<Finding>& findings) {
 
 int check_apps(const std::vector<std::string>& names, bool as_json, const topology::PlanContext& context) {
   const auto folders = app_folders(names, context);
-  if (!folders) {
-    fmt::print(stderr, "penstock: {}\n", folders.error().message);
-    return kUsage;
-  }
+  if (!folders) return refuse(folders.error(), kUsage);
   const Paint paint = Paint::for_output();
   std::vector<Finding> all;
   for (const std::string& folder : *folders) {
     const auto findings = scripting::check_app(folder);
     all.insert(all.end(), findings.begin(), findings.end());
     if (as_json) continue;
-    const auto errors = std::ranges::count(findings, false, &Finding::hint);
-    const auto hints = std::ssize(findings) - errors;
-    fmt::print("{:<24} {}\n", app_name(folder),
-               findings.empty()
-                   ? "nothing to say"
-                   : fmt::format("{} error{}, {} hint{}", errors, errors == 1 ? "" : "s", hints, hints == 1 ? "" : "s"));
+    const auto errors = static_cast<std::size_t>(std::ranges::count(findings, false, &Finding::hint));
+    const std::size_t hints = findings.size() - errors;
+    fmt::print(
+        "{:<24} {}\n", app_name(folder),
+        findings.empty() ? "nothing to say" : fmt::format("{}, {}", counted(errors, "error"), counted(hints, "hint")));
     for (const Finding& finding : findings)
       fmt::print("  {}\n", finding.hint ? paint.faint(finding.to_string()) : finding.to_string());
   }

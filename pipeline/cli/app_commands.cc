@@ -19,8 +19,9 @@ struct Arguments {
 };
 using Shared = std::shared_ptr<Arguments>;
 
+constexpr std::int64_t kLimitMax = 1'000'000'000'000;
 constexpr const char* kName = "A name, or a folder such as ./apps/mine";
-constexpr const char* kNames = "Names or folders; none: every app in plugins/ and ./apps/";
+constexpr const char* kNames = "Names or folders; none: every app in ./apps and ./plugins, or those that come with penstock";
 
 void add_test(CLI::App& apps, const Shared& a, Command& chosen) {
   auto* test = add(apps, "test", "Run the cases of apps", "penstock app test hash_fields ./apps/mine --coverage", chosen,
@@ -38,7 +39,9 @@ void add_run(CLI::App& apps, const Shared& a, Command& chosen) {
   run->add_option("name", a->run.name, kName)->required();
   run->add_option("--in,-i", a->run.in, "A file with one event a line; - is standard input")->required();
   run->add_option("--settings,-s", a->run.settings, "key=value, the value as in YAML; may be given again");
-  run->add_option("--limit", a->run.limit, "Stop after so many events");
+  run->add_option("--map,-m", a->run.map, "fact=path, as in a source's `map:`: event=type; may be given again");
+  run->add_option("--limit", a->run.limit, "Stop after so many events; 0: never")
+      ->check(CLI::Range(std::int64_t{0}, kLimitMax));
   run->add_flag("--json", a->run.json, "One JSON object a line of input");
 }
 
@@ -74,8 +77,8 @@ void add_app_commands(CLI::App& app, Command& chosen) {
                     [a](const auto& context) { return check_apps(a->names, a->json, context); });
   check->add_option("names", a->names, kNames);
   check->add_flag("--json", a->json, "As JSON");
-  add(*apps, "list", "The apps there are, in ./apps and among the plugins", "penstock app list", chosen,
-      [a](const auto& context) { return list_apps(a->json, context); })
+  add(*apps, "list", "The apps there are: in ./apps, in ./plugins, and those that come with penstock", "penstock app list",
+      chosen, [a](const auto& context) { return list_apps(a->json, context); })
       ->add_flag("--json", a->json, "As JSON");
   auto* show = add(*apps, "show", "Settings, limits and cases of one, with an example", "penstock app show hash_fields",
                    chosen, [a](const auto& context) { return show_app(a->name, a->json, context); });

@@ -26,6 +26,7 @@ struct AppRunOptions {
   std::string name;
   std::string in;  // NDJSON; "-" is standard input
   std::vector<std::string> settings;  // "key=value", values as YAML
+  std::vector<std::string> map;       // "fact=path", as a source's `map:`
   std::uint64_t limit = 0;  // events; 0: all
   bool json = false;
 };

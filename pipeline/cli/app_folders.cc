@@ -4,8 +4,7 @@
 #include <filesystem>
 #include <map>
 
-#include <fmt/format.h>
-
+#include "pipeline/scripting/package/app_files.h"
 #include "pipeline/scripting/transform/chain_plan.h"
 
 namespace penstock::cli {
@@ -13,18 +12,21 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kOwnApps = "apps";  // beside where the command is given
-
-std::vector<std::string> places(const topology::PlanContext& context) {
-  std::vector<std::string> all{kOwnApps};
-  std::ranges::copy(context.plugin_folders, std::back_inserter(all));
-  return all;
-}
+constexpr const char* kHere = ".";
 
 }  // namespace
 
 Result<std::string> app_folder(const std::string& name, const topology::PlanContext& context) {
-  return scripting::find_app(name, {".", places(context)});
+  return scripting::find_app(name, {kHere, topology::app_places(kHere, context)});
+}
+
+std::vector<std::string> all_app_folders(const topology::PlanContext& context) {
+  std::map<std::string, std::string> found;
+  for (const std::string& place : topology::app_places(kHere, context))
+    for (const std::string& folder : scripting::apps_in(place)) found.try_emplace(app_name(folder), folder);
+  std::vector<std::string> folders;
+  for (const auto& [name, folder] : found) folders.push_back(folder);
+  return folders;
 }
 
 Result<std::vector<std::string>> app_folders(const std::vector<std::string>& names, const topology::PlanContext& context) {
@@ -34,18 +36,13 @@ Result<std::vector<std::string>> app_folders(const std::vector<std::string>& nam
     folders.push_back(std::move(folder));
   }
   if (!names.empty()) return folders;
-  std::map<std::string, std::string> found;
-  for (const std::string& place : places(context)) {
-    std::error_code error;
-    for (fs::directory_iterator it(place, error), end; !error && it != end; it.increment(error))
-      if (fs::exists(it->path() / "app.yaml", error)) found.try_emplace(it->path().filename().string(), it->path().string());
-  }
-  for (const auto& [name, folder] : found) folders.push_back(folder);
-  if (folders.empty())
-    return fail(ErrorKind::not_found, fmt::format("there are no apps in ./{} or among the plugins; name a folder, or write "
-                                                  "one with `penstock app new NAME`",
-                                                  kOwnApps));
-  return folders;
+  const auto all = all_app_folders(context);
+  std::ranges::copy_if(all, std::back_inserter(folders), [](const auto& folder) { return !scripting::is_bundled(folder); });
+  return folders.empty() ? all : folders;
+}
+
+std::string shown_folder(const std::string& folder) {
+  return scripting::is_bundled(folder) ? "comes with penstock" : folder;
 }
 
 std::string app_name(const std::string& folder) {

@@ -3,16 +3,15 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 
 #include "pipeline/cli/app_commands.h"
 #include "pipeline/cli/app_folders.h"
 #include "pipeline/cli/app_report.h"
 #include "pipeline/cli/exit_code.h"
 #include "pipeline/config/json_writer.h"
-#include "pipeline/config/lookup.h"
 #include "pipeline/scripting/cases/case_file.h"
 #include "pipeline/scripting/cases/yaml_json.h"
+#include "pipeline/scripting/package/app_files.h"
 #include "pipeline/scripting/package/manifest.h"
 
 namespace penstock::cli {
@@ -21,13 +20,7 @@ namespace {
 using scripting::Manifest;
 using scripting::SettingInfo;
 
-constexpr Bytes kReadmeMax = 1_MiB;
 constexpr int kReadmeLines = 12;
-
-int refuse(const Error& error, int code) {
-  fmt::print(stderr, "penstock: {}\n", error.message);
-  return code;
-}
 
 std::string one_line(const config::Node& node) {
   std::string json;
@@ -66,11 +59,12 @@ void write_head(const Manifest& manifest, const std::string& folder, config::Jso
   json.member("kind", config::name_of(manifest.kind));
   json.member("summary", manifest.summary);
   json.member("folder", folder);
+  json.raw_member("bundled", scripting::is_bundled(folder) ? "true" : "false");
 }
 
 // What stands in the README before its second heading, at most some lines of it.
 std::string readme_head(const std::string& folder) {
-  const auto text = config::process_lookup().read_file(folder + "/README.md", kReadmeMax);
+  const auto text = scripting::read_app_file(folder + "/README.md");
   if (!text) return {};
   std::string head;
   std::size_t at = 0;
@@ -126,8 +120,8 @@ std::string shown_limits(const scripting::LimitSettings& limits) {
 void show_text(const Manifest& manifest, const std::string& folder, const std::string& use,
                const std::vector<scripting::AppCase>& cases) {
   const Paint paint = Paint::for_output();
-  fmt::print("{} {}  ({}, in {})\n{}\n\n", paint.strong(manifest.name), manifest.version, config::name_of(manifest.kind),
-             folder, manifest.summary);
+  fmt::print("{} {}  ({}, {})\n{}\n\n", paint.strong(manifest.name), manifest.version, config::name_of(manifest.kind),
+             shown_folder(folder), manifest.summary);
   fmt::print("{}\n", manifest.settings.empty() ? "It has no settings." : paint.strong("Settings"));
   for (const SettingInfo& setting : manifest.settings) {
     fmt::print("  {:<20} {:<8} {}\n", setting.name, config::name_of(setting.type), traits(setting));
@@ -170,12 +164,10 @@ void show_json(const Manifest& manifest, const std::string& folder, const std::s
 }  // namespace
 
 int list_apps(bool as_json, const topology::PlanContext& context) {
-  const auto folders = app_folders({}, context);
-  if (!folders) return refuse(folders.error(), kNotWell);
   config::JsonWriter json;
   json.begin_list();
   int code = kOk;
-  for (const std::string& folder : *folders) {
+  for (const std::string& folder : all_app_folders(context)) {
     config::Problems problems;
     const auto manifest = Manifest::load(folder, problems);
     if (!manifest) {
@@ -184,7 +176,7 @@ int list_apps(bool as_json, const topology::PlanContext& context) {
     }
     if (!as_json) {
       fmt::print("{:<22} {:<8} {}\n{:<22} {:<8} {}\n", manifest->name, manifest->version, manifest->summary, "", "",
-                 Paint::for_output().faint(folder));
+                 Paint::for_output().faint(shown_folder(folder)));
       continue;
     }
     json.begin_object();
@@ -198,13 +190,13 @@ int list_apps(bool as_json, const topology::PlanContext& context) {
 
 int show_app(const std::string& name, bool as_json, const topology::PlanContext& context) {
   const auto folder = app_folder(name, context);
-  if (!folder) return refuse(folder.error(), kNotWell);
+  if (!folder) return refuse(folder.error(), kUsage);
   config::Problems problems;
   const auto manifest = Manifest::load(*folder, problems);
   if (!manifest) return refuse({ErrorKind::invalid, scripting::joined(problems)}, kNotWell);
   const auto file = scripting::read_case_file(*folder);
-  const bool no_cases = !std::filesystem::exists(*folder + "/cases.yaml");
-  if (!file && !no_cases) return refuse(file.error(), kNotWell);
+  const bool no_cases = !scripting::has_app_file(*folder + "/cases.yaml");
+  if (!file && !no_cases) return refuse(file.error());
   const auto cases = file ? file->cases : std::vector<scripting::AppCase>{};
   const std::string use = name.contains('/') ? "./" + *folder : name;
   if (as_json) show_json(*manifest, *folder, use, cases);

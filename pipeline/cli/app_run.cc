@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -12,6 +13,7 @@
 #include "pipeline/cli/app_folders.h"
 #include "pipeline/cli/app_report.h"
 #include "pipeline/cli/app_settings.h"
+#include "pipeline/cli/counted.h"
 #include "pipeline/cli/exit_code.h"
 #include "pipeline/config/json_writer.h"
 #include "pipeline/event/fact_map.h"
@@ -67,10 +69,12 @@ struct Counts {
   }
 
   std::string text() {
-    std::string all = fmt::format("{} events: {} changed, {} unchanged, {} dropped", events, changed, unchanged, dropped);
+    std::string all =
+        fmt::format("{}: {} changed, {} unchanged, {} dropped", counted(events, "event"), changed, unchanged, dropped);
     if (split > 0) all += fmt::format(", {} split into {}", split, parts);
     if (failed > 0) all += fmt::format(", {} failed", failed);
     if (invalid > 0) all += fmt::format("; {} {} no event", invalid, invalid == 1 ? "line was" : "lines were");
+    if (events == 0) return all + "\n";
     return all +
            fmt::format("\n{:.1f} µs an event (median), {:.1f} µs (p99), in the app alone\n", quantile(0.5), quantile(0.99));
   }
@@ -78,7 +82,8 @@ struct Counts {
 
 class Runner {
  public:
-  static Result<std::unique_ptr<Runner>> create(const std::string& folder, const config::Node& settings) {
+  static Result<std::unique_ptr<Runner>> create(const std::string& folder, const config::Node& settings,
+                                                const FactPaths& paths) {
     config::Problems problems;
     scripting::AppEntry entry;
     entry.folder = folder;
@@ -87,7 +92,7 @@ class Runner {
     entry.at = settings.at;
     const auto plan = scripting::plan_chain({entry}, problems);
     if (plan == nullptr) return fail(ErrorKind::invalid, scripting::joined(problems));
-    std::unique_ptr<Runner> runner(new Runner);
+    std::unique_ptr<Runner> runner(new Runner(paths));
     const auto log = [to = runner.get()](LogLevel level, std::string_view, std::string_view line) {
       to->ran_.logged.emplace_back(level, line);
     };
@@ -109,14 +114,16 @@ class Runner {
     ran_.in = index_.text();
     const Timestamp now = system_clock().now();
     const auto read = reader_.read(index_, {.source = "run", .partition = "0", .offset = line}, now);
-    Facts facts = read ? *read : Facts{};
-    if (!read) {  // a body of another shape, as with a source's `map:`
-      facts.uuid = derived_uuid(RecordPlace{.source = "run", .partition = "0", .offset = line});
-      facts.timestamp = facts.received_at = now;
+    if (!read) {
+      ran_.wrong = fmt::format(
+          "{}; a pipeline would refuse it too, unless the `map:` of its source says where the facts are: "
+          "then give it here, as in --map event=type",
+          read.error().message);
+      return ran_;
     }
     chain_->begin_batch(now, &state_);
     const auto start = std::chrono::steady_clock::now();
-    chain_->run(index_, facts, read.has_value(), ran_.out);
+    chain_->run(index_, *read, canonical_, ran_.out);
     ran_.took = std::chrono::steady_clock::now() - start;
     if (ran_.out.kind == Transformed::Kind::failed) ran_.traceback = ran_.out.traceback;
     else state_.apply(ran_.out.state);
@@ -124,13 +131,14 @@ class Runner {
   }
 
  private:
-  Runner() = default;
+  explicit Runner(const FactPaths& paths) : reader_(paths, "run"), canonical_(paths.canonical()) {}
 
   std::unique_ptr<scripting::Chain> chain_;
   MemoryState state_;
   json::Validator validator_;
   json::ObjectIndex index_;
-  FactReader reader_{{}, "run"};
+  FactReader reader_;
+  bool canonical_;
   Ran ran_;
 };
 
@@ -216,9 +224,29 @@ void print_json(const Ran& ran) {
   fmt::print("{}}}\n", text);
 }
 
-int refuse(const Error& error, int code) {
-  fmt::print(stderr, "penstock: {}\n", error.message);
-  return code;
+// Where a map says the facts are.
+Result<FactPaths> paths_from(const std::vector<std::string>& given) {
+  FactPaths paths;
+  const std::array<std::pair<std::string_view, std::string*>, 4> facts{{{"event", &paths.event},
+                                                                        {"distinct_id", &paths.distinct_id},
+                                                                        {"timestamp", &paths.timestamp},
+                                                                        {"uuid", &paths.uuid}}};
+  for (const std::string& one : given) {
+    const std::string fact = one.substr(0, one.find('='));
+    const auto* known = std::ranges::find(facts, fact, &std::pair<std::string_view, std::string*>::first);
+    if (known == facts.end() || fact.size() + 1 >= one.size())
+      return fail(ErrorKind::invalid,
+                  fmt::format("--map {}: expected event, distinct_id, timestamp or uuid, then = and a path", one));
+    *known->second = one.substr(fact.size() + 1);
+  }
+  return paths;
+}
+
+// What reads compressed files, by how they begin. No line of JSON begins so.
+std::string_view reader_of_compressed(std::string_view line) {
+  if (line.starts_with("\x1f\x8b")) return "zcat";
+  if (line.starts_with("\x28\xb5\x2f\xfd")) return "zstdcat";
+  return {};
 }
 
 int run_lines(std::istream& in, Runner& runner, const AppRunOptions& options) {
@@ -227,6 +255,11 @@ int run_lines(std::istream& in, Runner& runner, const AppRunOptions& options) {
   std::string text;
   for (std::size_t line = 1; (options.limit == 0 || counts.events < options.limit) && std::getline(in, text); ++line) {
     if (text.find_first_not_of(" \t\r") == std::string::npos) continue;
+    if (const auto reader = reader_of_compressed(text); line == 1 && !reader.empty())
+      return refuse(
+          {ErrorKind::invalid, fmt::format("{} is compressed: {} FILE | penstock app run {} --in -",
+                                           options.in == "-" ? "what comes in" : options.in, reader, options.name)},
+          kUsage);
     const Ran& ran = runner.run(line, text);
     counts.add(ran);
     if (options.json) print_json(ran);
@@ -242,14 +275,18 @@ int run_lines(std::istream& in, Runner& runner, const AppRunOptions& options) {
 int run_app(const AppRunOptions& options, const topology::PlanContext& context) {
   const auto folder = app_folder(options.name, context);
   if (!folder) return refuse(folder.error(), kUsage);
-  const auto settings = settings_from(options.settings);
+  const auto settings = settings_from(options.settings, *folder);
   if (!settings) return refuse(settings.error(), kUsage);
-  const auto runner = Runner::create(*folder, *settings);
+  const auto paths = paths_from(options.map);
+  if (!paths) return refuse(paths.error(), kUsage);
+  const auto runner = Runner::create(*folder, *settings, *paths);
   if (!runner) return refuse(runner.error(), kNotWell);
   if (options.in == "-") return run_lines(std::cin, **runner, options);
   std::error_code error;
+  if (std::filesystem::is_directory(options.in, error))
+    return refuse({ErrorKind::io, fmt::format("{} is a folder: name a file with one event a line", options.in)}, kCannot);
   std::ifstream file(options.in);
-  if (!file || std::filesystem::is_directory(options.in, error))
+  if (!file)
     return refuse({ErrorKind::io, fmt::format("open {}: there is no such file, or it may not be read", options.in)},
                   kCannot);
   return run_lines(file, **runner, options);

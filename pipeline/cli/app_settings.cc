@@ -4,10 +4,11 @@
 
 #include "pipeline/config/yaml_parser.h"
 #include "pipeline/scripting/cases/case_file.h"
+#include "pipeline/scripting/package/manifest.h"
 
 namespace penstock::cli {
 
-Result<config::Node> settings_from(const std::vector<std::string>& given) {
+Result<config::Node> settings_from(const std::vector<std::string>& given, const std::string& folder) {
   config::Node all;
   for (const std::string& setting : given) {
     const auto file = std::make_shared<const std::string>("--settings " + setting);
@@ -29,6 +30,12 @@ Result<config::Node> settings_from(const std::vector<std::string>& given) {
     all.entries.push_back({key, at, std::move(value)});
   }
   if (all.at.file == nullptr) all.at.file = std::make_shared<const std::string>("--settings");
+  config::Problems problems;
+  // What is wrong with app.yaml itself is said when the app is loaded.
+  if (const auto manifest = scripting::Manifest::load(folder, problems); manifest) {
+    if (!scripting::check_settings(*manifest, all, manifest->name, problems))
+      return fail(ErrorKind::invalid, scripting::joined(problems));
+  }
   return all;
 }
 

@@ -15,6 +15,7 @@
 #include "pipeline/scripting/cases/app_cases.h"
 #include "pipeline/scripting/cases/case_update.h"
 #include "pipeline/scripting/cases/coverage.h"
+#include "pipeline/scripting/package/app_files.h"
 
 namespace penstock::cli {
 namespace {
@@ -135,6 +136,9 @@ Result<void> write_file(const std::string& path, const std::string& text) {
 
 // Writes the file anew and says what changed; to standard error, which a script reading JSON does not read.
 Result<void> update(const Tested& tested) {
+  if (scripting::is_bundled(tested.folder))
+    return fail(ErrorKind::invalid,
+                fmt::format("{} comes with penstock: copy its folder to apps/ to change it", app_name(tested.folder)));
   const auto updated = scripting::update_cases(tested.file, tested.outcomes);
   if (updated.text != tested.file.text) TRY(write_file(tested.file.path, updated.text));
   for (const auto& change : updated.updates) {
@@ -154,18 +158,12 @@ class TestRun {
 
   int once() {
     const auto folders = app_folders(options_.names, context_);
-    if (!folders) {
-      fmt::print(stderr, "penstock: {}\n", folders.error().message);
-      return kUsage;
-    }
+    if (!folders) return refuse(folders.error(), kUsage);
     std::vector<Tested> all;
     for (const std::string& folder : *folders) {
       all.push_back(test_app(folder, options_.coverage));
       if (options_.update && !all.back().good() && all.back().error.empty()) {
-        if (const auto updated = update(all.back()); !updated) {
-          fmt::print(stderr, "penstock: {}\n", updated.error().message);
-          return kCannot;
-        }
+        if (const auto updated = update(all.back()); !updated) return refuse(updated.error(), kCannot);
         all.back() = test_app(folder, options_.coverage);
       }
       if (!options_.json) print_text(all.back(), Paint::for_output());
@@ -182,15 +180,15 @@ class TestRun {
       std::fflush(stdout);
       return code;
     };
-    const auto code =
-        run_at_changes([this] { return app_folders(options_.names, context_).value_or(std::vector<std::string>{}); }, run);
-    return code ? *code : cannot(code.error());
+    const auto code = run_at_changes([this] { return folders_on_disk(); }, run);
+    return code ? *code : refuse(code.error(), kCannot);
   }
 
  private:
-  static int cannot(const Error& error) {
-    fmt::print(stderr, "penstock: {}\n", error.message);
-    return kCannot;
+  std::vector<std::string> folders_on_disk() const {
+    auto folders = app_folders(options_.names, context_).value_or(std::vector<std::string>{});
+    std::erase_if(folders, scripting::is_bundled);
+    return folders;
   }
 
   const AppTestOptions& options_;

@@ -7,6 +7,7 @@
 
 #include "pipeline/cli/commands.h"
 #include "pipeline/cli/control_client.h"
+#include "pipeline/cli/counted.h"
 #include "pipeline/cli/exit_code.h"
 #include "pipeline/control/json_views.h"
 #include "pipeline/topology/dead_letters.h"
@@ -15,11 +16,6 @@ namespace penstock::cli {
 namespace {
 
 namespace json = boost::json;
-
-int complain(const Error& error) {
-  fmt::print(stderr, "penstock: {}\n", error.message);
-  return error.kind == ErrorKind::invalid ? kNotWell : kCannot;
-}
 
 std::string text(const json::value& object, std::string_view key) {
   const auto* value = object.as_object().if_contains(key);
@@ -88,9 +84,10 @@ void print_status(const json::value& s) {
   for (const auto& source : s.at("sources").as_array())
     fmt::print("source {} ({})\n", text(source, "name"), text(source, "type"));
   for (const auto& app : s.at("apps").as_array()) {
-    fmt::print("app {} {} ({}): {} events, {} dropped, {} errors{}\n", text(app, "name"), text(app, "version"),
-               text(app, "checksum").substr(0, 8), text(app, "events"), text(app, "dropped"), text(app, "errors"),
-               app.at("suspended").as_bool() ? ", suspended" : "");
+    const auto number = [&app](std::string_view key) { return app.at(key).to_number<std::uint64_t>(); };
+    fmt::print("app {} {} ({}): {}, {} dropped, {}{}\n", text(app, "name"), text(app, "version"),
+               text(app, "checksum").substr(0, 8), counted(number("events"), "event"), number("dropped"),
+               counted(number("errors"), "error"), app.at("suspended").as_bool() ? ", suspended" : "");
   }
   if (const std::string waits = text(s, "sources_wait_for"); !waits.empty()) fmt::print("sources wait: {}\n", waits);
   if (const std::string refused = text(s, "apps_refused"); !refused.empty())
@@ -128,7 +125,7 @@ void print_dead(const json::value& answer) {
 
 int status(const Target& target, bool as_json, const topology::PlanContext& context) {
   const auto answer = ask_json(target, context, "/api/status");
-  if (!answer) return complain(answer.error());
+  if (!answer) return refuse(answer.error());
   if (as_json) {
     fmt::print("{}\n", json::serialize(*answer));
   } else {
@@ -139,9 +136,9 @@ int status(const Target& target, bool as_json, const topology::PlanContext& cont
 
 int reload(const Target& target, const topology::PlanContext& context) {
   const auto client = ControlClient::find(target, context);
-  if (!client) return complain(client.error());
+  if (!client) return refuse(client.error());
   const auto body = client->post("/api/reload");
-  if (!body) return complain(body.error());
+  if (!body) return refuse(body.error());
   const auto report = json::parse(*body);
   const auto& changes = report.at("changes").as_array();
   for (const auto& change : changes) fmt::print("{}\n", std::string(change.as_string()));
@@ -157,7 +154,7 @@ int list_dead(const Target& target, const DeadListOptions& options, const topolo
                                                     {.limit = limit, .after = options.after}));
         return control::to_json(letters, limit);
       });
-  if (!answer) return complain(answer.error());
+  if (!answer) return refuse(answer.error());
   if (options.json) {
     fmt::print("{}\n", json::serialize(*answer));
   } else {
@@ -172,7 +169,7 @@ int show_dead(const Target& target, const std::string& id, bool as_json, const t
                                  TRY_ASSIGN(const DeadLetter letter, stopped.find(id));
                                  return control::to_json(id, letter);
                                });
-  if (!answer) return complain(answer.error());
+  if (!answer) return refuse(answer.error());
   if (as_json) {
     fmt::print("{}\n", json::serialize(*answer));
     return kOk;

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "pipeline/cli/commands.h"
+#include "pipeline/cli/counted.h"
 #include "pipeline/cli/exit_code.h"
 #include "pipeline/config/reference.h"
 
@@ -42,8 +43,6 @@ destinations:
   #   when: type(event.properties) == "table" and event.properties.plan ~= "free"
   #   batch: { events: 500, bytes: 1MiB, within: 2s }
 )";
-
-std::string counted(std::size_t n, std::string_view noun) { return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s"); }
 
 template <class Made>
 void print_types(std::string_view title, const ConnectorTypes<Made>& types) {
@@ -106,8 +105,10 @@ int show_connector(const std::string& name, const Registry& registry) {
   const bool destination = print_type("Destination", name, registry.destinations,
                                       config::reference_markdown(topology::common_destination_settings()));
   if (source || destination) return kOk;
-  fmt::print(stderr, "penstock: no source or destination is named '{}'; see `penstock connectors list`\n", name);
-  return kNotWell;
+  std::vector<std::string_view> names;
+  for (const auto& [source_name, type] : registry.sources.all()) names.push_back(source_name);
+  for (const auto& [destination_name, type] : registry.destinations.all()) names.push_back(destination_name);
+  return refuse({ErrorKind::not_found, config::unknown_name("source or destination", name, names)}, kUsage);
 }
 
 int init(const std::string& folder, const topology::PlanContext& context) {

@@ -1,5 +1,7 @@
 #include "pipeline/cli/cli.h"
 
+#include <fmt/format.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -8,22 +10,19 @@
 #include "pipeline/cli/commands.h"
 #include "pipeline/cli/exit_code.h"
 #include "pipeline/cli/steer.h"
+#include "pipeline/cli/unknown_command.h"
 #include "pipeline/config/lookup.h"
 
 namespace penstock::cli {
 namespace {
 
-// Apps that come along: PENSTOCK_PLUGINS, else beside the binary as installed, else the checkout it was built in.
-std::vector<std::string> plugin_folders() {
-  namespace fs = std::filesystem;
-  if (const char* set = std::getenv("PENSTOCK_PLUGINS")) return {set};
+// More apps than those that come along: the folder that PENSTOCK_PLUGINS names.
+Result<std::vector<std::string>> plugin_folders() {
+  const char* set = std::getenv("PENSTOCK_PLUGINS");
+  if (set == nullptr || *set == '\0') return std::vector<std::string>{};
   std::error_code error;
-  const auto binary = fs::read_symlink("/proc/self/exe", error).parent_path();
-  for (const auto* place : {"../share/penstock/plugins", "../../plugins", "plugins"}) {
-    const auto folder = (binary / place).lexically_normal();
-    if (fs::is_directory(folder, error)) return {folder.string()};
-  }
-  return {};
+  if (std::filesystem::is_directory(set, error)) return std::vector<std::string>{set};
+  return fail(ErrorKind::not_found, fmt::format("PENSTOCK_PLUGINS names {}, where there is no folder", set));
 }
 
 struct Arguments {
@@ -142,7 +141,9 @@ int main(int argc, char** argv, const Registry& registry) {
   app.set_version_flag("--version", "penstock " PENSTOCK_VERSION);
   app.require_subcommand(1);
   app.footer(
-      "Exit codes: 0 well; 1 not well (invalid file, failing case, unhealthy); 2 wrong command line; 3 could not be done.");
+      "Exit codes: 0 well; 1 the answer is no (invalid file or app, failing case or event, refused reload, unhealthy);\n"
+      "2 wrong command line (no such command, option, app, connector or setting); 3 could not be done (a file cannot be\n"
+      "read or written, nothing runs there, no permission, no such dead letter).");
   Arguments arguments;
   Command chosen;
   add_run(app, arguments, chosen);
@@ -156,9 +157,13 @@ int main(int argc, char** argv, const Registry& registry) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    if (const std::string unknown = unknown_command(app, argc, argv); !unknown.empty())
+      return refuse({ErrorKind::invalid, unknown}, kUsage);
     return app.exit(error) == 0 ? kOk : kUsage;
   }
-  return chosen({registry, config::process_lookup(), plugin_folders()});
+  auto plugins = plugin_folders();
+  if (!plugins) return refuse(plugins.error(), kUsage);
+  return chosen({registry, config::process_lookup(), *std::move(plugins)});
 }
 
 }  // namespace penstock::cli

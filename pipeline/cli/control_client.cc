@@ -33,6 +33,8 @@ Error error_of(int status, const std::string& body) {
       for (const auto& problem : problems->as_array()) message += "\n" + std::string(problem.as_string());
     }
   }
+  // 401: another process answers at the address, or the token is wrong. Nothing about what was asked for.
+  if (status == 401 || status == 403) return {ErrorKind::io, std::move(message)};
   return {status == 404 ? ErrorKind::not_found : ErrorKind::invalid, std::move(message)};
 }
 

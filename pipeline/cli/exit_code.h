@@ -1,13 +1,23 @@
 #pragma once
-// What `penstock` returns to a shell.
+// What `penstock` returns to a shell: the same for the same failure, whichever command meets it. `penstock --help` tells it too.
+
+#include "pipeline/base/result.h"
 
 namespace penstock::cli {
 
 enum ExitCode : int {
   kOk = 0,
-  kNotWell = 1,   // the answer is no: an invalid file, a failing case, an unhealthy pipeline
-  kUsage = 2,     // the command line is wrong
-  kCannot = 3,    // it could not be done: nothing runs there, no permission, a broken disk
+  // The answer is no: an invalid file or app, a failing case, an event that failed, a refused reload, an unhealthy pipeline.
+  kNotWell = 1,
+  // The command line is wrong: no such command, option, app, connector or setting.
+  kUsage = 2,
+  // It could not be done: a file that cannot be read or written, nothing runs there, no permission, no such dead letter.
+  kCannot = 3,
 };
+
+// Says what went wrong to standard error, and gives the code.
+int refuse(const Error& error, ExitCode code);
+// The same with the code that the kind of error asks for: kNotWell for input that is invalid, else kCannot.
+int refuse(const Error& error);
 
 }  // namespace penstock::cli

@@ -45,8 +45,7 @@ int cat_log(const std::string& data, const std::string& log_name) {
   auto printed = log ? print_all(**log, log_name == "captured" ? LogName::captured : LogName::events)
                      : Result<void>(fail(std::move(log).error()));
   if (printed) return kOk;
-  fmt::print(stderr, "penstock: {}\n", printed.error().message);
-  return kCannot;
+  return refuse(printed.error(), kCannot);
 }
 
 }  // namespace penstock::cli

@@ -31,11 +31,6 @@ struct Order {
   bool all = false;
 };
 
-int complain(const Error& error) {
-  fmt::print(stderr, "penstock: {}\n", error.message);
-  return kCannot;
-}
-
 Result<std::string> tell(const Order& order, const topology::PlanContext& context, const std::string& path,
                          const json::object& body) {
   TRY_ASSIGN(const auto client, ControlClient::find(order.target, context));
@@ -46,7 +41,7 @@ int tell_destination(const Order& order, const topology::PlanContext& context, c
                      const json::object& body, const std::string& done) {
   const auto told =
       tell(order, context, fmt::format("/api/destinations/{}/{}", percent_encode(order.destination), verb), body);
-  if (!told) return complain(told.error());
+  if (!told) return refuse(told.error());
   fmt::print("{} {}\n", order.destination, done);
   return kOk;
 }
@@ -67,7 +62,7 @@ int replay_log(const Order& order, const topology::PlanContext& context) {
   }
   const auto told = tell(order, context, fmt::format("/api/destinations/{}/replay", percent_encode(order.destination)),
                          {{"from", order.from}, {"to", order.to}, {"where", order.where}, {"rate", order.rate}});
-  if (!told) return complain(told.error());
+  if (!told) return refuse(told.error());
   fmt::print("{} gets {} events again, beside what is live; `penstock status` shows how many are left\n", order.destination,
              json::parse(*told).at("events").to_number<std::uint64_t>());
   return kOk;
@@ -85,7 +80,7 @@ int choose_letters(const Order& order, const topology::PlanContext& context, con
     return kUsage;
   }
   const auto told = tell(order, context, "/api/dead/" + verb, body);
-  if (!told) return complain(told.error());
+  if (!told) return refuse(told.error());
   fmt::print("{} dead letters {}\n", json::parse(*told).at("count").to_number<std::uint64_t>(), done);
   return kOk;
 }

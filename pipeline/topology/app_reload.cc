@@ -3,22 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <set>
 #include <sstream>
 
 #include "pipeline/scripting/cases/app_cases.h"
+#include "pipeline/scripting/package/app_files.h"
 
 namespace penstock::topology {
-namespace {
-
-bool has_cases(const std::string& folder) {
-  std::error_code error;
-  return std::filesystem::exists(std::filesystem::path(folder) / "cases.yaml", error);
-}
-
-}  // namespace
-
 Result<void> check_cases(const scripting::ChainPlan& running, const scripting::ChainPlan& next) {
   std::set<std::string> looked_at;
   std::string failing;
@@ -26,7 +17,7 @@ Result<void> check_cases(const scripting::ChainPlan& running, const scripting::C
     const bool runs = std::ranges::any_of(running.apps, [&](const auto& other) {
       return other.folder == app.folder && other.source.checksum == app.source.checksum;
     });
-    if (runs || !has_cases(app.folder) || !looked_at.insert(app.folder).second) continue;
+    if (runs || !scripting::has_app_file(app.folder + "/cases.yaml") || !looked_at.insert(app.folder).second) continue;
     std::ostringstream report;
     const auto counts = scripting::run_cases(app.folder, report);
     if (!counts) {

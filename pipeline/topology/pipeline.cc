@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "pipeline/base/log.h"
+#include "pipeline/scripting/package/app_files.h"
 #include "pipeline/topology/app_reload.h"
 #include "pipeline/topology/builder.h"
 #include "pipeline/topology/steering.h"
@@ -389,7 +390,8 @@ Result<ReloadReport> Pipeline::reload_apps() {
 std::vector<std::string> Pipeline::app_folders() const {
   const std::lock_guard lock(impl_->mutex);
   std::vector<std::string> folders;
-  for (const auto& entry : impl_->app_entries) folders.push_back(entry.folder);
+  for (const auto& entry : impl_->app_entries)
+    if (!scripting::is_bundled(entry.folder)) folders.push_back(entry.folder);
   return folders;
 }
 

@@ -48,7 +48,7 @@ class Pipeline {
   // Takes the apps as their files are now, between two batches, when they compile and pass their cases; the configuration
   // stays the one that was loaded. An error changes nothing, and is in the status until apps are taken again. One at a time.
   Result<ReloadReport> reload_apps();
-  // Whose files reload_apps would read. Any thread.
+  // Whose files reload_apps would read anew; not those in the program. Any thread.
   std::vector<std::string> app_folders() const;
 
   // Every source is finite and over, and all of it is in the log. Any thread.

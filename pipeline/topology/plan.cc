@@ -10,6 +10,7 @@
 #include "pipeline/config/fingerprint.h"
 #include "pipeline/config/schema.h"
 #include "pipeline/scripting/check/condition_check.h"
+#include "pipeline/scripting/package/app_files.h"
 #include "pipeline/scripting/transform/condition.h"
 
 namespace penstock::topology {
@@ -129,9 +130,8 @@ void plan_destinations(PipelinePlan& plan, const Registry& registry, Problems& p
 }
 
 // Only when the file is otherwise well: compiling what cannot be found would add noise.
-void plan_chain(PipelinePlan& plan, const std::vector<std::string>& plugin_folders, Problems& problems) {
-  scripting::AppFolders folders{plan.folder, {(std::filesystem::path(plan.folder) / "apps").string()}};
-  std::ranges::copy(plugin_folders, std::back_inserter(folders.plugins));
+void plan_chain(PipelinePlan& plan, const PlanContext& context, Problems& problems) {
+  const scripting::AppFolders folders{plan.folder, app_places(plan.folder, context)};
   if (plan.settings.apps.kind != Node::Kind::null) {
     const auto before = problems.size();
     plan.app_entries = scripting::read_app_entries(plan.settings.apps, "apps", folders, problems);
@@ -155,6 +155,15 @@ std::uint64_t fingerprint_of(const Node& root, std::string_view key) {
 
 }  // namespace
 
+std::vector<std::string> app_places(const std::string& folder, const PlanContext& context) {
+  std::vector<std::string> places;
+  for (const auto* name : {"apps", "plugins"})
+    places.push_back((std::filesystem::path(folder) / name).lexically_normal().string());
+  std::ranges::copy(context.plugin_folders, std::back_inserter(places));
+  places.emplace_back(scripting::kBundledApps);
+  return places;
+}
+
 Planned plan_pipeline(const std::string& file, const PlanContext& context) {
   Planned planned;
   auto document = config::load_document(file, context.lookup);
@@ -174,7 +183,7 @@ Planned plan_pipeline(const std::string& file, const PlanContext& context) {
   plan.data = (std::filesystem::path(plan.folder) / plan.settings.data).lexically_normal().string();
   plan_sources(plan, context.registry, planned.problems);
   plan_destinations(plan, context.registry, planned.problems);
-  plan_chain(plan, context.plugin_folders, planned.problems);
+  plan_chain(plan, context, planned.problems);
   for (const auto* key : {"data", "log", "projects", "sources", "control", "ingest", "delivery"}) {
     plan.fixed_parts.emplace_back(key, fingerprint_of(document.root, key));
   }

@@ -52,8 +52,12 @@ struct Planned {
 struct PlanContext {
   const Registry& registry;
   config::Lookup lookup;
-  std::vector<std::string> plugin_folders;  // where `use: NAME` is looked for, after `apps/` beside the file
+  std::vector<std::string> plugin_folders;  // more folders of apps: what PENSTOCK_PLUGINS names
 };
+
+// Where `use: NAME` is looked for in a file of `folder`, in this order: apps/ and plugins/ beside the file, the plugin folders
+// of the context, the apps that come with the program.
+std::vector<std::string> app_places(const std::string& folder, const PlanContext& context);
 
 Planned plan_pipeline(const std::string& file, const PlanContext& context);
 

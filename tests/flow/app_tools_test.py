@@ -1,7 +1,9 @@
 """The tools of who writes apps, as they are typed: new, test, check, run, bench, list, show, reference."""
+import gzip
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import unittest
@@ -120,8 +122,10 @@ class AppTools(rig.FlowTest):
         self.assertEqual((finding["line"], finding["column"], finding["severity"]), (16, 27, "error"))
 
     def test_check_has_nothing_to_say_of_the_apps_that_come_along(self):
+        shutil.rmtree(self.app)
         checked = self.cli("app", "check")
         self.assertEqual(checked.returncode, 0, checked.stdout)
+        self.assertRegex(checked.stdout, r"redact +nothing to say")
         self.assertNotIn("hint", checked.stdout)
 
     def test_bench_measures_and_advises(self):
@@ -135,15 +139,79 @@ class AppTools(rig.FlowTest):
         self.assertRegex(shown, r"\d+ ns an event")
 
     def test_list_and_show_say_where_an_app_comes_from_and_what_it_takes(self):
-        names = {app["name"]: app["folder"] for app in json.loads(self.cli("app", "list", "--json").stdout)}
-        self.assertEqual(names["demo"], "apps/demo")
-        self.assertIn("plugins", names["hash_fields"])
+        apps = {app["name"]: app for app in json.loads(self.cli("app", "list", "--json").stdout)}
+        self.assertEqual((apps["demo"]["folder"], apps["demo"]["bundled"]), ("apps/demo", False))
+        self.assertTrue(apps["hash_fields"]["bundled"])
+        self.assertIn("comes with penstock", self.cli("app", "list").stdout)
         shown = json.loads(self.cli("app", "show", "hash_fields", "--json").stdout)
         self.assertTrue(next(s for s in shown["settings"] if s["name"] == "fields")["required"])
         self.assertIn("- use: hash_fields\n    with: {", shown["example"])
         unknown = self.cli("app", "show", "hash_feilds")
-        self.assertEqual(unknown.returncode, 1)
+        self.assertEqual(unknown.returncode, 2)
         self.assertIn("did you mean 'hash_fields'?", unknown.stderr)
+
+    def test_the_apps_that_come_along_need_nothing_but_the_binary(self):
+        bare = self.folder / "elsewhere" / "penstock"
+        bare.parent.mkdir()
+        shutil.copy(rig.BINARY, bare)
+        self.write("elsewhere/penstock.yaml", "data: ./data\nsources: [{ name: in, type: stdin }]\n"
+                   "apps: [{ use: set_fields, with: { fields: { properties.env: dev } } }]\n"
+                   "destinations: [{ name: out, type: stdout }]\n")
+        ran = subprocess.run([bare, "run"], cwd=bare.parent, input='{"event":"a","distinct_id":"d","properties":{}}\n',
+                             capture_output=True, text=True, timeout=60)
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        self.assertEqual(json.loads(ran.stdout.splitlines()[0])["properties"], {"env": "dev"})
+        tested = subprocess.run([bare, "app", "test", "--coverage"], cwd=bare.parent, capture_output=True, text=True, timeout=120)
+        self.assertEqual(tested.returncode, 0, tested.stdout)
+        self.assertGreaterEqual(len(re.findall(r"^\w+ +\d+ passed, 0 failed$", tested.stdout, re.M)), 16)
+
+    def test_an_app_in_a_folder_goes_before_one_of_the_same_name_that_comes_along(self):
+        for place, environment in (("apps", {}), ("plugins", {}), ("more", {"PENSTOCK_PLUGINS": "more"})):
+            self.assertEqual(self.cli("app", "new", "redact", "--dir", place).returncode, 0)
+            env = {**os.environ, **environment}
+            self.assertIn(f"{place}/redact)", self.cli("app", "show", "redact", env=env).stdout)
+            self.assertRegex(self.cli("app", "test", env=env).stdout, r"demo +6 passed, 0 failed\nredact +6 passed, 0 failed\n$")
+            shutil.rmtree(self.folder / place / "redact")
+        self.assertIn("comes with penstock)", self.cli("app", "show", "redact").stdout)
+        wrong = self.cli("app", "list", env={**os.environ, "PENSTOCK_PLUGINS": "nowhere"})
+        self.assertEqual(wrong.returncode, 2)
+        self.assertIn("PENSTOCK_PLUGINS names nowhere, where there is no folder", wrong.stderr)
+
+    def test_the_same_failure_has_the_same_code_everywhere(self):
+        self.write("events.ndjson", '{"event":"a"}\n')
+        for command in ("show", "test", "check", "run", "bench"):
+            more = ["--in", "events.ndjson"] if command == "run" else []
+            unknown = self.cli("app", command, "hash_feilds", *more)
+            self.assertEqual(unknown.returncode, 2, command)
+            self.assertIn("did you mean 'hash_fields'?", unknown.stderr)
+        for command in ("run", "bench"):
+            wrong = self.cli("app", command, "demo", "--in", "events.ndjson", "-s", "drop_intern=1")
+            self.assertEqual(wrong.returncode, 2, command)
+            missing = self.cli("app", command, "demo", "--in", "missing")
+            self.assertEqual(missing.returncode, 3, command)
+        for words, says in ((["statsu"], "'statsu', did you mean 'status'?"), (["app", "tset"], "did you mean 'app test'?"),
+                            (["nonsense"], "see `penstock --help`")):
+            unknown = self.cli(*words)
+            self.assertEqual(unknown.returncode, 2, words)
+            self.assertIn(says, unknown.stderr)
+
+    def test_run_says_what_is_wrong_with_its_input(self):
+        self.write("events.ndjson", '{"type":"a"}\n')
+        with gzip.open(self.folder / "events.ndjson.gz", "wt") as packed:
+            packed.write('{"event":"a"}\n')
+        for arguments, code, says in ((["--in", "."], 3, ". is a folder"),
+                                      (["--in", "events.ndjson.gz"], 2, "is compressed: zcat FILE |"),
+                                      (["--in", "events.ndjson", "--limit", "-3"], 2, "-3 not in range 0"),
+                                      (["--in", "events.ndjson", "--map", "evnt=type"], 2, "expected event, distinct_id")):
+            refused = self.cli("app", "run", "demo", *arguments)
+            self.assertEqual(refused.returncode, code, arguments)
+            self.assertIn(says, refused.stderr)
+        nameless = self.cli("app", "run", "demo", "--in", "events.ndjson")
+        self.assertEqual(nameless.returncode, 1)
+        self.assertIn("'event' is missing; a pipeline would refuse it too, unless the `map:`", nameless.stdout)
+        mapped = self.cli("app", "run", "demo", "--in", "events.ndjson", "--map", "event=type")
+        self.assertEqual(mapped.returncode, 0, mapped.stdout)
+        self.assertIn("1 event: 0 changed, 1 unchanged", mapped.stdout)
 
     def test_the_app_of_the_documentation_works_as_it_stands_there(self):
         blocks = re.findall(r"^```(?:lua|yaml)\n(.*?)^```", (rig.ROOT / "docs/writing-apps.md").read_text(), re.S | re.M)

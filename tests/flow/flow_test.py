@@ -211,6 +211,9 @@ class Control(FlowTest):
         with self.assertRaises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(address["url"] + "/api/status")
         self.assertEqual(refused.exception.code, 401)
+        wrong = self.cli("status", "--url", address["url"], "--token", "wrong")
+        self.assertEqual(wrong.returncode, 3)
+        self.assertIn("send the token of data/control.json", wrong.stderr)
 
 
 class Lives(FlowTest):

@@ -5,20 +5,14 @@
 
 #include <fmt/format.h>
 
-#include "pipeline/config/lookup.h"
 #include "pipeline/config/yaml_parser.h"
 #include "pipeline/event/json.h"
 #include "pipeline/event/timestamps.h"
 #include "pipeline/scripting/cases/yaml_json.h"
+#include "pipeline/scripting/package/app_files.h"
 
 namespace penstock::scripting {
-namespace {
-
 using config::Node;
-
-constexpr Bytes kFileMax = 1_MiB;
-
-}  // namespace
 
 void AppCase::check(config::StructReader& reader) const {
   if (!parse_timestamp(now)) reader.problem("now", fmt::format("expected a time such as 2026-01-01T00:00:00Z, got {}", now));
@@ -61,7 +55,7 @@ Result<std::vector<AppCase>> parse_cases(std::string_view text, const std::strin
 Result<CaseFile> read_case_file(const std::string& folder) {
   CaseFile file;
   file.path = (std::filesystem::path(folder) / "cases.yaml").lexically_normal().string();
-  auto text = config::process_lookup().read_file(file.path, kFileMax);
+  auto text = read_app_file(file.path);
   if (!text) return fail(text.error().context(file.path));
   file.text = *std::move(text);
   TRY_ASSIGN(file.cases, parse_cases(file.text, file.path));

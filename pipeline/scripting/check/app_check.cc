@@ -8,10 +8,10 @@
 #include <fmt/format.h>
 
 #include "pipeline/config/document.h"
-#include "pipeline/config/lookup.h"
 #include "pipeline/scripting/cases/case_file.h"
 #include "pipeline/scripting/check/lua_file_check.h"
 #include "pipeline/scripting/check/lua_lexer.h"
+#include "pipeline/scripting/package/app_files.h"
 #include "pipeline/scripting/package/app_source.h"
 #include "pipeline/scripting/package/manifest.h"
 #include "pipeline/scripting/transform/chain_plan.h"
@@ -128,7 +128,7 @@ class AppCheck {
   void check_cases() {
     config::Problems problems;
     const std::string file = path("cases.yaml");
-    const auto text = config::process_lookup().read_file(file, 1_MiB);
+    const auto text = read_app_file(file);
     if (!text) return findings_.push_back({whole(file), true, "there are no cases: " + text.error().message});
     const auto cases = parse_cases(*text, file, problems);
     if (!cases.empty()) settings_ = cases.front().with;

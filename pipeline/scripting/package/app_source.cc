@@ -6,32 +6,9 @@
 #include <fmt/format.h>
 
 #include "pipeline/base/checksum.h"
-#include "pipeline/config/lookup.h"
+#include "pipeline/scripting/package/app_files.h"
 
 namespace penstock::scripting {
-namespace {
-
-namespace fs = std::filesystem;
-constexpr Bytes kFileMax = 1_MiB;
-constexpr std::size_t kFilesMax = 100;
-constexpr int kDepthMax = 8;
-
-Result<std::vector<fs::path>> lua_files(const std::string& folder) {
-  std::vector<fs::path> found;
-  std::error_code error;
-  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    if (it.depth() > kDepthMax) it.disable_recursion_pending();
-    if (it->is_symlink(error) || !it->is_regular_file(error) || it->path().extension() != ".lua") continue;
-    found.push_back(it->path());
-    if (found.size() > kFilesMax)
-      return fail(ErrorKind::limit, fmt::format("{}: more than {} Lua files", folder, kFilesMax));
-  }
-  if (error) return fail(ErrorKind::io, fmt::format("{}: {}", folder, error.message()));
-  std::ranges::sort(found);
-  return found;
-}
-
-}  // namespace
 
 const AppSource::File* AppSource::find(std::string_view module) const {
   const auto it = std::ranges::find(files, module, &File::module);
@@ -42,11 +19,11 @@ Result<AppSource> AppSource::load(const std::string& folder) {
   TRY_ASSIGN(const auto paths, lua_files(folder));
   AppSource source;
   std::string all;
-  for (const fs::path& path : paths) {
-    const auto text = config::process_lookup().read_file(path.string(), kFileMax);
-    if (!text) return fail(text.error().context(path.string()));
+  for (const std::string& path : paths) {
+    const auto text = read_app_file(path);
+    if (!text) return fail(text.error().context(path));
     File file;
-    file.name = path.lexically_relative(folder).generic_string();
+    file.name = std::filesystem::path(path).lexically_relative(folder).generic_string();
     file.module = file.name.substr(0, file.name.size() - 4);
     std::ranges::replace(file.module, '/', '.');
     file.text = *text;

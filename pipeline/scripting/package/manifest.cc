@@ -8,15 +8,13 @@
 #include <fmt/format.h>
 
 #include "pipeline/config/describe.h"
-#include "pipeline/config/lookup.h"
 #include "pipeline/config/yaml_parser.h"
+#include "pipeline/scripting/package/app_files.h"
 
 namespace penstock::scripting {
 namespace {
 
 using config::Node;
-
-constexpr Bytes kFileMax = 1_MiB;
 
 template <class Number>
 bool reads_as(const std::string& text) {
@@ -107,7 +105,7 @@ const SettingInfo* Manifest::find(std::string_view setting) const {
 std::optional<Manifest> Manifest::load(const std::string& folder, config::Problems& problems) {
   const std::string path = (std::filesystem::path(folder) / "app.yaml").lexically_normal().string();
   const auto file = std::make_shared<const std::string>(path);
-  const auto text = config::process_lookup().read_file(path, kFileMax);
+  const auto text = read_app_file(path);
   if (!text) {
     problems.push_back({{file, 0, 0}, "", text.error().message});
     return std::nullopt;

@@ -7,6 +7,7 @@
 
 #include "pipeline/base/checksum.h"
 #include "pipeline/config/fingerprint.h"
+#include "pipeline/scripting/package/app_files.h"
 #include "pipeline/scripting/transform/script.h"
 
 namespace penstock::scripting {
@@ -14,17 +15,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_app(const fs::path& folder) {
-  std::error_code error;
-  return fs::is_regular_file(folder / "app.yaml", error);
-}
+bool is_app(const fs::path& folder) { return has_app_file((folder / "app.yaml").string()); }
 
-std::vector<std::string> app_names(const std::vector<std::string>& folders) {
+std::vector<std::string> app_names(const std::vector<std::string>& places) {
   std::set<std::string> names;
-  std::error_code error;
-  for (const std::string& folder : folders)
-    for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
-      if (is_app(it->path())) names.insert(it->path().filename().string());
+  for (const std::string& place : places)
+    for (const std::string& folder : apps_in(place)) names.insert(fs::path(folder).filename().string());
   return {names.begin(), names.end()};
 }
 
@@ -78,10 +74,10 @@ Result<std::string> find_app(const std::string& use, const AppFolders& folders) 
   const auto known = app_names(folders.plugins);
   if (known.empty())
     return fail(ErrorKind::not_found,
-                fmt::format("unknown app '{}': there are no apps in {}; PENSTOCK_PLUGINS names the folder "
-                            "of those that come with Penstock",
-                            use, fmt::join(folders.plugins, " and ")));
-  return fail(ErrorKind::not_found, config::unknown_name("app", use, {known.begin(), known.end()}));
+                fmt::format("unknown app '{}': there are no apps in {}", use, fmt::join(folders.plugins, " and ")));
+  std::string message = config::unknown_name("app", use, {known.begin(), known.end()});
+  if (!message.contains(", ") && !message.contains("; ")) message += "; see `penstock app list`";
+  return fail(ErrorKind::not_found, std::move(message));
 }
 
 std::vector<AppEntry> read_app_entries(const config::Node& list, const std::string& path, const AppFolders& folders,

@@ -1,0 +1,16 @@
+#include "pipeline/cli/exit_code.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+namespace penstock::cli {
+
+int refuse(const Error& error, ExitCode code) {
+  fmt::print(stderr, "penstock: {}\n", error.message);
+  return code;
+}
+
+int refuse(const Error& error) { return refuse(error, error.kind == ErrorKind::invalid ? kNotWell : kCannot); }
+
+}  // namespace penstock::cli
