@@ -16,6 +16,9 @@
 // `in_flight_max` above 1 a destination that works on several writes at once may see them in another order, and an event that
 // waits for another try is overtaken by later ones. `in_flight_max: 1` keeps the order of everything but what failed.
 //
+// `order: key` keeps the order of each distinct id: one write at a time for each lane, and what waits for another try holds its
+// lane. Within one batch that is answered event by event, a later event of the same id may still be delivered first.
+//
 // Twice. After a crash, what was settled since the cursor was last saved (a second) is delivered, or dead, again.
 
 #include <functional>
