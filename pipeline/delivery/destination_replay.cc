@@ -18,14 +18,17 @@ void DestinationLoop::replay(ReplayOrder order, When where) {
   home_.post([this, order = std::move(order), where = std::move(where)]() mutable {
     drop_replay();
     replay_ = std::make_unique<Replay>(std::move(order), std::move(where), around_.log, filter_, replay_marks_);
+    save_replay();  // after what the one before may still have under way
     pump();
   });
 }
 
-// What is in flight is answered, and settles nothing any more.
+// What is in flight is answered, and settles nothing any more. The order goes last of all that was to be written about it.
 void DestinationLoop::end_replay() {
   home_.post([this] {
     drop_replay();
+    recorder_.save_replay(std::nullopt);
+    recorder_.write();
     pump();
   });
 }

@@ -85,7 +85,7 @@ class DestinationRunner {
   void send_again();
   // Sends a stretch of the log again; the order is in the store already. One that runs is replaced.
   void replay(ReplayOrder order, When where);
-  // There is no order in the store any more.
+  // Ends it; its order leaves the store.
   void end_replay();
   // From now on, instead of the settings'; nullopt: as the settings say.
   void set_rate(std::optional<RateSettings> rate);

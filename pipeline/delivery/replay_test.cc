@@ -140,6 +140,7 @@ TEST_CASE("a replay that is ended sends nothing more, and an event that it kills
   rig.advance(Duration{2000});
   rig.runner->end_replay();
   rig.executor.run_ready();
+  CHECK_FALSE(in_store(rig));
   const auto then = rig.crm.delivered().size();
   rig.advance(Duration{60'000});
   CHECK(rig.crm.delivered().size() == then);
