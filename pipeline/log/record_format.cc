@@ -123,9 +123,10 @@ Result<void> read_dead(Reader& in, StoredRecord& record) {
   return {};
 }
 
-Result<void> read_chunks(Reader& in, const std::vector<StoredLabel>& labels, StoredRecord& record) {
+Result<void> read_chunks(Reader& in, const std::vector<StoredLabel>& labels, PartitionShare share, StoredRecord& record) {
   for (const StoredLabel& label : labels) {
     TRY_ASSIGN(const std::string_view stored, in.bytes(label.bytes));
+    if (!share.has(static_cast<int>(label.partition))) continue;
     TRY_ASSIGN(auto chunk, Chunk::open(std::string(stored)));
     if (static_cast<std::uint64_t>(chunk->partition()) != label.partition || chunk->size() != label.events ||
         chunk->base_offset() != label.base_offset) {
@@ -241,7 +242,7 @@ Result<void> skip_record(std::string_view record, Offsets& next) {
   return advance(labels, next);
 }
 
-Result<std::shared_ptr<const StoredRecord>> decode_record(std::string_view record, Offsets& next) {
+Result<std::shared_ptr<const StoredRecord>> decode_record(std::string_view record, Offsets& next, PartitionShare share) {
   TRY_ASSIGN(const RecordHeader header, decode_header(record));
   auto stored = std::make_shared<StoredRecord>();
   stored->sequence = header.sequence;
@@ -252,7 +253,7 @@ Result<std::shared_ptr<const StoredRecord>> decode_record(std::string_view recor
   TRY(read_positions(in, *stored));
   TRY(read_state(in, *stored));
   TRY(read_dead(in, *stored));
-  TRY(read_chunks(in, labels, *stored));
+  TRY(read_chunks(in, labels, share, *stored));
   Offsets after = next;
   TRY(advance(labels, after));
   next = after;

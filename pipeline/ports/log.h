@@ -24,6 +24,14 @@ std::string_view to_string(LogName name);
 // For each partition the offset of the next event to read. Index = partition.
 using Offsets = std::vector<std::uint64_t>;
 
+// One of `of` shares of the partitions: every `of`-th, beginning with `index`.
+struct PartitionShare {
+  int index = 0;
+  int of = 1;
+
+  bool has(int partition) const { return partition % of == index; }
+};
+
 // How far a source was read, in the source's own encoding. One per input partition ("orders", "8:1234:9f…").
 struct SourcePosition {
   std::string source;
@@ -103,6 +111,9 @@ class Log {
   virtual Result<std::unique_ptr<LogReader>> read(LogName log, const Offsets& start) = 0;
   // From a record on; the order of `events` as derived state sees it.
   virtual Result<std::unique_ptr<LogReader>> read_from_sequence(LogName log, std::uint64_t sequence) = 0;
+  // The same for one of several readers that divide the partitions: every record comes to each of them, without the chunks
+  // of other shares, which cost it no unpacking.
+  virtual Result<std::unique_ptr<LogReader>> read_share(LogName log, std::uint64_t sequence, PartitionShare share) = 0;
 
   // Of each partition the first event that was appended at `time` or later; the end where there is none.
   virtual Result<Offsets> offsets_at(LogName log, Timestamp time) = 0;

@@ -166,6 +166,29 @@ void reading_starts_at_the_record_asked_for(LogHarness& harness) {
   CHECK_FALSE(harness.log().read_from_sequence(LogName::events, 31).has_value());
 }
 
+void a_share_of_the_partitions_comes_without_the_others(LogHarness& harness) {
+  LogRecord record = sample_record(1, 10, 2);
+  record.chunks.push_back(sample_chunk(0, 20, 1));
+  record.chunks.push_back(sample_chunk(3, 30, 1));
+  record.dead = {sample_dead_letter("not json")};
+  must_append(harness.log(), LogName::captured, std::move(record));
+  must_append(harness.log(), LogName::captured, sample_record(0, 21));
+  must_append(harness.log(), LogName::captured, sample_record(3, 31));
+  read_all(harness.log(), LogName::captured);  // whatever is kept of it in memory is not to be met here
+  const Events expected[] = {{R"(0@0 {"n":20})", R"(0@1 {"n":21})"},
+                             {R"(1@0 {"n":10})", R"(1@1 {"n":11})", R"(3@0 {"n":30})", R"(3@1 {"n":31})"}};
+  for (const int index : {0, 1}) {
+    auto reader = harness.log().read_share(LogName::captured, 0, {index, 2});
+    REQUIRE(reader.has_value());
+    const auto records = read_to_end(**reader);
+    REQUIRE(records.size() == 3);
+    CHECK(records[0]->dead.size() == 1);
+    CHECK(records[2]->next == Offsets{2, 2, 0, 2});
+    CHECK(events_of(records) == expected[index]);
+  }
+  CHECK(events_of(read_all(harness.log(), LogName::captured)).size() == 6);
+}
+
 void concurrent_appends_are_all_there_once(LogHarness& harness) {
   constexpr int kThreads = 4, kEach = 50;
   std::vector<std::thread> threads;
@@ -327,6 +350,9 @@ void log_conformance(const MakeLog& make) {
   SUBCASE("numbers continue after reopening") { numbers_continue_after_reopening(*harness); }
   SUBCASE("reading starts at the offsets asked for") { reading_starts_at_the_offsets_asked_for(*harness); }
   SUBCASE("reading starts at the record asked for") { reading_starts_at_the_record_asked_for(*harness); }
+  SUBCASE("a share of the partitions comes without the others") {
+    a_share_of_the_partitions_comes_without_the_others(*harness);
+  }
   SUBCASE("concurrent appends are all there once") { concurrent_appends_are_all_there_once(*harness); }
   SUBCASE("several readers see the same") { several_readers_see_the_same(*harness); }
   SUBCASE("a large record passes") { a_large_record_passes(*harness); }

@@ -28,7 +28,8 @@ bool reaches(const StoredRecord& record, const Offsets& start) {
 
 class MemoryLog::MemoryReader final : public LogReader {
  public:
-  MemoryReader(MemoryLog& log, LogName name, std::uint64_t sequence) : log_(log), name_(name), sequence_(sequence) {}
+  MemoryReader(MemoryLog& log, LogName name, std::uint64_t sequence, PartitionShare share = {})
+      : log_(log), name_(name), share_(share), sequence_(sequence) {}
 
   Result<std::shared_ptr<const StoredRecord>> next() override {
     const std::lock_guard lock(log_.mutex_);
@@ -42,7 +43,7 @@ class MemoryLog::MemoryReader final : public LogReader {
     const auto index = static_cast<std::size_t>(sequence_ - from.first_sequence);
     if (index >= from.records.size()) return std::shared_ptr<const StoredRecord>();
     ++sequence_;
-    return from.records[index];
+    return share_of(from.records[index]);
   }
 
   void wait(std::chrono::steady_clock::time_point deadline) override {
@@ -54,8 +55,16 @@ class MemoryLog::MemoryReader final : public LogReader {
   }
 
  private:
+  Record share_of(const Record& record) const {
+    if (share_.of == 1) return record;
+    auto part = std::make_shared<StoredRecord>(*record);
+    std::erase_if(part->chunks, [&](const auto& chunk) { return !share_.has(chunk->partition()); });
+    return part;
+  }
+
   MemoryLog& log_;
   const LogName name_;
+  const PartitionShare share_;
   std::uint64_t sequence_;
 };
 
@@ -205,9 +214,13 @@ Result<std::unique_ptr<LogReader>> MemoryLog::read(LogName log, const Offsets& s
 }
 
 Result<std::unique_ptr<LogReader>> MemoryLog::read_from_sequence(LogName log, std::uint64_t sequence) {
+  return read_share(log, sequence, {});
+}
+
+Result<std::unique_ptr<LogReader>> MemoryLog::read_share(LogName log, std::uint64_t sequence, PartitionShare share) {
   const std::lock_guard lock(mutex_);
   if (sequence < one(log).first_sequence) return penstock::fail(ErrorKind::not_found, "retention has removed the record");
-  return std::make_unique<MemoryReader>(*this, log, sequence);
+  return std::make_unique<MemoryReader>(*this, log, sequence, share);
 }
 
 Result<Offsets> MemoryLog::offsets_at(LogName log, Timestamp time) {

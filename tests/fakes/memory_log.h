@@ -41,6 +41,7 @@ class MemoryLog final : public Log {
   void append(LogName log, LogRecord record, AppendDone done) override;
   Result<std::unique_ptr<LogReader>> read(LogName log, const Offsets& start) override;
   Result<std::unique_ptr<LogReader>> read_from_sequence(LogName log, std::uint64_t sequence) override;
+  Result<std::unique_ptr<LogReader>> read_share(LogName log, std::uint64_t sequence, PartitionShare share) override;
   Result<Offsets> offsets_at(LogName log, Timestamp time) override;
   Result<Trimmed> trim(LogName log, const TrimLimits& limits) override;  // record by record
   Offsets begin(LogName log) const override;

@@ -33,10 +33,11 @@ struct LocalLog::Impl {
   Impl(Disk& disk_to_use, DataFolder opened) : disk(disk_to_use), folder(std::move(opened)) {}
 
   OneLog& of(LogName log) { return *logs[static_cast<std::size_t>(log)]; }
-  Result<std::unique_ptr<LogReader>> reader(LogName log, const SegmentTable::Reached& reached, LocalReader::Before before) {
+  Result<std::unique_ptr<LogReader>> reader(LogName log, const SegmentTable::Reached& reached, LocalReader::Before before,
+                                            PartitionShare share = {}) {
     OneLog& one = of(log);
     TRY_ASSIGN(auto start, seek(disk, one.table, reached));
-    return std::make_unique<LocalReader>(disk, one.table, one.recent, std::move(start), std::move(before));
+    return std::make_unique<LocalReader>(disk, one.table, one.recent, std::move(start), std::move(before), share);
   }
 
   Disk& disk;
@@ -89,13 +90,17 @@ Result<std::unique_ptr<LogReader>> LocalLog::read(LogName log, const Offsets& st
 }
 
 Result<std::unique_ptr<LogReader>> LocalLog::read_from_sequence(LogName log, std::uint64_t sequence) {
+  return read_share(log, sequence, {});
+}
+
+Result<std::unique_ptr<LogReader>> LocalLog::read_share(LogName log, std::uint64_t sequence, PartitionShare share) {
   if (sequence > next_sequence(log)) {
     return fail(ErrorKind::invalid, fmt::format("record {} is asked for, but the log {} ends before record {}", sequence,
                                                 to_string(log), next_sequence(log)));
   }
   return impl_->reader(
       log, [sequence](std::uint64_t here, const Offsets&) { return here <= sequence; },
-      [sequence](std::uint64_t here, const Offsets&) { return here < sequence; });
+      [sequence](std::uint64_t here, const Offsets&) { return here < sequence; }, share);
 }
 
 Result<Offsets> LocalLog::offsets_at(LogName log, Timestamp time) {

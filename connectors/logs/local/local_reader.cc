@@ -27,16 +27,18 @@ Result<bool> LocalReader::pass_over() {
   return true;
 }
 
+// Readers of shares have no chunk in common, so there is nothing to share among them.
 Result<std::shared_ptr<const StoredRecord>> LocalReader::take() {
-  if (auto hit = recent_.find(at_.sequence); hit.record) {
+  const bool whole = share_.of == 1;
+  if (auto hit = whole ? recent_.find(at_.sequence) : RecentRecords::Entry(); hit.record) {
     advance(hit.stored_bytes, hit.record->next);
     return std::move(hit.record);
   }
   TRY_ASSIGN(const auto found, read());
   Offsets after = at_.next;
-  auto record = log_format::decode_record(found.record, after);
+  auto record = log_format::decode_record(found.record, after, share_);
   if (!record) return fail_at(cursor_->path(), at_.position, record.error());
-  recent_.add({*record, found.record.size()});
+  if (whole) recent_.add({*record, found.record.size()});
   advance(found.record.size(), std::move(after));
   return record;
 }
