@@ -50,7 +50,8 @@ struct DerivedState::Impl {
   dead::DeadLetterTable dead_letters;
   Log& log;
 
-  // The applying thread's.
+  std::mutex applying;
+  // Guarded by applying.
   Standing standing;
   std::optional<Error> broken;
 
@@ -59,7 +60,7 @@ struct DerivedState::Impl {
   std::atomic<std::uint64_t> chain_version;
   std::atomic<std::int64_t> complete_from_ms;
   std::atomic<std::uint64_t> flushed_sequence;
-  std::uint64_t events_at_flush;  // of the log, when the last flush was asked for; the applying thread's
+  std::uint64_t events_at_flush;  // of the log, when the last flush was asked for; guarded by applying
 
   std::mutex mutex;
   std::condition_variable asked;  // with mutex
@@ -260,10 +261,20 @@ Result<std::unique_ptr<DerivedState>> DerivedState::open(const std::string& fold
 DerivedState::DerivedState(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 DerivedState::~DerivedState() = default;
 
-Result<void> DerivedState::apply(std::uint64_t sequence, const LogRecord& record) { return impl_->apply(sequence, record); }
-Result<void> DerivedState::apply(const StoredRecord& record) { return impl_->apply(record.sequence, record); }
+Result<void> DerivedState::apply(std::uint64_t sequence, const LogRecord& record) {
+  const std::lock_guard lock(impl_->applying);
+  return impl_->apply(sequence, record);
+}
 
-Result<void> DerivedState::recover() { return impl_->recover(); }
+Result<void> DerivedState::apply(const StoredRecord& record) {
+  const std::lock_guard lock(impl_->applying);
+  return impl_->apply(record.sequence, record);
+}
+
+Result<void> DerivedState::recover() {
+  const std::lock_guard lock(impl_->applying);
+  return impl_->recover();
+}
 
 Result<std::vector<SourcePosition>> DerivedState::positions_of(std::string_view source) const {
   const std::string prefix = pair_key(source, {});

@@ -4,7 +4,7 @@
 // with the sequence of the next record to apply: one write holds both, and one flush makes both durable. After kill -9 it
 // stands at its last flush, and `open` applies what the log holds beyond.
 //
-// One thread at a time may apply; any thread may ask at any time. The log must outlive it. The folder belongs to it alone.
+// One thread applies; any thread may ask, or let it recover, at any time. The log must outlive it. The folder belongs to it alone.
 
 #include <cstdint>
 #include <memory>
@@ -42,7 +42,7 @@ class DerivedState final : public StateView {
   // disk.
   Result<void> apply(std::uint64_t sequence, const LogRecord& record);
   Result<void> apply(const StoredRecord& record);
-  // After an error of apply: applies what the log holds beyond. Does nothing when there was none.
+  // After an error of apply: applies what the log holds beyond; who applies waits meanwhile. Does nothing when there was none.
   Result<void> recover();
 
   // Of all input partitions of that source.

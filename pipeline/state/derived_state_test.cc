@@ -5,8 +5,12 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
+#include <thread>
+#include <tuple>
+#include <vector>
 
 #include "tests/conformance/sample_records.h"
 #include "tests/fakes/manual_clock.h"
@@ -154,6 +158,27 @@ TEST_CASE("while the state is behind it tells no row; it catches up from the log
   CHECK(state->get("seen", "k0", f.clock.now()).value()->value == "6");
   f.commit(step(7), state.get());
   check_stands_at(*state, 8);
+}
+
+TEST_CASE("several threads may let it recover while another one applies") {
+  Fixture f;
+  const auto state = f.open();
+  constexpr int kRecords = 60;
+  std::atomic<bool> over = false;
+  std::vector<std::jthread> readers;
+  for (int n = 0; n < 2; ++n)
+    readers.emplace_back([&] {
+      while (!over) CHECK(state->recover().has_value());
+    });
+  for (int i = 0; i < kRecords; ++i) {
+    f.commit(step(i), nullptr);
+    // One that it is not given puts it behind, and others may come before anybody has noticed.
+    if (i % 10 != 3) std::ignore = state->apply(static_cast<std::uint64_t>(i), step(i));
+  }
+  over = true;
+  readers.clear();
+  CHECK(state->recover().has_value());
+  check_stands_at(*state, kRecords);
 }
 
 TEST_CASE("a row is not told any more from the moment it expires") {
