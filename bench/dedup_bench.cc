@@ -27,13 +27,14 @@ std::vector<Uuid> random_uuids(std::size_t count) {
 void look_up_and_claim(benchmark::State& state) {
   const auto uuids = random_uuids(3 * kRemembered);
   SeenUuids seen({});
+  UuidClaims claims(seen);
   for (std::size_t i = 0; i < kRemembered; ++i) seen.claim(uuids[i], kNow);
   std::size_t next = kRemembered;
   std::int64_t new_ones = 0;
   for (auto _ : state) {
     const Uuid& uuid = uuids[next++ % uuids.size()];
-    if (!seen.contains(uuid)) new_ones += seen.claim(uuid, kNow) ? 1 : 0;
-    if (next % 1000 == 0) seen.batch_appended();
+    if (!claims.contains(uuid)) new_ones += claims.claim(uuid, kNow) ? 1 : 0;
+    if (next % 1000 == 0) claims.batch_appended();
   }
   if (new_ones != state.iterations()) state.SkipWithError("a uuid that was new was taken for one that was seen");
   state.SetItemsProcessed(state.iterations());

@@ -109,6 +109,7 @@ std::string to_json(const topology::PipelineStatus& s) {
                    {"verdict", s.verdict},
                    {"started_at", format_timestamp(s.started_at)},
                    {"ingest", json::object{{"idle", s.ingest_idle},
+                                           {"workers", s.workers},
                                            {"chain_version", fmt::format("{:016x}", s.chain_version)},
                                            {"kept", s.ingest_kept},
                                            {"dropped", s.ingest_dropped},

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "pipeline/ingest/intake.h"
+#include "pipeline/ingest/remember_uuids.h"
 #include "pipeline/ingest/worker.h"
 #include "pipeline/ports/memory_state.h"
 #include "tests/fakes/fake_source.h"
@@ -88,6 +89,7 @@ struct Bench {
   std::vector<DeadLetter> dead;
   MemoryState state;
   fakes::FakeLines lines;
+  std::unique_ptr<SeenUuids> seen;  // of the worker made last
 
   std::unique_ptr<Worker> worker(bool with_lines = true, WorkerOptions options = {}) {
     std::vector<PolledInput> polled;
@@ -95,9 +97,11 @@ struct Bench {
       polled.push_back({{.name = "lines", .project = "shop", .paths = {}}, std::make_unique<fakes::FakeSource>(lines), {}});
     std::vector<PushedInput> pushed;
     pushed.push_back({{.name = "web", .project = "shop", .paths = {}}, {}});
+    seen = std::make_unique<SeenUuids>(DedupSettings{});
+    REQUIRE(remember_uuids(*seen, log, clock));
     auto made = std::make_unique<Worker>(
         log, clock, [this](const std::string& source) { return of(source); },
-        [this](std::uint64_t, const LogRecord& changes) { keep(changes); }, state, std::make_unique<ByName>(),
+        [this](std::uint64_t, const LogRecord& changes) { keep(changes); }, state, *seen, std::make_unique<ByName>(),
         std::move(polled), std::move(pushed), options, WorkerMetrics{});
     REQUIRE(made->open());
     return made;

@@ -3,51 +3,98 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <mutex>
+#include <ranges>
 
 namespace penstock::ingest {
+namespace {
 
-SeenUuids::SeenUuids(DedupSettings settings) : settings_(settings) {
-  if (!enabled()) return;
-  ring_.resize(std::bit_ceil(settings_.uuids_max));
-  slots_.resize(2 * ring_.size(), kNone);
-}
+constexpr std::size_t kParts = 16;
+constexpr std::size_t kUuidsWorthParts = 1 << 16;
 
 // Uuids are random where it matters, but a client may count: so every bit has a say.
-std::size_t SeenUuids::home_of(const Uuid& uuid) const {
+std::uint64_t mixed(const Uuid& uuid) {
   std::uint64_t high;
   std::uint64_t low;
   std::memcpy(&high, uuid.bytes.data(), 8);
   std::memcpy(&low, uuid.bytes.data() + 8, 8);
-  const std::uint64_t mixed = (high ^ std::rotl(low, 32)) * 0x9E3779B97F4A7C15ULL;
-  return static_cast<std::size_t>(mixed >> 32) & (slots_.size() - 1);
+  return (high ^ std::rotl(low, 32)) * 0x9E3779B97F4A7C15ULL;
 }
 
-std::uint32_t SeenUuids::find(const Uuid& uuid) const {
-  if (!enabled()) return kNone;
+}  // namespace
+
+// A ring in the order of claims, and a table of places in it. A claim is the number of its entry.
+class SeenUuids::Part {
+ public:
+  Part(Duration window, std::size_t uuids_max)
+      : window_(static_cast<std::uint32_t>(window.count() / 1000)), uuids_max_(uuids_max), ring_(std::bit_ceil(uuids_max)),
+        slots_(2 * ring_.size(), kNone) {}
+
+  bool contains(const Uuid& uuid) const {
+    const std::lock_guard lock(mutex_);
+    return find(uuid) != kNone;
+  }
+  std::optional<Claim> claim(const Uuid& uuid, Timestamp now);
+  void give_up(Claim number);
+  std::size_t size() const {
+    const std::lock_guard lock(mutex_);
+    return size_;
+  }
+  // Everything claimed since then is remembered.
+  Timestamp forgot_before() const {
+    const std::lock_guard lock(mutex_);
+    return forgot_before_;
+  }
+
+ private:
+  struct Entry {
+    Uuid uuid;
+    std::uint32_t seconds = 0;  // after the epoch; 0: it was given up
+  };
+  static constexpr std::uint32_t kNone = ~std::uint32_t{0};
+
+  Entry& at(std::uint64_t number) { return ring_[number & (ring_.size() - 1)]; }
+  std::size_t home_of(const Uuid& uuid) const { return static_cast<std::size_t>(mixed(uuid) >> 32) & (slots_.size() - 1); }
+  std::uint32_t find(const Uuid& uuid) const;  // its slot
+  void erase(std::size_t slot);
+  void forget_oldest();
+
+  const std::uint32_t window_;  // seconds
+  const std::size_t uuids_max_;
+
+  mutable std::mutex mutex_;
+  // All guarded by mutex_.
+  std::vector<Entry> ring_;  // a power of two; entries oldest_ to newest_ - 1
+  std::vector<std::uint32_t> slots_;  // a power of two, at most half full; place in the ring, or kNone
+  std::uint64_t oldest_ = 0;
+  std::uint64_t newest_ = 0;
+  std::size_t size_ = 0;  // without those that were given up
+  Timestamp forgot_before_;
+};
+
+std::uint32_t SeenUuids::Part::find(const Uuid& uuid) const {
   for (std::size_t slot = home_of(uuid);; slot = (slot + 1) & (slots_.size() - 1)) {
     if (slots_[slot] == kNone) return kNone;
     if (ring_[slots_[slot]].uuid == uuid) return static_cast<std::uint32_t>(slot);
   }
 }
 
-bool SeenUuids::claim(const Uuid& uuid, Timestamp now) {
-  if (!enabled()) return true;
-  const auto seconds = static_cast<std::uint32_t>(now.ms / 1000);
-  const auto window = static_cast<std::uint32_t>(settings_.window.count() / 1000);
-  while (size() > 0 && at(oldest_).seconds + window < seconds) forget_oldest();
-  if (find(uuid) != kNone) return false;
-  if (size() == settings_.uuids_max) forget_oldest();
-  if (size() == 0 && covers_from_.ms == 0) covers_from_ = now;
+std::optional<SeenUuids::Claim> SeenUuids::Part::claim(const Uuid& uuid, Timestamp now) {
+  const auto seconds = std::max(std::uint32_t{1}, static_cast<std::uint32_t>(now.ms / 1000));
+  const std::lock_guard lock(mutex_);
+  while (oldest_ < newest_ && at(oldest_).seconds + window_ < seconds) forget_oldest();
+  if (find(uuid) != kNone) return std::nullopt;
+  if (newest_ - oldest_ == uuids_max_) forget_oldest();
   at(newest_) = {uuid, seconds};
   std::size_t slot = home_of(uuid);
   while (slots_[slot] != kNone) slot = (slot + 1) & (slots_.size() - 1);
   slots_[slot] = static_cast<std::uint32_t>(newest_ & (ring_.size() - 1));
-  ++newest_;
-  return true;
+  ++size_;
+  return newest_++;
 }
 
 // Closes the gap, so that searches need no marks of what was there.
-void SeenUuids::erase(std::size_t slot) {
+void SeenUuids::Part::erase(std::size_t slot) {
   const std::size_t mask = slots_.size() - 1;
   std::size_t hole = slot;
   for (std::size_t next = (hole + 1) & mask; slots_[next] != kNone; next = (next + 1) & mask) {
@@ -57,31 +104,86 @@ void SeenUuids::erase(std::size_t slot) {
     hole = next;
   }
   slots_[hole] = kNone;
+  --size_;
 }
 
-void SeenUuids::forget_oldest() {
-  covers_from_ = {(std::int64_t{at(oldest_).seconds} + 1) * 1000};
-  erase(find(at(oldest_).uuid));
-  ++oldest_;
-  in_flight_from_ = std::max(in_flight_from_, oldest_);
-  batch_from_ = std::max(batch_from_, oldest_);
+void SeenUuids::Part::forget_oldest() {
+  const Entry& entry = at(oldest_++);
+  if (entry.seconds == 0) return;
+  forgot_before_ = {(std::int64_t{entry.seconds} + 1) * 1000};
+  erase(find(entry.uuid));
 }
 
-void SeenUuids::batch_appended() {
-  in_flight_from_ = batch_from_;
-  batch_from_ = newest_;
+void SeenUuids::Part::give_up(Claim number) {
+  const std::lock_guard lock(mutex_);
+  if (number < oldest_) return;
+  erase(find(at(number).uuid));
+  at(number).seconds = 0;
+  // Its place is free again, unless somebody claimed after it.
+  while (newest_ > oldest_ && at(newest_ - 1).seconds == 0) --newest_;
 }
 
-void SeenUuids::give_up_from(std::uint64_t number) {
-  while (newest_ > number) {
-    erase(find(at(newest_ - 1).uuid));
-    --newest_;
+SeenUuids::SeenUuids(DedupSettings settings) : settings_(settings) {
+  if (!enabled()) return;
+  const std::size_t parts = settings_.uuids_max < kUuidsWorthParts ? 1 : kParts;
+  for (std::size_t i = 0; i < parts; ++i)
+    parts_.push_back(std::make_unique<Part>(settings_.window, settings_.uuids_max / parts));
+}
+
+SeenUuids::~SeenUuids() = default;
+
+std::size_t SeenUuids::part_of(const Uuid& uuid) const {
+  return static_cast<std::size_t>(mixed(uuid) >> 60) & (parts_.size() - 1);
+}
+
+bool SeenUuids::contains(const Uuid& uuid) const { return enabled() && parts_[part_of(uuid)]->contains(uuid); }
+
+std::optional<SeenUuids::Claim> SeenUuids::claim(const Uuid& uuid, Timestamp now) {
+  if (!enabled()) return Claim{0};
+  const std::size_t part = part_of(uuid);
+  const auto number = parts_[part]->claim(uuid, now);
+  if (!number) return std::nullopt;
+  if (begun_ms_.load(std::memory_order_relaxed) == 0) {
+    std::int64_t never = 0;
+    begun_ms_.compare_exchange_strong(never, now.ms);
   }
+  return *number * parts_.size() + part;
 }
 
-void SeenUuids::give_up() {
-  give_up_from(in_flight_from_);
-  batch_from_ = newest_;
+void SeenUuids::give_up(Claim claim) {
+  if (enabled()) parts_[claim % parts_.size()]->give_up(claim / parts_.size());
+}
+
+std::size_t SeenUuids::size() const {
+  std::size_t sum = 0;
+  for (const auto& part : parts_) sum += part->size();
+  return sum;
+}
+
+Timestamp SeenUuids::covers_from() const {
+  Timestamp from{begun_ms_};
+  for (const auto& part : parts_) from = std::max(from, part->forgot_before());
+  return from;
+}
+
+bool UuidClaims::claim(const Uuid& uuid, Timestamp now) {
+  const auto claimed = seen_.claim(uuid, now);
+  if (!claimed) return false;
+  if (seen_.enabled()) batch_.push_back(*claimed);
+  return true;
+}
+
+void UuidClaims::batch_appended() {
+  in_flight_.clear();
+  in_flight_.swap(batch_);
+}
+
+// Newest first, so that their places are free again.
+void UuidClaims::give_up() {
+  for (auto* claims : {&batch_, &in_flight_}) {
+    for (const auto claim : std::views::reverse(*claims)) seen_.give_up(claim);
+    claims->clear();
+  }
 }
 
 }  // namespace penstock::ingest

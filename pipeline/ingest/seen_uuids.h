@@ -1,12 +1,16 @@
 #pragma once
 // The uuids of the events that went into `events` lately, so that a client which sends a request again, because it never heard
-// the answer, adds nothing. Derived from the log: at start they are read from its end. One for the process; one thread.
+// the answer, adds nothing. Derived from the log: at start they are read from its end. One for the process, whatever the number
+// of workers: in the log an event stands in the partition of what apps made of it, so nobody could tell there whose it was.
 //
 // A uuid is claimed by the batch that is being collected, and given up with it when the batch is: what was not committed has
 // not been seen. Forgets the oldest beyond `uuids_max`, and what is older than `window`. 28 bytes a uuid.
-// Cost: see bench/dedup_bench.
+// Many uuids are kept in sixteen parts, each with a lock of its own, held for one look. Cost: see bench/dedup_bench.
 
+#include <atomic>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <vector>
 
 #include "pipeline/base/clock.h"
@@ -19,49 +23,56 @@ struct DedupSettings {
   std::size_t uuids_max = 1'000'000;  // 0: nothing is remembered
 };
 
+// Thread-safe.
 class SeenUuids {
  public:
-  explicit SeenUuids(DedupSettings settings);
+  // Which claim it was, for who may have to give it up.
+  using Claim = std::uint64_t;
 
+  explicit SeenUuids(DedupSettings settings);
+  ~SeenUuids();
+
+  const DedupSettings& settings() const { return settings_; }
   bool enabled() const { return settings_.uuids_max > 0; }
-  bool contains(const Uuid& uuid) const { return find(uuid) != kNone; }
-  // False: it was there already. `now` never goes back.
+  bool contains(const Uuid& uuid) const;
+  // Nothing: it was there already. `now` goes back by no more than threads differ.
+  std::optional<Claim> claim(const Uuid& uuid, Timestamp now);
+  // As if it had never been claimed. Does nothing when it was forgotten meanwhile.
+  void give_up(Claim claim);
+
+  std::size_t size() const;
+  // Since when every uuid is remembered.
+  Timestamp covers_from() const;
+
+ private:
+  class Part;
+  std::size_t part_of(const Uuid& uuid) const;
+
+  const DedupSettings settings_;
+  std::vector<std::unique_ptr<Part>> parts_;  // a power of two
+  std::atomic<std::int64_t> begun_ms_ = 0;  // when the first was claimed; 0: none was
+};
+
+// What one worker has claimed and not yet committed. One thread.
+class UuidClaims {
+ public:
+  explicit UuidClaims(SeenUuids& seen) : seen_(seen) {}
+
+  bool contains(const Uuid& uuid) const { return seen_.contains(uuid); }
+  // False: it was there already.
   bool claim(const Uuid& uuid, Timestamp now);
 
   // The batch was appended, and the one before it is durable.
   void batch_appended();
   // The one in flight is durable.
-  void batch_durable() { in_flight_from_ = batch_from_; }
+  void batch_durable() { in_flight_.clear(); }
   // Neither the batch being collected nor what is in flight becomes durable.
   void give_up();
 
-  std::size_t size() const { return newest_ - oldest_; }
-  // Since when every uuid is remembered.
-  Timestamp covers_from() const { return covers_from_; }
-
  private:
-  struct Entry {
-    Uuid uuid;
-    std::uint32_t seconds = 0;  // after the epoch
-  };
-  static constexpr std::uint32_t kNone = ~std::uint32_t{0};
-
-  Entry& at(std::uint64_t number) { return ring_[number & (ring_.size() - 1)]; }
-  const Entry& at(std::uint64_t number) const { return ring_[number & (ring_.size() - 1)]; }
-  std::size_t home_of(const Uuid& uuid) const;
-  std::uint32_t find(const Uuid& uuid) const;  // its slot
-  void erase(std::size_t slot);
-  void forget_oldest();
-  void give_up_from(std::uint64_t number);
-
-  const DedupSettings settings_;
-  std::vector<Entry> ring_;  // a power of two; entries oldest_ to newest_ - 1
-  std::vector<std::uint32_t> slots_;  // a power of two, at most half full; place in the ring, or kNone
-  std::uint64_t oldest_ = 0;
-  std::uint64_t newest_ = 0;
-  std::uint64_t in_flight_from_ = 0;
-  std::uint64_t batch_from_ = 0;
-  Timestamp covers_from_;
+  SeenUuids& seen_;
+  std::vector<SeenUuids::Claim> batch_;
+  std::vector<SeenUuids::Claim> in_flight_;
 };
 
 }  // namespace penstock::ingest

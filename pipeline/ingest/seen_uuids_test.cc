@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <deque>
+#include <numeric>
 #include <random>
+#include <thread>
 #include <utility>
+#include <vector>
 
 namespace penstock::ingest {
 namespace {
@@ -36,23 +39,24 @@ TEST_CASE("a uuid is claimed once, until it is the oldest of too many or too old
 
 TEST_CASE("what was not committed was not seen") {
   SeenUuids seen({});
-  CHECK(seen.claim(uuid_of(1), kNow));
-  seen.batch_appended();
-  CHECK(seen.claim(uuid_of(2), kNow));
+  UuidClaims claims(seen);
+  CHECK(claims.claim(uuid_of(1), kNow));
+  claims.batch_appended();
+  CHECK(claims.claim(uuid_of(2), kNow));
   SUBCASE("the batch alone is given up") {
-    seen.batch_durable();
-    seen.give_up();
+    claims.batch_durable();
+    claims.give_up();
     CHECK(seen.contains(uuid_of(1)));
     CHECK_FALSE(seen.contains(uuid_of(2)));
   }
   SUBCASE("so is the commit that the log refused") {
-    seen.give_up();
+    claims.give_up();
     CHECK(seen.size() == 0);
   }
   SUBCASE("but not the one before it") {
-    seen.batch_appended();
-    CHECK(seen.claim(uuid_of(3), kNow));
-    seen.give_up();
+    claims.batch_appended();
+    CHECK(claims.claim(uuid_of(3), kNow));
+    claims.give_up();
     CHECK(seen.contains(uuid_of(1)));
     CHECK(seen.size() == 1);
   }
@@ -60,9 +64,52 @@ TEST_CASE("what was not committed was not seen") {
 
 TEST_CASE("with nothing to remember everything is new") {
   SeenUuids seen({.window = Duration{1000}, .uuids_max = 0});
-  CHECK(seen.claim(uuid_of(1), kNow));
-  CHECK(seen.claim(uuid_of(1), kNow));
-  seen.give_up();
+  UuidClaims claims(seen);
+  CHECK(claims.claim(uuid_of(1), kNow));
+  CHECK(claims.claim(uuid_of(1), kNow));
+  claims.give_up();
+}
+
+TEST_CASE("what one worker gives up stays claimed by the others, and its place is not lost") {
+  SeenUuids seen({.window = Duration{60'000}, .uuids_max = 4});
+  UuidClaims one(seen), other(seen);
+  CHECK(one.claim(uuid_of(1), kNow));
+  CHECK(other.claim(uuid_of(2), kNow));
+  CHECK_FALSE(other.claim(uuid_of(1), kNow));
+  CHECK(one.claim(uuid_of(3), kNow));
+  one.give_up();
+  CHECK(seen.size() == 1);
+  CHECK(seen.contains(uuid_of(2)));
+  CHECK(other.claim(uuid_of(1), kNow));  // the first to commit it has it
+  one.give_up();
+  CHECK(seen.contains(uuid_of(1)));
+  SUBCASE("what was forgotten meanwhile is somebody else's by now") {
+    for (std::uint64_t n = 11; n <= 14; ++n) CHECK(one.claim(uuid_of(n), kNow));
+    CHECK(one.claim(uuid_of(2), kNow));
+    other.give_up();
+    CHECK(seen.contains(uuid_of(2)));
+    CHECK(seen.size() == 4);
+  }
+}
+
+TEST_CASE("uuids that sixteen workers claim at once are each claimed by one of them") {
+  SeenUuids seen({});
+  std::vector<std::uint64_t> claimed(16);
+  std::vector<std::jthread> threads;
+  for (std::uint64_t t = 0; t < claimed.size(); ++t) {
+    threads.emplace_back([&, t] {
+      UuidClaims claims(seen);
+      // Each number is tried by two threads.
+      for (std::uint64_t n = t / 2 * 100'000; n < (t / 2 + 1) * 100'000; ++n) {
+        claimed[t] += claims.claim(uuid_of(n), kNow) ? 1 : 0;
+        if (n % 1000 == 999) claims.batch_appended();
+      }
+    });
+  }
+  threads.clear();
+  CHECK(std::accumulate(claimed.begin(), claimed.end(), std::uint64_t{0}) == 800'000);
+  CHECK(seen.size() == 800'000);
+  CHECK(seen.covers_from() == kNow);
 }
 
 TEST_CASE("it remembers what a list would") {
@@ -70,6 +117,7 @@ TEST_CASE("it remembers what a list would") {
   CAPTURE(seed);
   std::mt19937_64 random(seed);
   SeenUuids seen({.window = Duration{1'000'000}, .uuids_max = 100});
+  UuidClaims claims(seen);
   std::deque<std::uint64_t> list;
   std::size_t in_flight = 0;  // sizes at the end of the list
   std::size_t batch = 0;
@@ -77,21 +125,21 @@ TEST_CASE("it remembers what a list would") {
     const std::uint64_t n = random() % 300;
     switch (random() % 40) {
       case 0:
-        seen.batch_appended();
+        claims.batch_appended();
         in_flight = std::exchange(batch, 0);
         break;
       case 1:
-        seen.give_up();
+        claims.give_up();
         list.resize(list.size() - batch - in_flight);
         in_flight = batch = 0;
         break;
       case 2:
-        seen.batch_durable();
+        claims.batch_durable();
         in_flight = 0;
         break;
       default: {
         const bool is_new = std::ranges::find(list, n) == list.end();
-        REQUIRE(seen.claim(uuid_of(n), kNow) == is_new);
+        REQUIRE(claims.claim(uuid_of(n), kNow) == is_new);
         if (!is_new) break;
         if (list.size() == 100) {
           list.pop_front();

@@ -16,7 +16,20 @@ std::size_t StateOverlay::bytes_of(const StateChange& change) {
   return kRowBytes + change.table.size() + change.key.size() + change.value.size();
 }
 
-Result<std::optional<StateValue>> StateOverlay::get(std::string_view table, std::string_view key, Timestamp now) {
+// No name of a source or of an app has an '@'.
+void StateOverlay::enter(std::string_view source) {
+  scope_.clear();
+  if (!source.empty()) scope_.append("@").append(source);
+}
+
+std::string_view StateOverlay::in_scope(std::string_view table) {
+  if (scope_.empty()) return table;
+  scoped_.assign(table).append(scope_);
+  return scoped_;
+}
+
+Result<std::optional<StateValue>> StateOverlay::get(std::string_view unscoped, std::string_view key, Timestamp now) {
+  const std::string_view table = in_scope(unscoped);
   for (const Layer* layer : {&batch_, &commit_}) {
     const auto found = layer->find(Row{table, key});
     if (found == layer->end()) continue;
@@ -32,6 +45,7 @@ Result<std::optional<StateValue>> StateOverlay::get(std::string_view table, std:
 
 void StateOverlay::collect(std::vector<StateChange>& changes) {
   for (StateChange& change : changes) {
+    change.table += scope_;
     bytes_ += bytes_of(change);
     const auto found = batch_.find(Row{change.table, change.key});
     if (found == batch_.end()) {

@@ -3,6 +3,9 @@
 // stored. The commit's stay until the next one begins, which waits for the answer, and the stored state applies a durable
 // commit before it is answered: so there is no moment at which a change is in neither.
 //
+// That holds for rows that no other worker touches. Those of `captured` are a worker's own, because its partitions are; a polled
+// source, which may have any distinct id, gets rows of its own.
+//
 // Used by the worker's thread only.
 
 #include <memory>
@@ -17,6 +20,9 @@ namespace penstock::ingest {
 class StateOverlay final : public StateView {
  public:
   explicit StateOverlay(StateView& stored) : stored_(stored) {}
+
+  // What follows is about rows of this polled source; empty: of `captured`.
+  void enter(std::string_view source);
 
   Result<std::optional<StateValue>> get(std::string_view table, std::string_view key, Timestamp now) override;
   // Set when a row could not be told: what was collected since may rest on it and must not be committed.
@@ -54,7 +60,11 @@ class StateOverlay final : public StateView {
   using Layer = std::unordered_set<Change, Hash, Same>;
   static std::size_t hash(const Row& row);
 
+  std::string_view in_scope(std::string_view table);  // valid until the next call
+
   StateView& stored_;
+  std::string scope_;  // what stands behind the name of a table; empty in `captured`
+  std::string scoped_;
   Layer batch_;
   Layer commit_;
   std::size_t bytes_ = 0;

@@ -70,6 +70,7 @@ struct Bench {
   fakes::MemoryLog log{clock};
   fakes::FakeLines lines;
   Stored stored;
+  SeenUuids seen{DedupSettings{}};
   std::vector<SourcePosition> positions;
   std::vector<DeadLetter> dead;
   std::unique_ptr<Worker> worker;
@@ -80,7 +81,7 @@ struct Bench {
     polled.push_back({{.name = "lines", .project = "shop", .paths = {}}, std::make_unique<fakes::FakeSource>(lines), {}});
     worker = std::make_unique<Worker>(
         log, clock, [this](const std::string& source) { return of(source); },
-        [this](std::uint64_t, const LogRecord& changes) { keep(changes); }, stored, std::make_unique<Counting>(),
+        [this](std::uint64_t, const LogRecord& changes) { keep(changes); }, stored, seen, std::make_unique<Counting>(),
         std::move(polled), std::vector<PushedInput>{}, options, WorkerMetrics{});
     REQUIRE(worker->open());
   }
@@ -131,7 +132,7 @@ struct Bench {
   }
 
   std::string count_of(const std::string& who) {
-    const auto row = stored.rows.get("counts", who, clock.now());
+    const auto row = stored.rows.get("counts@lines", who, clock.now());
     return row.value() ? (*row)->value : "none";
   }
 };
@@ -154,7 +155,7 @@ TEST_CASE("a commit has each changed row once, with its last value") {
   REQUIRE(bench.log.records(LogName::events).size() == 1);
   auto changes = bench.log.records(LogName::events)[0]->state;
   std::ranges::sort(changes, {}, &StateChange::key);
-  CHECK(changes == std::vector<StateChange>{{"counts", "a", "3", false, {}}, {"counts", "b", "1", false, {}}});
+  CHECK(changes == std::vector<StateChange>{{"counts@lines", "a", "3", false, {}}, {"counts@lines", "b", "1", false, {}}});
 }
 
 TEST_CASE("while a commit is in flight the next batch sees its changes, though nothing is stored yet") {

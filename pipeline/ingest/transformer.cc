@@ -7,7 +7,7 @@ namespace {
 constexpr std::size_t kFactsBytes = 128;  // about, of one event, before they are packed
 }
 
-Transformer::Transformer(Transform& chain, Committer& committer, const StateOverlay& state, SeenUuids& seen, int partitions)
+Transformer::Transformer(Transform& chain, Committer& committer, const StateOverlay& state, UuidClaims& seen, int partitions)
     : chain_(&chain), committer_(committer), state_(state), seen_(seen), partitions_(partitions) {}
 
 Result<void> Transformer::raw(const RawRecord& record, const std::string& partition, const std::string& label,

@@ -28,7 +28,7 @@ struct IngestCounts {
 // Used by one worker thread.
 class Transformer {
  public:
-  Transformer(Transform& chain, Committer& committer, const StateOverlay& state, SeenUuids& seen, int partitions);
+  Transformer(Transform& chain, Committer& committer, const StateOverlay& state, UuidClaims& seen, int partitions);
 
   void set_chain(Transform& chain) { chain_ = &chain; }
   const IngestCounts& counts() const { return counts_; }
@@ -73,7 +73,7 @@ class Transformer {
   Transform* chain_;
   Committer& committer_;
   const StateOverlay& state_;
-  SeenUuids& seen_;
+  UuidClaims& seen_;
   const int partitions_;
   BodyReader reader_;
   json::ObjectIndex index_;

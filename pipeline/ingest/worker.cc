@@ -15,6 +15,11 @@ constexpr Duration kIdleWaitInFlight{2};
 constexpr Duration kRewindWait{1000};
 // After apps made more of a batch than one commit holds: how many small ones follow before a large one is tried again.
 constexpr int kCarefulCommits = 64;
+// That it has passed over records of others a worker commits with its next batch, and after this time by itself: retention
+// and the next start want to know.
+constexpr Duration kPassedWithin{1000};
+// How many of them may come in one slice of work, so that the worker looks up now and then.
+constexpr int kPassedAtOnce = 1000;
 
 std::string encode_sequence(std::uint64_t sequence) {
   std::string out;
@@ -34,12 +39,13 @@ struct Worker::Polled {
 };
 
 Worker::Worker(Log& log, const Clock& clock, StoredPositions positions, CommitListener listener, StateView& state,
-               std::unique_ptr<Transform> chain, std::vector<PolledInput> polled, std::vector<PushedInput> pushed,
-               WorkerOptions options, WorkerMetrics metrics)
+               SeenUuids& seen, std::unique_ptr<Transform> chain, std::vector<PolledInput> polled,
+               std::vector<PushedInput> pushed, WorkerOptions options, WorkerMetrics metrics)
     : log_(log), clock_(clock), positions_(std::move(positions)), options_(options), metrics_(metrics),
       chain_(std::move(chain)), state_(state), committer_(log, clock, state_, options.commit, metrics, std::move(listener)),
-      seen_(options.dedup), transformer_(*chain_, committer_, state_, seen_, log.partitions()),
+      seen_(seen), claims_(seen), transformer_(*chain_, committer_, state_, claims_, log.partitions()),
       captured_next_(static_cast<std::size_t>(log.partitions()), 0), chain_version_(chain_->version()) {
+  CHECK(options_.share.index < log.partitions());  // it has one at least
   for (auto& input : polled) polled_.push_back(std::make_unique<Polled>(std::move(input)));
   for (auto& input : pushed) {
     const std::string name = input.identity.name;
@@ -57,10 +63,10 @@ Result<void> Worker::open() {
     TRY_ASSIGN(const std::uint64_t next, Reader(stored.position).varint());
     if (partition < captured_next_.size()) captured_next_[partition] = next;
   }
-  TRY_ASSIGN(captured_, log_.read_from_sequence(LogName::captured, *std::ranges::min_element(captured_next_)));
-  captured_at_end_ = false;
-  captured_appended_ = captured_durable_ = *std::ranges::min_element(captured_next_);
-  if (!std::exchange(remembers_, true)) TRY(remember_uuids());
+  TRY_ASSIGN(captured_, log_.read_share(LogName::captured, captured_position(), options_.share));
+  captured_at_end_ = captured_moved_ = false;
+  passed_at_.reset();
+  captured_appended_ = captured_durable_ = captured_position();
   for (auto& polled : polled_) {
     const auto& name = polled->input.identity.name;
     TRY_ASSIGN(const auto stored, position_of(name));
@@ -72,26 +78,17 @@ Result<void> Worker::open() {
   return {};
 }
 
-// From the end of the log as far back as the window or the number of uuids goes.
-Result<void> Worker::remember_uuids() {
-  if (!seen_.enabled()) return {};
-  const Timestamp since{std::max<std::int64_t>(0, clock_.now().ms - options_.dedup.window.count())};
-  TRY_ASSIGN(Offsets start, log_.offsets_at(LogName::events, since));
-  const Offsets end = log_.end(LogName::events);
-  std::uint64_t events = 0;
-  for (std::size_t p = 0; p < end.size(); ++p) events += end[p] - start[p];
-  for (std::size_t p = 0; p < end.size() && events > options_.dedup.uuids_max; ++p)
-    start[p] = end[p] - (end[p] - start[p]) * options_.dedup.uuids_max / events;
-  TRY_ASSIGN(const auto reader, log_.read(LogName::events, start));
-  for (;;) {
-    TRY_ASSIGN(const auto record, reader->next());
-    if (!record) break;
-    for (const auto& chunk : record->chunks)
-      for (std::uint32_t i = 0; i < chunk->size(); ++i) seen_.claim(chunk->facts(i).uuid, record->appended_at);
-  }
-  seen_.batch_appended();
-  seen_.batch_appended();
-  return {};
+bool Worker::is_to_be_read(int partition, std::uint64_t sequence) const {
+  return options_.share.has(partition) && captured_next_.at(static_cast<std::size_t>(partition)) <= sequence;
+}
+
+// Everything of its share before this record is read.
+std::uint64_t Worker::captured_position() const {
+  std::uint64_t position = ~std::uint64_t{0};
+  for (auto p = static_cast<std::size_t>(options_.share.index); p < captured_next_.size();
+       p += static_cast<std::size_t>(options_.share.of))
+    position = std::min(position, captured_next_[p]);
+  return position;
 }
 
 // Derived state may be behind what this process has committed (a full disk), so that comes on top.
@@ -124,7 +121,7 @@ Result<bool> Worker::step() {
   const bool moved = progressed || *committed;
   const bool nothing_to_do = !moved && !holding_ && captured_at_end_ && committer_.empty() && committer_.quiet();
   // In this order: whoever sees `idle_` also sees what it is about.
-  if (nothing_to_do) captured_read_ = *std::ranges::min_element(captured_next_);
+  if (nothing_to_do) captured_read_ = captured_position();
   finished_ = std::ranges::all_of(polled_, [](const auto& p) { return p->finished; });
   idle_ = nothing_to_do;
   return moved;
@@ -137,10 +134,7 @@ Result<void> Worker::run(std::stop_token stop) {
     step_began_ = SteadyTime{};
     if (!progressed) wait_for_input(stop);
   }
-  if (!committer_.empty()) {
-    TRY(committer_.commit(chain_version_));
-    note_appended();
-  }
+  if (!committer_.empty()) TRY(commit());
   TRY(committer_.settle());
   note_durable();
   for (auto& polled : polled_) polled->input.source->close();
@@ -182,35 +176,40 @@ Result<bool> Worker::read_inputs() {
 
 Result<bool> Worker::read_captured(Timestamp now) {
   bool progressed = false;
+  int passed = 0;
+  state_.enter({});
   // Record by record: what comes after the verdict on an app is to wait, and not to be spoilt.
-  while (!committer_.full() && !chain_->holding() && (careful_ == 0 || committer_.empty())) {
+  while (passed < kPassedAtOnce && !committer_.full() && !chain_->holding() && (careful_ == 0 || committer_.empty())) {
     TRY_ASSIGN(const auto record, captured_->next());
     captured_at_end_ = record == nullptr;
     if (!record) break;
-    TRY(take_record(*record, now));
+    TRY_ASSIGN(const bool taken, take_record(*record, now));
+    passed += taken ? 0 : 1;
     progressed = true;
   }
   return progressed;
 }
 
-Result<void> Worker::take_record(const StoredRecord& record, Timestamp now) {
-  transformer_.begin_unit(!committer_.empty());
-  committer_.touch();
-  for (const auto& chunk : record.chunks) {
-    if (captured_next_.at(static_cast<std::size_t>(chunk->partition())) > record.sequence) continue;
-    TRY(take_chunk(*chunk, now));
+// False: all of it is for others.
+Result<bool> Worker::take_record(const StoredRecord& record, Timestamp now) {
+  const auto is_ours = [&](int partition) { return is_to_be_read(partition, record.sequence); };
+  const bool ours = std::ranges::any_of(record.chunks, is_ours, &Chunk::partition) ||
+                    std::ranges::any_of(record.dead, is_ours, &DeadLetter::partition);
+  if (ours) {
+    transformer_.begin_unit(!committer_.empty());
+    committer_.touch();
+  } else if (!passed_at_) {
+    passed_at_ = clock_.steady();
   }
+  for (const auto& chunk : record.chunks)
+    if (is_ours(chunk->partition())) TRY(take_chunk(*chunk, now));
   Tally tally;
-  for (const auto& letter : record.dead) {
-    if (captured_next_.at(static_cast<std::size_t>(letter.partition)) <= record.sequence)
-      transformer_.dead_on_arrival(letter, tally);
-  }
+  for (const auto& letter : record.dead)
+    if (is_ours(letter.partition)) transformer_.dead_on_arrival(letter, tally);
   if (tally.dead > 0) transformer_.count(tally, {});
-  for (std::size_t p = 0; p < captured_next_.size(); ++p) {
-    captured_next_[p] = std::max(captured_next_[p], record.sequence + 1);
-    committer_.move_to(kCapturedSource, std::to_string(p), encode_sequence(captured_next_[p]));
-  }
-  return {};
+  for (std::uint64_t& next : captured_next_) next = std::max(next, record.sequence + 1);
+  captured_moved_ = true;
+  return ours;
 }
 
 // All events of a chunk in `captured` are of one push, and so of one source.
@@ -232,6 +231,7 @@ Result<bool> Worker::read_polled(Polled& polled, Timestamp now) {
   auto& [identity, source, metrics] = polled.input;
   polled.batch.clear();
   const bool small = careful_ > 0 || chain_->on_trial();
+  state_.enter(identity.name);
   transformer_.begin_unit(careful_ == 0);
   auto state = source->poll(polled.batch, small ? options_.trial_bytes : options_.poll_bytes);
   if (!state) return fail(std::move(state).error().context("source " + identity.name));
@@ -257,27 +257,39 @@ Result<bool> Worker::read_polled(Polled& polled, Timestamp now) {
 Result<bool> Worker::commit_if_due(bool progressed) {
   // A refusal is noticed here even when there is nothing to commit.
   if (!committer_.in_flight()) TRY(committer_.settle());
+  if (passed_at_ && clock_.steady() - *passed_at_ >= kPassedWithin) committer_.touch();
   if (committer_.empty()) return false;
   const bool nothing_more_now = !progressed && !committer_.in_flight();
   if (!committer_.full() && !nothing_more_now && careful_ == 0) return false;
-  TRY(committer_.commit(chain_version_));
-  note_appended();
+  TRY(commit());
   if (careful_ > 0) --careful_;
   return true;
+}
+
+Result<void> Worker::commit() {
+  if (captured_moved_) {
+    for (int p = options_.share.index; p < log_.partitions(); p += options_.share.of)
+      committer_.move_to(kCapturedSource, std::to_string(p), encode_sequence(captured_next_[static_cast<std::size_t>(p)]));
+  }
+  TRY(committer_.commit(chain_version_));
+  note_appended();
+  return {};
 }
 
 // The batch was appended, so the one before it is durable.
 void Worker::note_appended() {
   transformer_.batch_appended();
-  seen_.batch_appended();
+  claims_.batch_appended();
   captured_durable_ = captured_appended_;
-  captured_appended_ = *std::ranges::min_element(captured_next_);
+  captured_appended_ = captured_position();
+  captured_moved_ = false;
+  passed_at_.reset();
   metrics_.dedup_covers.set(static_cast<double>(clock_.now().ms - seen_.covers_from().ms) / 1000);
 }
 
 void Worker::note_durable() {
   transformer_.batch_durable();
-  seen_.batch_durable();
+  claims_.batch_durable();
   captured_durable_ = captured_appended_;
 }
 
@@ -285,7 +297,7 @@ Result<bool> Worker::read_again(Error reason) {
   if (reason.kind != ErrorKind::unavailable) return fail(std::move(reason));
   log_warning("ingest", "{}; what it was about will be read again", reason.message);
   transformer_.appended_discarded();
-  seen_.give_up();
+  claims_.give_up();
   TRY(rewind(kRewindWait));
   return false;
 }
@@ -294,7 +306,7 @@ Result<bool> Worker::read_again(Error reason) {
 Result<bool> Worker::go_carefully() {
   if (const auto settled = committer_.settle(); !settled) return read_again(settled.error());
   note_durable();
-  seen_.give_up();
+  claims_.give_up();
   careful_ = kCarefulCommits;
   TRY(rewind(Duration(0)));
   return true;

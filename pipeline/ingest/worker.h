@@ -1,6 +1,7 @@
 #pragma once
-// Ingest's thread: reads its inputs (the log `captured` and the polled sources), runs the chain, commits. It never waits
-// for a destination. What it has not committed it reads again after a crash, a full disk or a restart.
+// One thread of ingest: reads its inputs (its share of the log `captured`, and polled sources), runs the chain, commits. It never
+// waits for a destination or for another worker. What it has not committed it reads again after a crash, a full disk or a
+// restart.
 
 #include <atomic>
 #include <condition_variable>
@@ -43,7 +44,7 @@ struct PushedInput {
 
 struct WorkerOptions {
   CommitLimits commit;
-  DedupSettings dedup{};
+  PartitionShare share{};  // of the partitions of `captured`
   const Gate* gate = nullptr;  // while it is closed nothing is read
   std::size_t poll_bytes = 256 << 10;  // of one polled source, before the next has its turn
   std::size_t trial_bytes = 4 << 10;  // the same, while the chain is on trial, or makes too much of it for one commit
@@ -53,7 +54,8 @@ class Worker {
  public:
   // `state` is what commits have left behind, asked on the worker's thread: a durable commit is in it once the listener has
   // returned. While it cannot tell (unavailable), what was read is read again, once a second.
-  Worker(Log& log, const Clock& clock, StoredPositions positions, CommitListener listener, StateView& state,
+  // `seen` is shared by all workers.
+  Worker(Log& log, const Clock& clock, StoredPositions positions, CommitListener listener, StateView& state, SeenUuids& seen,
          std::unique_ptr<Transform> chain, std::vector<PolledInput> polled, std::vector<PushedInput> pushed,
          WorkerOptions options, WorkerMetrics metrics);
   ~Worker();
@@ -79,7 +81,7 @@ class Worker {
   Duration busy() const;
   // The chain wants no events for now, so inputs are not read. Thread-safe.
   bool holding() const { return holding_; }
-  // The record of `captured` before which all is committed and durable. Thread-safe.
+  // The record of `captured` before which all of its share is committed and durable. Thread-safe.
   std::uint64_t captured_committed() const { return captured_durable_; }
   // Every input is at its present end and all of it is committed. More may come. Thread-safe.
   bool idle() const { return idle_ && captured_read_ >= log_.next_sequence(LogName::captured); }
@@ -91,13 +93,15 @@ class Worker {
   Result<bool> read_inputs();
   Result<bool> read_captured(Timestamp now);
   Result<bool> read_polled(Polled& polled, Timestamp now);
-  Result<void> take_record(const StoredRecord& record, Timestamp now);
+  Result<bool> take_record(const StoredRecord& record, Timestamp now);
+  bool is_to_be_read(int partition, std::uint64_t sequence) const;
+  std::uint64_t captured_position() const;
+  Result<void> commit();
   Result<void> take_chunk(const Chunk& chunk, Timestamp now);
   Result<bool> commit_if_due(bool progressed);
   Result<bool> read_again(Error reason);
   Result<bool> go_carefully();
   Result<void> rewind(Duration wait);
-  Result<void> remember_uuids();
   void note_appended();
   void note_durable();
   void swap_chain_between_batches();
@@ -113,13 +117,16 @@ class Worker {
   std::unique_ptr<Transform> chain_;
   StateOverlay state_;
   Committer committer_;
-  SeenUuids seen_;
-  bool remembers_ = false;  // seen_ was filled from the log
+  SeenUuids& seen_;
+  UuidClaims claims_;
   Transformer transformer_;
   std::vector<std::unique_ptr<Polled>> polled_;
   std::map<std::string, PushedInput, std::less<>> pushed_;
   std::unique_ptr<LogReader> captured_;
-  std::vector<std::uint64_t> captured_next_;  // by partition: the sequence from which its events are still to be read
+  // By partition, of its share: the sequence from which its events are still to be read.
+  std::vector<std::uint64_t> captured_next_;
+  bool captured_moved_ = false;  // since the last commit
+  std::optional<SteadyTime> passed_at_;  // since when records of others wait to be committed as passed
   bool captured_at_end_ = false;
   std::uint64_t captured_appended_ = 0;  // where `captured` stands by the commit in flight
   int careful_ = 0;  // commits to come that hold only one unit of reading

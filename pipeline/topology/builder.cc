@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <random>
+#include <thread>
 
 #include "pipeline/base/log.h"
 #include "pipeline/scripting/transform/condition.h"
@@ -116,7 +117,7 @@ Result<std::unique_ptr<RunningDestination>> Parts::start(PreparedDestination pre
 
 Result<BuiltIngest> Parts::build_ingest() {
   BuiltIngest built;
-  TRY_ASSIGN(auto chain, build_chain(plan.chain));
+  TRY_ASSIGN(auto chains, build_chains(plan.chain));
   std::vector<ingest::PolledInput> polled;
   std::vector<ingest::PushedInput> pushed;
   for (const auto& planned : plan.sources) {
@@ -127,9 +128,9 @@ Result<BuiltIngest> Parts::build_ingest() {
   const auto& settings = plan.settings.ingest;
   ingest::WorkerOptions options;
   options.gate = &gate;
-  options.dedup = {settings.dedup.window, static_cast<std::size_t>(settings.dedup.uuids)};
+  const ingest::DedupSettings dedup{settings.dedup.window, static_cast<std::size_t>(settings.dedup.uuids)};
   options.commit = {static_cast<std::size_t>(settings.commit_events), settings.commit_bytes.count, settings.commit_within};
-  built.worker = std::make_unique<ingest::Worker>(
+  built.workers = std::make_unique<ingest::Workers>(
       *log, clock, [this](const std::string& source) { return stored_positions(source); },
       [this](std::uint64_t sequence, const LogRecord& changes) {
         // Derived state can always be made again from the log, so it may lag behind; it refuses to tell rows then.
@@ -137,30 +138,40 @@ Result<BuiltIngest> Parts::build_ingest() {
           log_error("state", "commit {} is not in derived state yet: {}", sequence, applied.error().message);
         }
       },
-      *state_, std::move(chain), std::move(polled), std::move(pushed), options, ingest::WorkerMetrics(metrics));
+      *state_, std::move(chains), std::move(polled), pushed, dedup, options, ingest::WorkerMetrics(metrics));
   return built;
 }
 
-std::unique_ptr<Retention> Parts::build_retention(const ingest::Worker& worker,
+std::unique_ptr<Retention> Parts::build_retention(const ingest::Workers& workers,
                                                   std::function<std::vector<Holder>()> holders) {
   RetentionNeeds needs;
-  needs.captured_committed = [&worker] { return worker.captured_committed(); };
+  needs.captured_committed = [&workers] { return workers.captured_committed(); };
   needs.state_flushed = [this] { return state_->flushed_sequence(); };
   needs.flush_state = [this] { return state_->flush(); };
   needs.holders = std::move(holders);
   return std::make_unique<Retention>(plan.settings.log, plan.data, *log, disk, clock, std::move(needs), gate, metrics);
 }
 
-// Asked when ingest begins to read, with nothing in flight: the moment to mend a state that fell behind.
+int Parts::worker_count() const {
+  const int spare = static_cast<int>(std::thread::hardware_concurrency()) - 1;
+  return std::min(plan.settings.workers.value_or(std::max(spare, 1)), log->partitions());
+}
+
+// Asked when a worker begins to read, with nothing of its own in flight: the moment to mend a state that fell behind.
 Result<std::vector<SourcePosition>> Parts::stored_positions(const std::string& source) {
   if (auto recovered = state_->recover(); !recovered) log_warning("state", "{}", recovered.error().message);
   return state_->positions_of(source);
 }
 
-Result<std::unique_ptr<Transform>> Parts::build_chain(std::shared_ptr<const scripting::ChainPlan> chain) {
-  auto made = MeasuredChain::make(std::move(chain), app_board, metrics);
-  if (!made) return fail(std::move(made).error().context("apps"));
-  return std::unique_ptr<Transform>(*std::move(made));
+Result<std::vector<std::unique_ptr<Transform>>> Parts::build_chains(
+    const std::shared_ptr<const scripting::ChainPlan>& chain) {
+  std::vector<std::unique_ptr<Transform>> chains;
+  for (int worker = 0; worker < worker_count(); ++worker) {
+    auto made = MeasuredChain::make(chain, worker, app_board, metrics);
+    if (!made) return fail(std::move(made).error().context("apps"));
+    chains.push_back(*std::move(made));
+  }
+  return chains;
 }
 
 ingest::SourceIdentity Parts::identity_of(const std::string& source) const {

@@ -16,7 +16,7 @@
 #include "pipeline/http/curl_client.h"
 #include "pipeline/ingest/intake.h"
 #include "pipeline/ingest/refusal.h"
-#include "pipeline/ingest/worker.h"
+#include "pipeline/ingest/workers.h"
 #include "pipeline/ports/posix_disk.h"
 #include "pipeline/state/derived_state.h"
 #include "pipeline/telemetry/metrics.h"
@@ -50,7 +50,7 @@ struct RunningDestination {
 };
 
 struct BuiltIngest {
-  std::unique_ptr<ingest::Worker> worker;
+  std::unique_ptr<ingest::Workers> workers;
   std::vector<RunningSource> pushed;
 };
 
@@ -64,9 +64,10 @@ class Parts {
   Result<PreparedDestination> prepare(const PlannedDestination& planned);
   Result<std::unique_ptr<RunningDestination>> start(PreparedDestination prepared);
   Result<BuiltIngest> build_ingest();
-  Result<std::unique_ptr<Transform>> build_chain(std::shared_ptr<const scripting::ChainPlan> chain);
+  // One for each worker.
+  Result<std::vector<std::unique_ptr<Transform>>> build_chains(const std::shared_ptr<const scripting::ChainPlan>& chain);
   // Runs from when ingest is built; `holders` are asked on its thread.
-  std::unique_ptr<Retention> build_retention(const ingest::Worker& worker, std::function<std::vector<Holder>()> holders);
+  std::unique_ptr<Retention> build_retention(const ingest::Workers& workers, std::function<std::vector<Holder>()> holders);
   // Stops the threads that destinations share; then the log and the stores.
   void close();
 
@@ -93,6 +94,7 @@ class Parts {
 
  private:
   ConnectorContext context(const std::string& name) const { return {name, plan.folder, clock, *http_}; }
+  int worker_count() const;
   Result<std::vector<SourcePosition>> stored_positions(const std::string& source);
   Result<void> build_source(const PlannedSource& planned, std::vector<ingest::PolledInput>& polled,
                             std::vector<ingest::PushedInput>& pushed, std::vector<RunningSource>& running);

@@ -2,18 +2,58 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace penstock::topology {
 
 using scripting::AppCounters;
 
-void AppBoard::show(std::vector<AppStatus> apps) {
+namespace {
+
+void add(const AppStatus& app, AppStatus& sum) {
+  sum.events += app.events;
+  sum.dropped += app.dropped;
+  sum.errors += app.errors;
+  sum.passed_by += app.passed_by;
+  if (!sum.suspended) {
+    sum.suspended = app.suspended;
+    sum.reason = app.reason;
+  }
+}
+
+}  // namespace
+
+void AppBoard::show(int worker, std::vector<AppStatus> apps) {
   const std::lock_guard lock(mutex_);
-  apps_ = std::move(apps);
+  by_worker_[worker] = std::move(apps);
 }
 
 std::vector<AppStatus> AppBoard::apps() const {
   const std::lock_guard lock(mutex_);
-  return apps_;
+  std::vector<AppStatus> sums;
+  std::map<std::pair<std::string, std::string>, std::size_t> suspended;
+  for (const auto& [worker, apps] : by_worker_) {
+    for (const AppStatus& app : apps) {
+      if (app.suspended) ++suspended[{app.name, app.checksum}];
+      const auto sum = std::ranges::find_if(
+          sums, [&](const auto& other) { return other.name == app.name && other.checksum == app.checksum; });
+      if (sum == sums.end()) sums.push_back(app);
+      else add(app, *sum);
+    }
+  }
+  for (AppStatus& app : sums) {
+    const auto count = suspended[{app.name, app.checksum}];
+    if (count > 0 && by_worker_.size() > 1)
+      app.reason = fmt::format("in {} of {} workers: {}", count, by_worker_.size(), app.reason);
+  }
+  return sums;
+}
+
+bool AppBoard::suspended(const std::string& app) const {
+  const std::lock_guard lock(mutex_);
+  return std::ranges::any_of(by_worker_, [&](const auto& shown) {
+    return std::ranges::any_of(shown.second, [&](const auto& other) { return other.name == app && other.suspended; });
+  });
 }
 
 namespace {
@@ -77,14 +117,15 @@ void MeasuredChain::AppMetrics::publish(scripting::AppMetrics& own) {
   overflows_published = own.overflows();
 }
 
-Result<std::unique_ptr<MeasuredChain>> MeasuredChain::make(std::shared_ptr<const scripting::ChainPlan> plan, AppBoard& board,
-                                                           telemetry::Metrics& metrics) {
+Result<std::unique_ptr<MeasuredChain>> MeasuredChain::make(std::shared_ptr<const scripting::ChainPlan> plan, int worker,
+                                                           AppBoard& board, telemetry::Metrics& metrics) {
   TRY_ASSIGN(auto chain, scripting::Chain::make(std::move(plan)));
-  return std::unique_ptr<MeasuredChain>(new MeasuredChain(std::move(chain), board, metrics));
+  return std::unique_ptr<MeasuredChain>(new MeasuredChain(std::move(chain), worker, board, metrics));
 }
 
-MeasuredChain::MeasuredChain(std::unique_ptr<scripting::Chain> chain, AppBoard& board, telemetry::Metrics& metrics)
-    : chain_(std::move(chain)), board_(board) {
+MeasuredChain::MeasuredChain(std::unique_ptr<scripting::Chain> chain, int worker, AppBoard& board,
+                             telemetry::Metrics& metrics)
+    : chain_(std::move(chain)), worker_(worker), board_(board) {
   for (std::size_t i = 0; i < chain_->size(); ++i) metrics_.emplace_back(metrics, chain_->plan(i));
 }
 
@@ -113,7 +154,6 @@ void MeasuredChain::publish() const {
     const AppCounters& counted = chain_->counters(i);
     metrics_[i].add(counted);
     metrics_[i].publish(chain_->metrics(i));
-    metrics_[i].suspended.set(chain_->suspended(i) ? 1 : 0);
     const scripting::AppPlan& plan = chain_->plan(i);
     apps.push_back({.name = plan.name,
                     .version = plan.manifest.version,
@@ -126,7 +166,8 @@ void MeasuredChain::publish() const {
                     .holds = plan.suspend.then == scripting::WhileSuspended::hold,
                     .reason = chain_->suspended(i) ? chain_->suspension_reason(i) : ""});
   }
-  board_.show(std::move(apps));
+  board_.show(worker_, std::move(apps));
+  for (const AppMetrics& app : metrics_) app.suspended.set(board_.suspended(app.app) ? 1 : 0);
 }
 
 }  // namespace penstock::topology

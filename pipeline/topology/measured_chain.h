@@ -2,6 +2,7 @@
 // The chain of Lua apps, with its counters made visible to others: a chain counts for its own thread only, so between two
 // batches what has been counted is published to a board and to the metrics.
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -13,22 +14,26 @@
 
 namespace penstock::topology {
 
-// Where a chain publishes; read from any thread.
+// Where the chains of all workers publish; read from any thread.
 class AppBoard {
  public:
-  void show(std::vector<AppStatus> apps);
+  void show(int worker, std::vector<AppStatus> apps);
+  // Each app once, in the order of the chain: what its instances counted together, suspended when one of them is. While a new
+  // chain is being taken, an app of which both versions run is there twice.
   std::vector<AppStatus> apps() const;
+  bool suspended(const std::string& app) const;  // with any worker
 
  private:
   mutable std::mutex mutex_;
-  std::vector<AppStatus> apps_;  // guarded by mutex_
+  std::map<int, std::vector<AppStatus>> by_worker_;  // guarded by mutex_
 };
 
+// That of one worker.
 class MeasuredChain final : public Transform {
  public:
   // The board and the metrics outlive it.
-  static Result<std::unique_ptr<MeasuredChain>> make(std::shared_ptr<const scripting::ChainPlan> plan, AppBoard& board,
-                                                     telemetry::Metrics& metrics);
+  static Result<std::unique_ptr<MeasuredChain>> make(std::shared_ptr<const scripting::ChainPlan> plan, int worker,
+                                                     AppBoard& board, telemetry::Metrics& metrics);
 
   ~MeasuredChain() override;
 
@@ -56,10 +61,11 @@ class MeasuredChain final : public Transform {
     scripting::AppCounters published;
   };
 
-  MeasuredChain(std::unique_ptr<scripting::Chain> chain, AppBoard& board, telemetry::Metrics& metrics);
+  MeasuredChain(std::unique_ptr<scripting::Chain> chain, int worker, AppBoard& board, telemetry::Metrics& metrics);
   void publish() const;
 
   std::unique_ptr<scripting::Chain> chain_;
+  const int worker_;
   AppBoard& board_;
   mutable std::vector<AppMetrics> metrics_;  // what was published of the chain's counters
   mutable bool shown_holding_ = false;

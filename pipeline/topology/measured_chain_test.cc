@@ -23,7 +23,7 @@ struct Rig {
     config::Problems problems;
     const auto plan = scripting::plan_chain({entry}, problems);
     REQUIRE(problems.empty());
-    chain = topology::MeasuredChain::make(plan, board, metrics).value();
+    chain = topology::MeasuredChain::make(plan, 0, board, metrics).value();
   }
 
   // One batch of one event, and what can be scraped once it is over.
@@ -46,6 +46,15 @@ struct Rig {
 
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
+topology::AppStatus status_of(const std::string& name, bool suspended = false) {
+  topology::AppStatus app;
+  app.name = name;
+  app.version = "1.0.0";
+  app.checksum = "a";
+  app.suspended = suspended;
+  return app;
+}
+
 }  // namespace
 
 TEST_CASE("an app's own counters and gauges are published with its name, and go on from batch to batch") {
@@ -63,4 +72,40 @@ TEST_CASE("values that went into 'other' are counted") {
   const std::string text = rig.batch("{}");
   CHECK(has(text, "\npenstock_app_seen_total{app=\"mine\",id=\"other\"} 3\n"));
   CHECK(has(text, "\npenstock_app_label_overflows_total{app=\"mine\"} 3\n"));
+}
+
+TEST_CASE("of an app that several workers run status shows one: sums, and suspended when it is with any of them") {
+  topology::AppBoard board;
+  topology::AppStatus app = status_of("mine");
+  app.events = 5;
+  app.errors = 2;
+  app.holds = true;
+  board.show(0, {app, status_of("other")});
+  CHECK(board.apps().size() == 2);
+  app.events = 7;
+  app.suspended = true;
+  app.reason = "7 of 7 events failed";
+  board.show(2, {app, status_of("other")});
+  const auto apps = board.apps();
+  REQUIRE(apps.size() == 2);
+  CHECK(apps[0].events == 12);
+  CHECK(apps[0].errors == 4);
+  CHECK(apps[0].suspended);
+  CHECK(apps[0].holds);
+  CHECK(apps[0].reason == "in 1 of 2 workers: 7 of 7 events failed");
+  CHECK_FALSE(apps[1].suspended);
+  CHECK(board.suspended("mine"));
+  CHECK_FALSE(board.suspended("other"));
+
+  app.checksum = "b";  // a worker has the new version already
+  board.show(0, {app});
+  CHECK(board.apps().size() == 3);
+}
+
+TEST_CASE("the gauge of a suspended app says 1 whichever worker it is suspended with") {
+  Rig rig("return event");
+  rig.board.show(1, {status_of("mine", true)});
+  CHECK(has(rig.batch("{}"), "\npenstock_app_suspended{app=\"mine\"} 1\n"));
+  rig.board.show(1, {status_of("mine")});
+  CHECK(has(rig.batch("{}"), "\npenstock_app_suspended{app=\"mine\"} 0\n"));
 }

@@ -50,8 +50,8 @@ struct Pipeline::Impl {
                                                                 ReloadReport& report);
   Result<void> start_prepared(std::vector<PreparedDestination> prepared);
   Result<ReloadReport> take_apps();
-  void set_chain(std::shared_ptr<const scripting::ChainPlan> next, std::unique_ptr<Transform> chain, ReloadReport& report);
-  bool worker_failed() const;
+  void set_chains(std::shared_ptr<const scripting::ChainPlan> next, std::vector<std::unique_ptr<Transform>> chains,
+                  ReloadReport& report);
   bool all_settled() const;
 
   Parts parts;
@@ -60,21 +60,19 @@ struct Pipeline::Impl {
                       const auto found = destinations.find(name);
                       with(found == destinations.end() ? nullptr : found->second.get());
                     }};
-  std::unique_ptr<ingest::Worker> worker;
+  std::unique_ptr<ingest::Workers> workers;
   std::vector<RunningSource> sources;
-  std::jthread worker_thread;
   std::unique_ptr<delivery::TailWatcher> watcher;
   std::unique_ptr<Retention> retention;
   std::jthread retention_thread;
 
   std::mutex changing;  // held while destinations and chain are being replaced, or everything is being stopped
-  std::uint64_t chain_set = 0;  // guarded by changing; the version that was last given to the worker
+  std::uint64_t chain_set = 0;  // guarded by changing; the version that was last given to the workers
   std::shared_ptr<const scripting::ChainPlan> chain_plan;  // guarded by changing; of that version
 
   mutable std::mutex mutex;
   std::map<std::string, std::unique_ptr<RunningDestination>> destinations;  // guarded by mutex
   std::size_t destinations_wanted = 0;  // guarded by mutex; more than there are while a reload restarts some
-  std::optional<Error> worker_failure;                                      // guarded by mutex
   std::vector<scripting::AppEntry> app_entries;  // guarded by mutex; of the configuration loaded last
   std::string apps_refused;  // guarded by mutex
   std::atomic<bool> draining = false;
@@ -106,25 +104,18 @@ Result<void> Pipeline::Impl::start() {
 
 Result<void> Pipeline::Impl::start_ingest() {
   TRY_ASSIGN(auto built, parts.build_ingest());
-  worker = std::move(built.worker);
+  workers = std::move(built.workers);
   chain_plan = parts.plan.chain;
   app_entries = parts.plan.app_entries;
-  chain_set = worker->chain_version();
+  chain_set = workers->chain_version();
   sources = std::move(built.pushed);
-  TRY(worker->open());
-  worker_thread = std::jthread([this](std::stop_token stop) {
-    name_this_thread("worker-0");
-    auto ended = worker->run(stop);
-    if (ended) return;
-    log_error("ingest", "stopped: {}", ended.error().message);
-    const std::lock_guard lock(mutex);
-    worker_failure = std::move(ended).error();
-  });
+  TRY(workers->open());
+  workers->start();
   return {};
 }
 
 void Pipeline::Impl::start_retention() {
-  retention = parts.build_retention(*worker, [this] {
+  retention = parts.build_retention(*workers, [this] {
     std::vector<Holder> holders;
     const std::lock_guard lock(mutex);
     for (const auto& [name, running] : destinations)
@@ -161,17 +152,12 @@ void Pipeline::Impl::stop_everything(Duration ingest_drain) {
     retention_thread.request_stop();
     retention_thread.join();
   }
-  if (worker) {
-    worker->drain();
+  if (workers) {
+    workers->drain();
     const auto deadline = parts.clock.steady() + ingest_drain;
-    while (worker_thread.joinable() && !worker->idle() && !worker->holding() && parts.clock.steady() < deadline &&
-           !parts.log->failure() && !worker_failed()) {
+    while (!workers->resting() && !workers->failure() && !parts.log->failure() && parts.clock.steady() < deadline)
       std::this_thread::sleep_for(Duration(5));
-    }
-  }
-  if (worker_thread.joinable()) {
-    worker_thread.request_stop();
-    worker_thread.join();
+    workers->stop();
   }
   watcher.reset();
   std::vector<std::unique_ptr<RunningDestination>> leaving;
@@ -202,11 +188,6 @@ void Pipeline::Impl::stop_destinations(std::vector<std::unique_ptr<RunningDestin
   }
   std::unique_lock lock(waiting->mutex);
   waiting->changed.wait(lock, [&] { return waiting->left == 0; });
-}
-
-bool Pipeline::Impl::worker_failed() const {
-  const std::lock_guard lock(mutex);
-  return worker_failure.has_value();
 }
 
 // New ones and those whose settings differ, built but not started.
@@ -277,15 +258,14 @@ bool Pipeline::input_over() const {
   const auto& planned = impl_->parts.plan.sources;
   if (!std::ranges::all_of(planned, [](const auto& s) { return s.plan.finite; })) return false;
   if (!std::ranges::all_of(impl_->sources, [](const auto& s) { return s.source->finished(); })) return false;
-  return impl_->worker->caught_up();
+  return impl_->workers->caught_up();
 }
 
 bool Pipeline::finished() const { return input_over() && impl_->all_settled(); }
 
 std::optional<Error> Pipeline::failure() const {
   if (auto broken = impl_->parts.log->failure()) return broken;
-  const std::lock_guard lock(impl_->mutex);
-  return impl_->worker_failure;
+  return impl_->workers->failure();
 }
 
 Result<void> Pipeline::stop() {
@@ -309,10 +289,11 @@ Result<DeadLetter> Pipeline::find_dead(const std::string& id) const { return imp
 PipelineStatus Pipeline::status() const {
   PipelineStatus status = impl_->parts.status();
   status.state = impl_->draining ? "draining" : "running";
-  status.chain_version = impl_->worker->chain_version();
-  status.ingest_idle = impl_->worker->idle();
-  status.ingest_busy = impl_->worker->busy();
-  const auto& counts = impl_->worker->counts();
+  status.workers = impl_->workers->size();
+  status.chain_version = impl_->workers->chain_version();
+  status.ingest_idle = impl_->workers->idle();
+  status.ingest_busy = impl_->workers->busy();
+  const ingest::IngestSums counts = impl_->workers->counts();
   status.ingest_kept = counts.kept;
   status.ingest_dropped = counts.dropped;
   status.ingest_duplicates = counts.duplicates;
@@ -340,11 +321,11 @@ Result<ReloadReport> Pipeline::reload(PipelinePlan next) {
   // First everything that may fail for its settings' sake; then the change itself.
   ReloadReport report;
   TRY(check_cases(*impl.chain_plan, *next.chain));
-  TRY_ASSIGN(auto chain, impl.parts.build_chain(next.chain));
+  TRY_ASSIGN(auto chains, impl.parts.build_chains(next.chain));
   TRY_ASSIGN(auto prepared, impl.prepare_changed(next, report));
   impl.stop_destinations(impl.take_leaving(next, prepared, report));
   const auto started = impl.start_prepared(std::move(prepared));
-  impl.set_chain(next.chain, std::move(chain), report);
+  impl.set_chains(next.chain, std::move(chains), report);
   const std::lock_guard lock(impl.mutex);
   impl.app_entries = std::move(next.app_entries);
   impl.apps_refused.clear();
@@ -352,13 +333,13 @@ Result<ReloadReport> Pipeline::reload(PipelinePlan next) {
   return report;
 }
 
-void Pipeline::Impl::set_chain(std::shared_ptr<const scripting::ChainPlan> next, std::unique_ptr<Transform> chain,
-                               ReloadReport& report) {
+void Pipeline::Impl::set_chains(std::shared_ptr<const scripting::ChainPlan> next,
+                                std::vector<std::unique_ptr<Transform>> chains, ReloadReport& report) {
   chain_plan = std::move(next);
-  if (chain->version() == chain_set) return;
-  chain_set = chain->version();
+  if (chain_plan->version == chain_set) return;
+  chain_set = chain_plan->version;
   report.changes.push_back(fmt::format("apps: the chain is now {:016x}", chain_set));
-  worker->set_chain(std::move(chain));
+  workers->set_chains(std::move(chains));
 }
 
 Result<ReloadReport> Pipeline::Impl::take_apps() {
@@ -373,8 +354,8 @@ Result<ReloadReport> Pipeline::Impl::take_apps() {
   TRY(check_cases(*chain_plan, *next));
   ReloadReport report;
   if (next->version == chain_set) return report;
-  TRY_ASSIGN(auto chain, parts.build_chain(next));
-  set_chain(next, std::move(chain), report);
+  TRY_ASSIGN(auto chains, parts.build_chains(next));
+  set_chains(next, std::move(chains), report);
   return report;
 }
 

@@ -191,6 +191,7 @@ struct DeliverySettings {
 // The whole file. Lists whose entries are more than one struct can say are kept as nodes and read entry by entry.
 struct PipelineSettings {
   std::string data = "./data";
+  std::optional<int> workers;
   LogSettings log;
   std::vector<ProjectSettings> projects;
   config::Node sources;
@@ -203,6 +204,14 @@ struct PipelineSettings {
   static constexpr auto fields() {
     return std::tuple{
         field("data", &PipelineSettings::data, "The data folder, relative to this file. One process at a time."),
+        field(
+            "workers", &PipelineSettings::workers,
+            "Threads that run the apps. Default: one less than the machine has, at least one; never more than "
+            "`log.partitions`. May be another at every start. What pushed sources accept is divided by distinct id, and "
+            "they "
+            "share app.state. A polled source is read by one thread, so that its order stays, and has app.state of its own: "
+            "the same distinct id elsewhere does not count there.",
+            range(1, 256)),
         field("log", &PipelineSettings::log, "The logs between sources and destinations."),
         field("projects", &PipelineSettings::projects, "Projects that events belong to. Default: one named `default`."),
         field("sources", &PipelineSettings::sources, "Where events come from.", Need::required),

@@ -58,6 +58,7 @@ struct PipelineStatus {
   std::string file;
   std::string state;  // "running", "draining"
   Timestamp started_at;
+  std::size_t workers = 1;  // threads of ingest
   std::uint64_t chain_version = 0;
   bool ingest_idle = false;
   Duration ingest_busy{0};  // with one slice of work; more than a moment means that an app or the disk is stuck

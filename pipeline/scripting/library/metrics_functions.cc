@@ -72,7 +72,7 @@ constexpr AppFunction kFunctions[] = {
      "penstock_app_label_overflows_total counts it. What was counted stays counted when the event fails.",
      "app.metrics.counter('signups', 1, {plan = event.properties.plan})", "null", counter},
     {"metrics.gauge", "name: string, value: number, labels?: table<string, string|number|boolean>", "",
-     "Sets a gauge, published as penstock_app_<name>; otherwise as app.metrics.counter.",
+     "Sets a gauge, published as penstock_app_<name>: the last value that any worker set. Otherwise as app.metrics.counter.",
      "app.metrics.gauge('last_seen', app.now())", "null", gauge},
 };
 

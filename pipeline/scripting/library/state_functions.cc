@@ -142,9 +142,9 @@ int remove(lua_State* state) {
 constexpr AppFunction kFunctions[] = {
     {"state.get", "key: string", "any",
      "What was stored under the key for the event's distinct id; nil when there is nothing or it has expired. Each app has "
-     "keys "
-     "of its own, for each distinct id of a project: the one that the event had when it came in. What is stored travels in "
-     "the "
+     "keys of its own, for each distinct id of a project: the one that the event had when it came in. Sources that push "
+     "(http, "
+     "stdin) share them; each source that is read in place (file) has keys of its own. What is stored travels in the "
      "same commit as the event, so it happens exactly once: an event that fails changes nothing. Needs `permissions: { "
      "state: "
      "true }` in app.yaml.",

@@ -1,0 +1,12 @@
+#pragma once
+// Fills the set of seen uuids when a pipeline starts.
+
+#include "pipeline/ingest/seen_uuids.h"
+#include "pipeline/ports/log.h"
+
+namespace penstock::ingest {
+
+// From the end of `events`, as far back as the window or the number of uuids goes. Before anything is claimed.
+Result<void> remember_uuids(SeenUuids& seen, Log& log, const Clock& clock);
+
+}  // namespace penstock::ingest
