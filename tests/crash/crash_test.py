@@ -11,12 +11,14 @@ and to a webhook. The oracle:
   - per distinct id the log has the order of sending, and so have the first deliveries to the file
   - every event of the log reached the file and the webhook at least once; a second webhook refuses some, and each of those
     is among its dead letters, once, while the others reached it
+Each life of the process has another number of workers.
 The seed is printed; it decides when the kills fall, not how the kernel schedules.
 """
 import argparse
 import collections
 import http.client
 import http.server
+import itertools
 import json
 import os
 import pathlib
@@ -181,15 +183,17 @@ class FileWriter(threading.Thread):
 
 
 class Penstock:
-    """`penstock run` in a folder with a penstock.yaml."""
+    """`penstock run` in a folder with a penstock.yaml, each time with another number of workers: ${env:WORKERS}."""
 
     def __init__(self, binary, folder):
         self.binary, self.folder = binary, folder
+        self.workers = itertools.cycle([1, 2, 4, 2, 16])
         self.process = None
 
     def start(self):
         log = open(self.folder / "penstock.log", "ab")
-        self.process = subprocess.Popen([self.binary, "run", "penstock.yaml"], cwd=self.folder, stdout=log, stderr=log)
+        self.process = subprocess.Popen([self.binary, "run", "penstock.yaml"], cwd=self.folder, stdout=log, stderr=log,
+                                        env=dict(os.environ, WORKERS=str(next(self.workers))))
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
@@ -238,6 +242,7 @@ def write_config(folder, source_port, hook_port):
     (folder / "in").mkdir()
     (folder / "penstock.yaml").write_text(f"""
 data: ./data
+workers: ${{env:WORKERS}}
 log: {{ type: local, segment: 1MiB }}
 sources:
   - {{ name: web, type: http, listen: "127.0.0.1:{source_port}" }}

@@ -65,6 +65,7 @@ def write_config(folder, port):
     (app / "app.yaml").write_text("name: counter\nversion: 1.0.0\nsummary: Counts.\npermissions: { state: true }\n")
     (folder / "penstock.yaml").write_text(f"""
 data: ./data
+workers: ${{env:WORKERS}}
 log: {{ type: local, segment: 1MiB }}
 sources:
   - {{ name: web, type: http, listen: "127.0.0.1:{port}" }}
