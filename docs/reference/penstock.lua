@@ -282,7 +282,7 @@ function app.time.parts(milliseconds, zone) end
 ---@class App.state
 app.state = {}
 
----What was stored under the key for the event's distinct id; nil when there is nothing or it has expired. Each app has keys of its own, for each distinct id of a project: the one that the event had when it came in. What is stored travels in the same commit as the event, so it happens exactly once: an event that fails changes nothing. Needs `permissions: { state: true }` in app.yaml.
+---What was stored under the key for the event's distinct id; nil when there is nothing or it has expired. Each app has keys of its own, for each distinct id of a project: the one that the event had when it came in. Sources that push (http, stdin) share them; each source that is read in place (file) has keys of its own. What is stored travels in the same commit as the event, so it happens exactly once: an event that fails changes nothing. Needs `permissions: { state: true }` in app.yaml.
 ---```lua
 ---app.state.get('visits') or 0 --> 0
 ---```
@@ -328,7 +328,7 @@ app.metrics = {}
 ---@param labels? table<string, string|number|boolean>
 function app.metrics.counter(name, amount, labels) end
 
----Sets a gauge, published as penstock_app_<name>; otherwise as app.metrics.counter.
+---Sets a gauge, published as penstock_app_<name>: the last value that any worker set. Otherwise as app.metrics.counter.
 ---```lua
 ---app.metrics.gauge('last_seen', app.now()) --> null
 ---```

@@ -41,7 +41,7 @@ class AppFiles(FlowTest):
         self.accept([event(2)])
         wait_until(lambda: len(self.by()) == 2, "the second event")
         self.app("second", version="1.1.0")
-        wait_until(lambda: self.status()["apps"][0]["version"] == "1.1.0", "the new version in the status")
+        wait_until(lambda: [app["version"] for app in self.status()["apps"]] == ["1.1.0"], "the new version alone in the status")
         after = self.status()
         self.assertEqual(after["apps_refused"], "")
         self.assertNotEqual(after["apps"][0]["checksum"], before["checksum"])
@@ -64,7 +64,7 @@ class AppFiles(FlowTest):
     def test_an_app_that_always_fails_is_suspended_and_holds_what_comes_until_it_is_mended(self):
         self.write("apps/mine/app.yaml", MANIFEST % "1.0.0")
         self.write("apps/mine/app.lua", APP % "event.properties.by = nil .. 'x'")
-        self.start_with("{ use: mine, suspend: { events: 20, retry: 1h } }")
+        self.start_with("{ use: mine, suspend: { events: 20, retry: 1h } }", "workers: 1\n")
         self.accept([event(n) for n in range(15)])
         wait_until(lambda: self.status()["apps"][0]["suspended"], "it is suspended")
         status = self.status()
