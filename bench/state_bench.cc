@@ -71,7 +71,11 @@ std::unique_ptr<Chain> chain_of(const Folder& folder, const std::string& lua) {
 class Ingest {
  public:
   explicit Ingest(const std::vector<std::string>& events)
-      : events_(events), stored_(DerivedState::open(folder_.path() + "/state", log_).value()), overlay_(*stored_) {}
+      : events_(events),
+        stored_(
+            DerivedState::open({.folder = folder_.path() + "/state", .checkpoints = folder_.path() + "/checkpoints"}, log_)
+                .value()),
+        overlay_(*stored_) {}
 
   struct Cost {
     double event = 0, apply = 0;  // microseconds of CPU an event: on the worker's thread, and on the log's

@@ -80,6 +80,7 @@ struct TrimLimits {
 struct Trimmed {
   std::uint64_t bytes = 0;
   std::uint64_t events = 0;
+  bool kept_by_sequence = false;  // more was unwanted, and nothing but `before_sequence` kept it
 };
 
 // Called once, from the log's own thread, in the order of the sequence; must not block.

@@ -11,8 +11,9 @@
 
 #include "pipeline/base/log.h"
 #include "pipeline/base/thread_pool.h"
-#include "pipeline/event/timestamps.h"
+#include "pipeline/state/checkpoints.h"
 #include "pipeline/state/state_database.h"
+#include "pipeline/state/state_origin.h"
 
 namespace penstock {
 
@@ -22,14 +23,27 @@ namespace {
 
 std::uint64_t events_in(const Offsets& offsets) { return std::accumulate(offsets.begin(), offsets.end(), std::uint64_t{0}); }
 
+// The newest that may be relied on. Without any it is that of the empty state, which needs no folder.
+Result<Checkpoint> newest_sound(const Checkpoints& checkpoints) {
+  TRY_ASSIGN(const auto all, checkpoints.list());
+  for (const Checkpoint& checkpoint : all) {
+    const auto checked = checkpoints.check(checkpoint);
+    if (checked) return checkpoint;
+    if (checked.error().kind != ErrorKind::corrupt) return fail(checked.error());
+    log_warning("state", "the checkpoint {} cannot be relied on: {}", checkpoint.folder, checked.error().message);
+  }
+  return Checkpoint{};
+}
+
 }  // namespace
 
 struct DerivedState::Impl {
-  Impl(Database opened, Log& log_to_follow, Standing stored)
-      : database(std::move(opened)), dead_letters(*database.db, *database.families[kDead]), log(log_to_follow),
-        standing(stored), next_sequence(stored.next_sequence), chain_version(stored.chain_version),
-        complete_from_ms(stored.complete_from_ms), flushed_sequence(stored.next_sequence),
-        events_at_flush(events_in(log_to_follow.end(LogName::events))), flusher([this] { flush_when_asked(); }) {}
+  Impl(StateOptions given, Database opened, Checkpoints kept, Log& log_to_follow, const Clock& time, Standing stored)
+      : options(std::move(given)), database(std::move(opened)), dead_letters(*database.db, *database.families[kDead]),
+        log(log_to_follow), clock(time), checkpoints(std::move(kept)), standing(stored), next_sequence(stored.next_sequence),
+        chain_version(stored.chain_version), complete_from_ms(stored.complete_from_ms),
+        flushed_sequence(stored.next_sequence), events_at_flush(events_in(log_to_follow.end(LogName::events))),
+        flusher([this] { flush_when_asked(); }) {}
   ~Impl();
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
@@ -41,14 +55,22 @@ struct DerivedState::Impl {
   Result<void> catch_up();
   Result<void> recover();
   void note_behind(Error error);
-  Result<std::unique_ptr<LogReader>> reader_from_here();
   Result<void> flush();
   void ask_for_flush();
   void flush_when_asked();
+  void note_checkpoint(const Checkpoint& newest);
+  Result<void> take_checkpoint();  // with checkpointing
 
+  const StateOptions options;
   Database database;
   dead::DeadLetterTable dead_letters;
   Log& log;
+  const Clock& clock;
+
+  std::mutex checkpointing;
+  Checkpoints checkpoints;    // guarded by checkpointing
+  Timestamp checkpointed_at;  // guarded by checkpointing; 0: there is none
+  std::atomic<std::uint64_t> checkpointed_sequence = 0;
 
   std::mutex applying;
   // Guarded by applying.
@@ -130,34 +152,9 @@ Result<void> DerivedState::Impl::write(std::uint64_t sequence, const Record& rec
   return {};
 }
 
-// From the first record not applied; when retention has taken that, from the oldest there is, found by halving.
-Result<std::unique_ptr<LogReader>> DerivedState::Impl::reader_from_here() {
-  std::uint64_t gone = standing.next_sequence;  // not kept, as far as we know
-  auto reader = log.read_from_sequence(LogName::events, gone);
-  if (reader || reader.error().kind != ErrorKind::not_found) return reader;
-  std::uint64_t oldest = log.next_sequence(LogName::events);
-  while (oldest - gone > 1) {
-    const std::uint64_t middle = gone + (oldest - gone) / 2;
-    const auto tried = log.read_from_sequence(LogName::events, middle);
-    if (!tried && tried.error().kind != ErrorKind::not_found) return fail(tried.error());
-    (tried ? oldest : gone) = middle;
-  }
-  reader = log.read_from_sequence(LogName::events, oldest);
-  if (!reader) return reader;
-  TRY_ASSIGN(const auto record, (*reader)->next());
-  const Timestamp from = record ? record->appended_at : Timestamp{1};
-  log_warning("state",
-              "records {} to {} of the log `events` were removed before the state had them; it is complete from "
-              "record {} on, of {}",
-              standing.next_sequence, oldest - 1, oldest, format_timestamp(from));
-  standing.next_sequence = oldest;
-  standing.complete_from_ms = complete_from_ms = from.ms;
-  return log.read_from_sequence(LogName::events, oldest);
-}
-
 Result<void> DerivedState::Impl::catch_up() {
   const std::uint64_t end = log.next_sequence(LogName::events);
-  TRY_ASSIGN(const auto reader, reader_from_here());
+  TRY_ASSIGN(const auto reader, log.read_from_sequence(LogName::events, standing.next_sequence));
   std::uint64_t events = 0;
   while (standing.next_sequence < end) {
     TRY_ASSIGN(const auto record, reader->next());
@@ -169,6 +166,20 @@ Result<void> DerivedState::Impl::catch_up() {
     log_info("state", "catching up with the log `events`: record {} of {}", standing.next_sequence, end);
     TRY(flush());
   }
+  return {};
+}
+
+void DerivedState::Impl::note_checkpoint(const Checkpoint& newest) {
+  checkpointed_sequence = newest.next_sequence;
+  checkpointed_at = newest.taken_at;
+}
+
+Result<void> DerivedState::Impl::take_checkpoint() {
+  if (checkpointed_sequence == next_sequence) return {};
+  auto taken = checkpoints.take(database);
+  if (!taken) return fail(std::move(taken).error().context("no checkpoint of the state could be taken"));
+  note_checkpoint(*taken);
+  log_info("state", "took a checkpoint of the state before record {} of the log `events`", taken->next_sequence);
   return {};
 }
 
@@ -189,9 +200,7 @@ Result<void> DerivedState::Impl::recover() {
 
 Result<void> DerivedState::Impl::flush() {
   const std::uint64_t reached = next_sequence;
-  if (const auto status = database.db->Flush(rocksdb::FlushOptions(), database.families); !status.ok()) {
-    return failed("flush the state", status);
-  }
+  TRY(state::flush(database));
   // Two threads may flush at once; what was reached never goes back.
   std::uint64_t known = flushed_sequence;
   while (known < reached && !flushed_sequence.compare_exchange_weak(known, reached)) {}
@@ -219,39 +228,14 @@ void DerivedState::Impl::flush_when_asked() {
   }
 }
 
-namespace {
-
-// The state knows records that the log does not have: the log was replaced or cut.
-Result<Database> start_anew(Database database, const std::string& folder, const Standing& standing, Log& log,
-                            const Clock& clock) {
-  const std::uint64_t end = log.next_sequence(LogName::events);
-  if (!log.read_from_sequence(LogName::events, 0)) {
-    return fail(
-        ErrorKind::corrupt,
-        fmt::format("the state in {} has applied {} records, but the log `events` ends at record {} and no longer has "
-                    "its beginning: if the log was restored from an older copy, move this folder away; the state is "
-                    "then made from what the log still has, and says from when on it is complete",
-                    folder, standing.next_sequence, end));
-  }
-  log_warning("state",
-              "the state in {} has applied {} records, but the log `events` has {}: the log was replaced, so the "
-              "state is made again from it; positions of sources and dead letters that are not in it are forgotten",
-              folder, standing.next_sequence, end);
-  { const Database closed = std::move(database); }
-  TRY(destroy_database(folder));
-  return open_database(folder, clock);
-}
-
-}  // namespace
-
-Result<std::unique_ptr<DerivedState>> DerivedState::open(const std::string& folder, Log& log, const Clock& clock) {
-  TRY_ASSIGN(Database database, open_database(folder, clock));
-  TRY_ASSIGN(Standing standing, read_standing(database, folder));
-  if (standing.next_sequence > log.next_sequence(LogName::events)) {
-    TRY_ASSIGN(database, start_anew(std::move(database), folder, standing, log, clock));
-    standing = {};
-  }
-  auto impl = std::make_unique<Impl>(std::move(database), log, standing);
+Result<std::unique_ptr<DerivedState>> DerivedState::open(StateOptions options, Log& log, const Clock& clock) {
+  TRY_ASSIGN(Database database, open_from({options.folder, options.checkpoints}, log, clock));
+  TRY_ASSIGN(const Standing standing, read_standing(database, options.folder));
+  Checkpoints checkpoints(options.checkpoints, clock);
+  TRY_ASSIGN(const Checkpoint newest, newest_sound(checkpoints));
+  const std::string folder = options.folder;
+  auto impl = std::make_unique<Impl>(std::move(options), std::move(database), std::move(checkpoints), log, clock, standing);
+  impl->note_checkpoint(newest);
   if (auto caught_up = impl->catch_up(); !caught_up) {
     return fail(caught_up.error().context("the state in " + folder + " cannot catch up with the log"));
   }
@@ -323,6 +307,23 @@ std::optional<Timestamp> DerivedState::complete_from() const {
   if (ms == 0) return std::nullopt;
   return Timestamp{ms};
 }
+
+std::uint64_t DerivedState::checkpointed_sequence() const { return impl_->checkpointed_sequence; }
+
+Result<void> DerivedState::take_checkpoint() {
+  const std::lock_guard one(impl_->checkpointing);
+  return impl_->take_checkpoint();
+}
+
+Result<void> DerivedState::take_checkpoint_if_due() {
+  const std::lock_guard one(impl_->checkpointing);
+  const Duration age{impl_->clock.now().ms - impl_->checkpointed_at.ms};
+  if (age >= Duration(0) && age < impl_->options.checkpoint_every)
+    return {};  // a clock that was set back is no reason to wait
+  return impl_->take_checkpoint();
+}
+
+Result<void> DerivedState::copy_to(const std::string& folder) const { return copy_database(impl_->database, folder); }
 
 Result<void> DerivedState::flush() { return impl_->flush(); }
 

@@ -2,7 +2,8 @@
 // What the log `events` implies: how far each source was read, ingest's dead letters, the tables that apps and
 // de-duplication keep. All of it can be made again from the log, so it lives in a RocksDB without a log of its own, together
 // with the sequence of the next record to apply: one write holds both, and one flush makes both durable. After kill -9 it
-// stands at its last flush, and `open` applies what the log holds beyond.
+// stands at its last flush, and `open` applies what the log holds beyond. Now and then a checkpoint is put aside: the log may
+// lose its beginning up to there, and the state can still be made again.
 //
 // One thread applies; any thread may ask, or let it recover, at any time. The log must outlive it. The folder belongs to it alone.
 
@@ -21,18 +22,22 @@
 
 namespace penstock {
 
+struct StateOptions {
+  std::string folder;  // DATA/state
+  std::string checkpoints;  // DATA/checkpoints
+  Duration checkpoint_every{3'600'000};
+};
+
 class DerivedState final : public StateView {
  public:
   // How many events may pass until a flush starts: the most that an open has to read again, about.
   static constexpr std::uint64_t kFlushEvents = 200'000;
 
-  // Opens the folder, or makes it, and catches up with the log; reads on from its position, and tells how far it is when
-  // that takes long. When it is ahead of a log that begins at record 0, the log was replaced: it starts anew, with a warning.
-  // conflict: another process has it, or a newer program wrote it. corrupt: the folder is damaged, or ahead of a log that
-  // has lost its beginning; the message says what to do.
+  // Opens the folder, or makes it as state_origin.h says, and catches up with the log; reads on from its position, and tells
+  // how far it is when that takes long. conflict: another process has it, or a newer program wrote it. corrupt: there is
+  // nothing that it can be made from whole; the message says what to do.
   // Rows of tables are removed some time after they expired by `clock`.
-  static Result<std::unique_ptr<DerivedState>> open(const std::string& folder, Log& log,
-                                                    const Clock& clock = system_clock());
+  static Result<std::unique_ptr<DerivedState>> open(StateOptions options, Log& log, const Clock& clock = system_clock());
 
   // Flushes.
   ~DerivedState() override;
@@ -60,14 +65,23 @@ class DerivedState final : public StateView {
   // Takes letters out, durably: not in the log, so they would come back if the state had to be made again.
   Result<void> remove_dead_letters(const std::vector<std::string>& ids);
 
-  // Everything before this record is applied; and so durably that the log may drop it.
+  // Everything before this record is applied; durable; in the newest checkpoint that opens (0: there is none), so that the log
+  // may drop it.
   std::uint64_t next_sequence() const;
   std::uint64_t flushed_sequence() const;
+  std::uint64_t checkpointed_sequence() const;
   // Set when the log had already lost records that were never applied: from when on the state is complete.
   std::optional<Timestamp> complete_from() const;
 
   // Returns when all that was applied is durable.
   Result<void> flush();
+
+  // Takes a checkpoint, if anything was applied since the last. Waits for the disk; any thread; applying goes on meanwhile.
+  Result<void> take_checkpoint();
+  // The same once `checkpoint_every` has passed since the last, by the clock.
+  Result<void> take_checkpoint_if_due();
+  // The database as it stands, into a folder that must not exist; durable when it returns. Any thread.
+  Result<void> copy_to(const std::string& folder) const;
 
  private:
   struct Impl;

@@ -4,6 +4,7 @@
 #include <rocksdb/compaction_filter.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 
 #include <array>
@@ -76,6 +77,30 @@ Result<Standing> decode_standing(std::string_view stored) {
   return standing;
 }
 
+// The families are the database's own, whoever opens it.
+std::vector<rocksdb::ColumnFamilyDescriptor> families(Database& database, const Clock& clock) {
+  database.expired_rows = std::make_unique<ExpiredRows>(clock);
+  std::vector<rocksdb::ColumnFamilyDescriptor> wanted;
+  for (const char* name : kFamilyNames) wanted.emplace_back(name, options());
+  wanted[kTables].options = table_options(*database.expired_rows);
+  return wanted;
+}
+
+std::unexpected<Error> cannot_open(const std::string& folder, const rocksdb::Status& status) {
+  if (status.IsIOError() && status.ToString().find("lock") != std::string::npos) {
+    return fail(ErrorKind::conflict,
+                fmt::format("the state in {} is held by another process: {}", folder, status.ToString()));
+  }
+  if (status.IsInvalidArgument()) {  // it has a family that we do not know
+    return fail(ErrorKind::conflict,
+                fmt::format("the state in {} was written by a newer program ({}): use that", folder, status.ToString()));
+  }
+  if (status.IsCorruption() || status.IsPathNotFound() || status.IsNotFound()) {
+    return fail(ErrorKind::corrupt, fmt::format("the state in {} is damaged ({})", folder, status.ToString()));
+  }
+  return failed("open the state in " + folder, status);
+}
+
 }  // namespace
 
 std::unexpected<Error> failed(std::string_view what, const rocksdb::Status& status) {
@@ -129,31 +154,42 @@ Result<Database> open_database(const std::string& folder, const Clock& clock) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) return fail(ErrorKind::io, fmt::format("create the folder {}: {}", folder, error.message()));
-  std::vector<rocksdb::ColumnFamilyDescriptor> wanted;
   Database database;
-  database.expired_rows = std::make_unique<ExpiredRows>(clock);
-  for (const char* name : kFamilyNames) wanted.emplace_back(name, options());
-  wanted[kTables].options = table_options(*database.expired_rows);
   rocksdb::DB* opened = nullptr;
-  const auto status = rocksdb::DB::Open(options(), folder, wanted, &database.families, &opened);
+  const auto status = rocksdb::DB::Open(options(), folder, families(database, clock), &database.families, &opened);
   database.db.reset(opened);
-  if (status.ok()) return database;
-  if (status.IsIOError() && status.ToString().find("lock") != std::string::npos) {
-    return fail(ErrorKind::conflict,
-                fmt::format("the state in {} is held by another process: {}", folder, status.ToString()));
-  }
-  if (status.IsCorruption() || status.IsInvalidArgument()) {
-    return fail(ErrorKind::corrupt,
-                fmt::format("the state in {} is damaged ({}); move the folder away, and it is made again "
-                            "from the log `events`",
-                            folder, status.ToString()));
-  }
-  return failed("open the state in " + folder, status);
+  if (!status.ok()) return cannot_open(folder, status);
+  return database;
 }
 
-Result<void> destroy_database(const std::string& folder) {
-  if (const auto status = rocksdb::DestroyDB(folder, options()); !status.ok())
-    return failed("remove the state in " + folder, status);
+Result<Database> open_read_only(const std::string& folder, const Clock& clock) {
+  Database database;
+  rocksdb::DB* opened = nullptr;
+  const auto status =
+      rocksdb::DB::OpenForReadOnly(options(), folder, families(database, clock), &database.families, &opened);
+  database.db.reset(opened);
+  if (!status.ok()) return cannot_open(folder, status);
+  return database;
+}
+
+Result<void> flush(const Database& database) {
+  if (const auto status = database.db->Flush(rocksdb::FlushOptions(), database.families); !status.ok())
+    return failed("flush the state", status);
+  return {};
+}
+
+Result<void> verify(const Database& database) {
+  if (const auto status = database.db->VerifyChecksum(rocksdb::ReadOptions()); !status.ok())
+    return cannot_open(database.db->GetName(), status);
+  return {};
+}
+
+Result<void> copy_database(const Database& database, const std::string& to) {
+  rocksdb::Checkpoint* made = nullptr;
+  auto status = rocksdb::Checkpoint::Create(database.db.get(), &made);
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
+  if (status.ok()) status = checkpoint->CreateCheckpoint(std::filesystem::absolute(to).string());
+  if (!status.ok()) return failed("copy the state to " + to, status);
   return {};
 }
 

@@ -50,8 +50,16 @@ inline constexpr Duration kExpiredKept{3'600'000};
 // Without a log of its own; a flush makes all families durable together. Compaction removes expired rows by `clock`, which must
 // outlive the database.
 Result<Database> open_database(const std::string& folder, const Clock& clock);
-// Which nobody has open.
-Result<void> destroy_database(const std::string& folder);
+// Changes nothing in the folder. corrupt: it is damaged, or none.
+Result<Database> open_read_only(const std::string& folder, const Clock& clock);
+// Returns when all that was written is durable.
+Result<void> flush(const Database& database);
+// Reads every block, and compares its checksum.
+Result<void> verify(const Database& database);
+
+// The database as it stands, in a folder that must not exist: hard links to what never changes, copies on another file system.
+// Flushes first. Durable when it returns; a kill meanwhile leaves nothing under that name.
+Result<void> copy_database(const Database& database, const std::string& to);
 
 Result<std::optional<std::string>> get(const Database& database, Family family, std::string_view key);
 Result<void> write(Database& database, rocksdb::WriteBatch& batch);

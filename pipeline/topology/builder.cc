@@ -68,7 +68,8 @@ Result<void> Parts::open() {
   options.partitions = plan.settings.log.partitions;
   options.segment_bytes = plan.settings.log.segment;
   TRY_ASSIGN(log, logs::local::LocalLog::open(std::move(options), disk, clock));
-  TRY_ASSIGN(state_, DerivedState::open(plan.data + "/state", *log, clock));
+  StateOptions state{plan.data + "/state", plan.data + "/checkpoints", plan.settings.state.checkpoint_every};
+  TRY_ASSIGN(state_, DerivedState::open(std::move(state), *log, clock));
   TRY_ASSIGN(store_, delivery::DeliveryStore::open(plan.data + "/delivery", clock));
   TRY_ASSIGN(catalog_, catalog::Catalog::open(plan.data + "/catalog.db", clock));
   TRY_ASSIGN(http_, http::CurlClient::start());
@@ -146,8 +147,9 @@ std::unique_ptr<Retention> Parts::build_retention(const ingest::Workers& workers
                                                   std::function<std::vector<Holder>()> holders) {
   RetentionNeeds needs;
   needs.captured_committed = [&workers] { return workers.captured_committed(); };
-  needs.state_flushed = [this] { return state_->flushed_sequence(); };
-  needs.flush_state = [this] { return state_->flush(); };
+  needs.state_checkpointed = [this] { return state_->checkpointed_sequence(); };
+  needs.checkpoint_if_due = [this] { return state_->take_checkpoint_if_due(); };
+  needs.checkpoint_now = [this] { return state_->take_checkpoint(); };
   needs.holders = std::move(holders);
   return std::make_unique<Retention>(plan.settings.log, plan.data, *log, disk, clock, std::move(needs), gate, metrics);
 }
@@ -214,6 +216,9 @@ std::string Parts::render_metrics() {
     metrics.gauge("penstock_log_bytes", "Bytes of a log on disk.", labels).set(static_cast<double>(log->bytes(name)));
     metrics.gauge("penstock_log_events", "Events a log keeps.", labels).set(static_cast<double>(events_in(*log, name)));
   }
+  metrics
+      .gauge("penstock_state_commits_since_checkpoint", "Commits that the newest checkpoint of derived state does not have.")
+      .set(static_cast<double>(state_->next_sequence() - state_->checkpointed_sequence()));
   return metrics.render();
 }
 

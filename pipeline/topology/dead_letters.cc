@@ -42,7 +42,7 @@ Result<StoppedPipeline> StoppedPipeline::open(const std::string& data) {
   logs::local::LocalLogOptions options;
   options.folder = data;
   TRY_ASSIGN(opened.log_, logs::local::LocalLog::open(std::move(options), disk, system_clock()));
-  TRY_ASSIGN(opened.state_, DerivedState::open(data + "/state", *opened.log_));
+  TRY_ASSIGN(opened.state_, DerivedState::open({data + "/state", data + "/checkpoints"}, *opened.log_));
   TRY_ASSIGN(opened.store_, delivery::DeliveryStore::open(data + "/delivery", system_clock()));
   return opened;
 }

@@ -184,7 +184,7 @@ Planned plan_pipeline(const std::string& file, const PlanContext& context) {
   plan_sources(plan, context.registry, planned.problems);
   plan_destinations(plan, context.registry, planned.problems);
   plan_chain(plan, context, planned.problems);
-  for (const auto* key : {"data", "workers", "log", "projects", "sources", "control", "ingest", "delivery"}) {
+  for (const auto* key : {"data", "workers", "log", "projects", "sources", "control", "ingest", "state", "delivery"}) {
     plan.fixed_parts.emplace_back(key, fingerprint_of(document.root, key));
   }
   config::sort_problems(planned.problems);

@@ -39,7 +39,7 @@ struct PipelinePlan {
   std::vector<scripting::AppEntry> app_entries;  // what `chain` was made from, to make it again when the apps' files change
   std::shared_ptr<const scripting::ChainPlan> chain;
   std::vector<PlannedDestination> destinations;
-  // Of what a reload cannot change: sources, data, workers, log, control, ingest, delivery; by name.
+  // Of what a reload cannot change: sources, data, workers, log, control, ingest, state, delivery; by name.
   std::vector<std::pair<std::string, std::uint64_t>> fixed_parts;
 };
 

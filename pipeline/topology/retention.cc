@@ -38,6 +38,7 @@ Retention::Retention(const LogSettings& settings, std::string folder, Log& log, 
 }
 
 void Retention::look() {
+  tell(needs_.checkpoint_if_due());
   for (const LogName log : {LogName::captured, LogName::events}) {
     const LogRetention& keep = of(settings_, log);
     const Timestamp now = clock_.now();
@@ -68,7 +69,7 @@ TrimLimits Retention::limits_of(LogName log) const {
     limits.before_sequence = needs_.captured_committed();
     return limits;
   }
-  limits.before_sequence = needs_.state_flushed();
+  limits.before_sequence = needs_.state_checkpointed();
   for (const Holder& holder : needs_.holders()) {
     limits.keep_from.resize(std::max(limits.keep_from.size(), holder.settled.size()), ~std::uint64_t{0});
     for (std::size_t p = 0; p < holder.settled.size(); ++p)
@@ -77,18 +78,30 @@ TrimLimits Retention::limits_of(LogName log) const {
   return limits;
 }
 
+void Retention::tell(const Result<void>& done) {
+  if (done || told_ == done.error().message) return;
+  told_ = done.error().message;
+  log_error("retention", "{}", told_);
+}
+
 Trimmed Retention::trim(LogName log, std::uint64_t bytes_max, Timestamp older_than) {
-  // A flush is worth it only for a log that is too large without one.
-  if (log == LogName::events && log_.bytes(log) > bytes_max && needs_.state_flushed() < log_.next_sequence(log)) {
-    if (const auto flushed = needs_.flush_state(); !flushed) log_warning("retention", "{}", flushed.error().message);
+  Trimmed trimmed = trim_once(log, bytes_max, older_than);
+  if (log == LogName::events && trimmed.kept_by_sequence && needs_.state_checkpointed() < log_.next_sequence(log)) {
+    tell(needs_.checkpoint_now());
+    const Trimmed more = trim_once(log, bytes_max, older_than);
+    trimmed.bytes += more.bytes;
+    trimmed.events += more.events;
   }
+  return trimmed;
+}
+
+Trimmed Retention::trim_once(LogName log, std::uint64_t bytes_max, Timestamp older_than) {
   TrimLimits limits = limits_of(log);
   limits.bytes_max = bytes_max;
   limits.older_than = older_than;
   const auto trimmed = log_.trim(log, limits);
   if (!trimmed) {
-    if (told_ != trimmed.error().message) log_error("retention", "{}", trimmed.error().message);
-    told_ = trimmed.error().message;
+    tell(fail(trimmed.error()));
     return {};
   }
   if (trimmed->bytes > 0) {

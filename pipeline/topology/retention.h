@@ -1,8 +1,8 @@
 #pragma once
 // Keeps the logs within their limits: by age, by bytes, and by what the disk has left. One thread that looks every second.
 //
-// What is never removed: a record of `captured` that ingest has not committed; a record of `events` that derived state has not
-// on disk; an event that a destination with `hold: true` has not settled. Anything else goes, oldest first, whoever has not
+// What is never removed: a record of `captured` that ingest has not committed; a record of `events` that the newest checkpoint
+// of derived state does not cover; an event that a destination with `hold: true` has not settled. Anything else goes, oldest first, whoever has not
 // read it yet: that destination then says how many events it has lost. When what must be kept fills the disk, or is more than
 // `events` may have, the gate is closed, and sources wait.
 
@@ -29,8 +29,9 @@ struct Holder {
 // What retention asks the others, on its thread.
 struct RetentionNeeds {
   std::function<std::uint64_t()> captured_committed;  // sequence of `captured` before which all is committed
-  std::function<std::uint64_t()> state_flushed;  // sequence of `events` before which derived state is on disk
-  std::function<Result<void>()> flush_state;  // brings it up to date
+  std::function<std::uint64_t()> state_checkpointed;  // sequence of `events` before which a checkpoint of state has all
+  std::function<Result<void>()> checkpoint_if_due;  // asked at every look: retention is what checkpoints are for
+  std::function<Result<void>()> checkpoint_now;  // asked when nothing else keeps what should go
   std::function<std::vector<Holder>()> holders;
 };
 
@@ -52,6 +53,8 @@ class Retention {
   };
 
   Trimmed trim(LogName log, std::uint64_t bytes_max, Timestamp older_than);
+  Trimmed trim_once(LogName log, std::uint64_t bytes_max, Timestamp older_than);
+  void tell(const Result<void>& done);
   TrimLimits limits_of(LogName log) const;
   Pressure pressure();
   void relieve(const Pressure& pressure);

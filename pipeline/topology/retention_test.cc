@@ -26,9 +26,12 @@ struct Bench {
     if (!retention) {
       RetentionNeeds needs;
       needs.captured_committed = [this] { return committed; };
-      needs.state_flushed = [this] { return flushed; };
-      needs.flush_state = [this]() -> Result<void> {
-        flushed = log.next_sequence(LogName::events);
+      needs.state_checkpointed = [this] { return checkpointed; };
+      needs.checkpoint_if_due = []() -> Result<void> { return {}; };
+      needs.checkpoint_now = [this]() -> Result<void> {
+        ++checkpoints_asked;
+        if (refused) return fail(*refused);
+        checkpointed = log.next_sequence(LogName::events);
         return {};
       };
       needs.holders = [this] { return holders; };
@@ -44,36 +47,59 @@ struct Bench {
   ingest::Gate gate;
   telemetry::Metrics metrics;
   std::uint64_t committed = 0;
-  std::uint64_t flushed = 0;
+  std::uint64_t checkpointed = 0;
+  int checkpoints_asked = 0;
+  std::optional<Error> refused;  // when a checkpoint is asked for
   std::vector<Holder> holders;
   std::unique_ptr<Retention> retention;
 };
 
 }  // namespace
 
-TEST_CASE("what is too old goes, once ingest and derived state are done with it") {
+TEST_CASE("what is too old goes, once ingest is done with it and a checkpoint has it") {
   Bench bench;
   bench.add(LogName::captured, 5);
   bench.add(LogName::events, 5);
   bench.clock.advance(Duration{61'000});
+  bench.refused = Error{ErrorKind::io, "the disk is away"};
   bench.look();
   CHECK(bench.kept(LogName::captured) == 5);
   CHECK(bench.kept(LogName::events) == 5);
+  CHECK(bench.checkpoints_asked == 1);
   bench.committed = 3;
-  bench.flushed = 4;
+  bench.checkpointed = 3;
   bench.look();
   CHECK(bench.kept(LogName::captured) == 2);
+  CHECK(bench.kept(LogName::events) == 2);
+  bench.refused.reset();
+  bench.look();
   CHECK(bench.kept(LogName::events) == 1);
   CHECK_FALSE(bench.gate.is_closed());
 }
 
-TEST_CASE("a log that is too large loses its oldest part, after derived state was flushed") {
+TEST_CASE("a checkpoint is asked for only when one would help") {
+  Bench bench;
+  bench.add(LogName::events, 10);
+  bench.checkpointed = 6;
+  bench.settings.retention.events.bytes = Bytes{bench.log.bytes(LogName::events) / 2};
+  bench.look();
+  CHECK(bench.kept(LogName::events) == 5);
+  CHECK(bench.checkpoints_asked == 0);
+  bench.holders = {{"crm", bench.log.begin(LogName::events)}};
+  bench.add(LogName::events, 10);
+  bench.look();
+  bench.look();
+  CHECK(bench.kept(LogName::events) == 15);
+  CHECK(bench.checkpoints_asked == 0);
+}
+
+TEST_CASE("a log that is too large loses its oldest part, after a checkpoint was taken") {
   Bench bench;
   bench.add(LogName::events, 10);
   bench.settings.retention.events.bytes = Bytes{bench.log.bytes(LogName::events) / 2};
   bench.look();
   CHECK(bench.kept(LogName::events) == 5);
-  CHECK(bench.flushed == 10);
+  CHECK(bench.checkpointed == 10);
 }
 
 TEST_CASE("a destination that holds keeps what it has not got, and then sources wait") {

@@ -180,6 +180,17 @@ struct IngestSettings {
   }
 };
 
+struct StateSettings {
+  Duration checkpoint_every{3'600'000};
+
+  static constexpr auto fields() {
+    return std::tuple{field("checkpoint_every", &StateSettings::checkpoint_every,
+                            "How often a copy of the derived state is put aside, so that it can be made again although the "
+                            "log has lost its beginning. Taken earlier when retention waits for one.",
+                            range(Duration(1'000), Duration(7LL * 86'400'000)))};
+  }
+};
+
 struct DeliverySettings {
   int threads = 2;
 
@@ -199,6 +210,7 @@ struct PipelineSettings {
   config::Node destinations;
   ControlSettings control;
   IngestSettings ingest;
+  StateSettings state;
   DeliverySettings delivery;
 
   static constexpr auto fields() {
@@ -219,6 +231,7 @@ struct PipelineSettings {
         field("destinations", &PipelineSettings::destinations, "Where events go.", Need::required),
         field("control", &PipelineSettings::control, "The control API."),
         field("ingest", &PipelineSettings::ingest, "How ingest commits."),
+        field("state", &PipelineSettings::state, "What the log implies: positions of sources, rows of app.state."),
         field("delivery", &PipelineSettings::delivery, "What destinations share.")};
   }
 };

@@ -291,10 +291,14 @@ void trimming_keeps_what_it_must(LogHarness& harness) {
   TrimLimits nothing = everything;
   nothing.before_sequence = 0;
   CHECK(log.trim(LogName::events, nothing).value().events == 0);
+  const bool kept_by_sequence = log.trim(LogName::events, nothing).value().kept_by_sequence;
+  nothing.keep_from = Offsets(kPartitions, 0);
+  CHECK_FALSE(log.trim(LogName::events, nothing).value().kept_by_sequence);
   nothing = everything;
   nothing.keep_from = Offsets(kPartitions, 0);
   CHECK(log.trim(LogName::events, nothing).value().events == 0);
   CHECK(log.trim(LogName::events, {.older_than = {}, .before_sequence = kRecords, .keep_from = {}}).value().events == 0);
+  CHECK_FALSE(log.trim(LogName::events, {.older_than = {}, .before_sequence = 0, .keep_from = {}}).value().kept_by_sequence);
   CHECK(events_of(read_all(log, LogName::events)) == all);
 
   TrimLimits half = everything;
@@ -322,6 +326,7 @@ void trimming_keeps_what_it_must(LogHarness& harness) {
   const auto more = log.trim(LogName::events, everything);
   REQUIRE(more.has_value());
   check_rest(trimmed->events + more->events);
+  CHECK(kept_by_sequence == (trimmed->events + more->events > 0));
   CHECK(log.next_sequence(LogName::events) == kRecords);
   CHECK(must_append(log, LogName::events, sample_record(0, kRecords)).sequence == kRecords);
 }

@@ -240,9 +240,11 @@ Result<Trimmed> MemoryLog::trim(LogName log, const TrimLimits& limits) {
   while (from.records.size() > 1) {
     const StoredRecord& oldest = *from.records.front();
     const bool unwanted = from.bytes > limits.bytes_max || oldest.appended_at < limits.older_than;
-    bool wanted = oldest.sequence >= limits.before_sequence;
+    bool wanted = false;
     for (std::size_t p = 0; p < limits.keep_from.size(); ++p) wanted |= oldest.next[p] > limits.keep_from[p];
     if (!unwanted || wanted) break;
+    trimmed.kept_by_sequence = oldest.sequence >= limits.before_sequence;
+    if (trimmed.kept_by_sequence) break;
     for (std::size_t p = 0; p < from.begin.size(); ++p) trimmed.events += oldest.next[p] - from.begin[p];
     const std::uint64_t bytes = from.bytes / from.records.size();
     trimmed.bytes += bytes;

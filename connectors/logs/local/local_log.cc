@@ -123,6 +123,9 @@ Result<Trimmed> LocalLog::trim(LogName log, const TrimLimits& limits) {
     trimmed.bytes += segment->bytes;
     for (std::size_t p = 0; p < begin.size(); ++p) trimmed.events += begin[p] - segment->start[p];
   }
+  TrimLimits without_sequence = limits;
+  without_sequence.before_sequence = ~std::uint64_t{0};
+  trimmed.kept_by_sequence = table.would_take(without_sequence);
   return trimmed;
 }
 

@@ -83,18 +83,28 @@ std::optional<SegmentTable::Found> SegmentTable::find_before(Timestamp time) con
       std::ranges::partition_point(segments_, [&](const Segment& segment) { return segment.created < time; }));
 }
 
-std::optional<Segment> SegmentTable::take_oldest(const TrimLimits& limits) {
-  const std::lock_guard lock(mutex_);
-  if (segments_.size() < 2) return std::nullopt;
+bool SegmentTable::may_go(const TrimLimits& limits) const {
+  if (segments_.size() < 2) return false;
   const Segment& next = segments_[1];
   std::uint64_t bytes = 0;
   for (const Segment& segment : segments_) bytes += segment.bytes;
   // Everything in a segment was appended before the next one was begun.
   const bool unwanted = bytes > limits.bytes_max || next.created < limits.older_than;
-  if (!unwanted || next.first_sequence > limits.before_sequence) return std::nullopt;
+  if (!unwanted || next.first_sequence > limits.before_sequence) return false;
   for (std::size_t p = 0; p < limits.keep_from.size(); ++p) {
-    if (next.start[p] > limits.keep_from[p]) return std::nullopt;
+    if (next.start[p] > limits.keep_from[p]) return false;
   }
+  return true;
+}
+
+bool SegmentTable::would_take(const TrimLimits& limits) const {
+  const std::lock_guard lock(mutex_);
+  return may_go(limits);
+}
+
+std::optional<Segment> SegmentTable::take_oldest(const TrimLimits& limits) {
+  const std::lock_guard lock(mutex_);
+  if (!may_go(limits)) return std::nullopt;
   Segment oldest = std::move(segments_.front());
   segments_.erase(segments_.begin());
   return oldest;

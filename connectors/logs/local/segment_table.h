@@ -33,6 +33,7 @@ class SegmentTable {
 
   // Forgets the oldest segment, if the limits let it go, and gives it to the caller, who removes its files, or puts it back.
   std::optional<Segment> take_oldest(const TrimLimits& limits);
+  bool would_take(const TrimLimits& limits) const;
   void put_back(Segment segment);
 
   // --- readers
@@ -68,6 +69,7 @@ class SegmentTable {
   std::mutex& index_mutex() const { return index_mutex_; }
 
  private:
+  bool may_go(const TrimLimits& limits) const;  // the oldest; with mutex_ held
   std::optional<Found> found_before(std::vector<Segment>::const_iterator after) const;  // with mutex_ held
 
   const std::string folder_;

@@ -1,0 +1,170 @@
+#include "pipeline/state/state_origin.h"
+
+#include <fmt/format.h>
+#include <rocksdb/write_batch.h>
+
+#include <filesystem>
+#include <optional>
+
+#include "pipeline/base/log.h"
+#include "pipeline/event/timestamps.h"
+#include "pipeline/ports/folders.h"
+#include "pipeline/state/state_folder.h"
+
+namespace penstock::state {
+namespace {
+
+// Whether the log has this record and all after it.
+Result<bool> goes_on_from(Log& log, std::uint64_t sequence) {
+  if (sequence > log.next_sequence(LogName::events)) return false;
+  const auto reader = log.read_from_sequence(LogName::events, sequence);
+  if (reader) return true;
+  if (reader.error().kind == ErrorKind::not_found) return false;
+  return fail(reader.error());
+}
+
+// By halving, since a log is asked for records, not for its beginning.
+Result<std::uint64_t> oldest_record(Log& log) {
+  std::uint64_t kept = log.next_sequence(LogName::events);
+  TRY_ASSIGN(const bool whole, goes_on_from(log, 0));
+  if (whole) return 0;
+  std::uint64_t gone = 0;
+  while (kept - gone > 1) {
+    const std::uint64_t middle = gone + (kept - gone) / 2;
+    TRY_ASSIGN(const bool there, goes_on_from(log, middle));
+    (there ? kept : gone) = middle;
+  }
+  return kept;
+}
+
+Result<Timestamp> time_of(Log& log, std::uint64_t sequence) {
+  TRY_ASSIGN(const auto reader, log.read_from_sequence(LogName::events, sequence));
+  TRY_ASSIGN(const auto record, reader->next());
+  return record ? record->appended_at : Timestamp{1};
+}
+
+// Nullopt: no checkpoint opens and fits.
+Result<std::optional<Checkpoint>> restore_newest(const std::string& folder, const Checkpoints& checkpoints, Log& log) {
+  TRY_ASSIGN(const auto all, checkpoints.list());
+  for (const Checkpoint& checkpoint : all) {
+    TRY_ASSIGN(const bool fits, goes_on_from(log, checkpoint.next_sequence));
+    if (!fits) continue;
+    const auto restored = checkpoints.restore(checkpoint, folder);
+    if (restored) return checkpoint;
+    if (restored.error().kind != ErrorKind::corrupt) return fail(restored.error());
+    log_warning("state", "the checkpoint {} is of no use: {}", checkpoint.folder, restored.error().message);
+    TRY(remove_folder(folder));
+  }
+  return std::nullopt;
+}
+
+Result<Beginning> make_empty(const std::string& folder, Log& log, std::uint64_t from, const Clock& clock) {
+  Beginning beginning{.sequence = from};
+  TRY_ASSIGN(Database database, open_database(folder, clock));
+  if (from > 0) {
+    TRY_ASSIGN(beginning.complete_from, time_of(log, from));
+    rocksdb::WriteBatch batch;
+    batch.Put(database.families[kMeta], std::string(kStanding),
+              encode({.next_sequence = from, .complete_from_ms = beginning.complete_from.ms}));
+    TRY(write(database, batch));
+    TRY(flush(database));
+  }
+  return beginning;
+}
+
+std::unexpected<Error> nothing_to_make_it_from(const Origin& origin, Log& log, std::uint64_t oldest) {
+  TRY_ASSIGN(const Timestamp from, time_of(log, oldest));
+  const std::string data = std::filesystem::path(origin.folder).parent_path().string();
+  return fail(ErrorKind::corrupt,
+              fmt::format("no checkpoint in {} fits, and the log `events` begins at record {}, of {}: how far sources were "
+                          "read, rows of app.state and ingest's dead letters from before that are lost. `penstock "
+                          "rebuild-state {} --from-start` goes on with what is left; sources that can be read again then "
+                          "bring what they brought before",
+                          origin.checkpoints, oldest, format_timestamp(from), data));
+}
+
+// What knows more than this many records knows another log, or what was cut off this one. It must not come to fit by and by.
+Result<void> forget_checkpoints_beyond(std::uint64_t records, const Origin& origin, const Clock& clock) {
+  Checkpoints checkpoints(origin.checkpoints, clock);
+  TRY_ASSIGN(const auto all, checkpoints.list());
+  for (const Checkpoint& checkpoint : all) {
+    if (checkpoint.next_sequence <= records) continue;
+    log_warning("state", "the checkpoint {} is of another log: removed", checkpoint.folder);
+    TRY(checkpoints.remove(checkpoint));
+  }
+  return {};
+}
+
+struct Unusable {
+  std::string why;
+  bool ahead = false;  // it knows records that the log does not have
+};
+
+// Nullopt: the database is in `opened`.
+Result<std::optional<Unusable>> try_to_open(const std::string& folder, Log& log, const Clock& clock, Database& opened) {
+  if (!std::filesystem::exists(folder + "/CURRENT")) return Unusable{"there is no state in " + folder};
+  auto database = open_database(folder, clock);
+  if (!database && database.error().kind == ErrorKind::corrupt) return Unusable{database.error().message};
+  if (!database) return fail(std::move(database).error());
+  const auto standing = read_standing(*database, folder);
+  if (!standing && standing.error().kind == ErrorKind::corrupt) return Unusable{standing.error().message};
+  if (!standing) return fail(standing.error());
+  TRY_ASSIGN(const bool fits, goes_on_from(log, standing->next_sequence));
+  if (!fits) {
+    const std::uint64_t end = log.next_sequence(LogName::events);
+    const bool ahead = standing->next_sequence > end;
+    return Unusable{fmt::format("the state in {} has applied {} records, but the log `events` {} record {}", folder,
+                                standing->next_sequence, ahead ? "ends before" : "begins after that, and ends before", end),
+                    ahead};
+  }
+  opened = *std::move(database);
+  return std::nullopt;
+}
+
+}  // namespace
+
+Result<Beginning> make_anew(const std::string& folder, const Origin& origin, bool from_start, Log& log, const Clock& clock) {
+  TRY(remove_folder(folder));
+  if (!from_start) {
+    TRY_ASSIGN(const auto restored, restore_newest(folder, Checkpoints(origin.checkpoints, clock), log));
+    if (restored) {
+      TRY_ASSIGN(const Database database, open_read_only(folder, clock));
+      TRY_ASSIGN(const Standing standing, read_standing(database, folder));
+      return Beginning{standing.next_sequence, {standing.complete_from_ms}, restored->folder};
+    }
+  }
+  TRY_ASSIGN(const std::uint64_t oldest, oldest_record(log));
+  if (oldest > 0 && !from_start) return nothing_to_make_it_from(origin, log, oldest);
+  return make_empty(folder, log, oldest, clock);
+}
+
+Result<Database> open_from(const Origin& origin, Log& log, const Clock& clock) {
+  TRY(undo_broken_swap(origin.folder));
+  const std::uint64_t end = log.next_sequence(LogName::events);
+  TRY(forget_checkpoints_beyond(end, origin, clock));
+  Database database;
+  TRY_ASSIGN(const auto unusable, try_to_open(origin.folder, log, clock, database));
+  if (!unusable) return database;
+  // A whole log that knows less than the state is most likely a new one, of which no checkpoint is.
+  TRY_ASSIGN(const bool whole, goes_on_from(log, 0));
+  if (unusable->ahead && whole) TRY(forget_checkpoints_beyond(0, origin, clock));
+  const std::string made = origin.folder + ".new";
+  auto beginning = make_anew(made, origin, false, log, clock);
+  if (!beginning) return fail(std::move(beginning).error().context(unusable->why));
+  TRY(swap_in(made, origin.folder));
+  if (beginning->checkpoint.empty() && unusable->ahead) {
+    log_warning(
+        "state",
+        "{}: the log was replaced, so the state is made again from it; positions of sources and dead letters that are "
+        "not in it are forgotten",
+        unusable->why);
+  } else if (beginning->checkpoint.empty() && end > 0) {
+    log_warning("state", "{}; it is made again from the whole log `events`, {} records", unusable->why, end);
+  } else if (end > 0) {
+    log_warning("state", "{}; it starts from the checkpoint {}, and reads {} records of the log `events` after it",
+                unusable->why, beginning->checkpoint, end - beginning->sequence);
+  }
+  return open_database(origin.folder, clock);
+}
+
+}  // namespace penstock::state
