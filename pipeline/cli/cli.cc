@@ -31,6 +31,7 @@ struct Arguments {
   std::string name;
   std::string folder = ".";
   std::string data;
+  bool from_start = false;
   std::string log = "events";
   Target target;
   DeadListOptions dead;
@@ -110,6 +111,13 @@ void add_questions(CLI::App& app, Arguments& a, Command& chosen) {
   auto* doctor = add(app, "doctor", "Read everything a stopped pipeline's logs hold, and say whether it is whole",
                      "penstock doctor --verify ./data", chosen, [&](const auto&) { return verify_logs(a.data); });
   doctor->add_option("--verify", a.data, "The data folder")->required();
+
+  auto* rebuild =
+      add(app, "rebuild-state", "Make a stopped pipeline's derived state anew from its log", "penstock rebuild-state ./data",
+          chosen, [&](const auto&) { return rebuild_state(a.data, a.from_start); });
+  rebuild->add_option("data", a.data, "The data folder")->required();
+  rebuild->add_flag("--from-start", a.from_start,
+                    "From the oldest record, not the newest checkpoint; goes on even if the log has lost its beginning");
 
   auto* log = app.add_subcommand("log", "What a stopped pipeline's data folder holds");
   log->require_subcommand(1);

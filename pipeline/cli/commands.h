@@ -49,6 +49,9 @@ int show_dead(const Target& target, const std::string& id, bool json, const topo
 // Reads and unpacks all that the logs of a data folder hold, which no process has open, and prints what it found.
 int verify_logs(const std::string& data);
 
+// Makes the derived state of a data folder, which no process has open, anew; see state/rebuild.h.
+int rebuild_state(const std::string& data, bool from_start);
+
 // The events of a data folder that no process has open, as NDJSON envelopes.
 int cat_log(const std::string& data, const std::string& log);
 

@@ -1,0 +1,24 @@
+#include "pipeline/state/rebuild.h"
+
+#include "pipeline/state/state_folder.h"
+#include "pipeline/state/state_origin.h"
+
+namespace penstock::state {
+
+Result<Rebuilt> rebuild(const StateOptions& options, RebuildFrom from, Log& log, const Clock& clock) {
+  TRY(undo_broken_swap(options.folder));
+  const std::string made = options.folder + ".new";
+  TRY_ASSIGN(const Beginning beginning,
+             make_anew(made, {options.folder, options.checkpoints}, from == RebuildFrom::start, log, clock));
+  Rebuilt rebuilt{.checkpoint = beginning.checkpoint};
+  {
+    TRY_ASSIGN(const auto state, DerivedState::open({made, options.checkpoints}, log, clock));
+    TRY(state->flush());
+    rebuilt.commits = state->next_sequence() - beginning.sequence;
+    rebuilt.complete_from = state->complete_from();
+  }
+  TRY(swap_in(made, options.folder));
+  return rebuilt;
+}
+
+}  // namespace penstock::state
