@@ -125,6 +125,14 @@ Result<void> Catalog::set_rate(std::string_view destination, std::uint64_t event
   return {};
 }
 
+Result<void> Catalog::copy_to(const std::string& file) const {
+  const std::lock_guard lock(impl_->mutex);
+  TRY_ASSIGN(auto copy, impl_->connection.prepare("VACUUM INTO ?"));
+  if (const auto copied = copy.bind(file).run(); !copied)
+    return fail(copied.error().context(fmt::format("copy the catalog to {}", file)));
+  return {};
+}
+
 Result<bool> Catalog::reset_rate(std::string_view destination) {
   const std::lock_guard lock(impl_->mutex);
   TRY_ASSIGN(auto order, impl_->connection.prepare("DELETE FROM rates WHERE destination = ?"));

@@ -49,6 +49,9 @@ class Catalog {
   // False: it was not paused.
   Result<bool> resume(std::string_view destination);
 
+  // All of it as it is now, into a file that must not exist. Not durable before that file is synced.
+  Result<void> copy_to(const std::string& file) const;
+
   // By name of the destination.
   Result<std::vector<Rate>> rates() const;
   Result<void> set_rate(std::string_view destination, std::uint64_t events_per_second, std::uint64_t bytes_per_second);

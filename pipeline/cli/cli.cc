@@ -112,6 +112,12 @@ void add_questions(CLI::App& app, Arguments& a, Command& chosen) {
                      "penstock doctor --verify ./data", chosen, [&](const auto&) { return verify_logs(a.data); });
   doctor->add_option("--verify", a.data, "The data folder")->required();
 
+  auto* backup = add(app, "backup", "Copy a data folder, of a running or a stopped pipeline, to where it can go on from",
+                     "penstock backup /backups/monday", chosen,
+                     [&](const auto& context) { return back_up(a.target, a.folder, context); });
+  backup->add_option("folder", a.folder, "Where to: empty or absent; on the machine of the process")->required();
+  add_target(*backup, a.target);
+
   auto* rebuild =
       add(app, "rebuild-state", "Make a stopped pipeline's derived state anew from its log", "penstock rebuild-state ./data",
           chosen, [&](const auto&) { return rebuild_state(a.data, a.from_start); });

@@ -49,6 +49,9 @@ int show_dead(const Target& target, const std::string& id, bool json, const topo
 // Reads and unpacks all that the logs of a data folder hold, which no process has open, and prints what it found.
 int verify_logs(const std::string& data);
 
+// A copy of a data folder; see topology/backup.h.
+int back_up(const Target& target, const std::string& folder, const topology::PlanContext& context);
+
 // Makes the derived state of a data folder, which no process has open, anew; see state/rebuild.h.
 int rebuild_state(const std::string& data, bool from_start);
 

@@ -51,15 +51,15 @@ Result<ControlClient> ControlClient::find(const Target& target, const topology::
   return ControlClient(std::move(address));
 }
 
-Result<std::string> ControlClient::ask(const std::string& method, const std::string& path, std::string body) const {
+Result<std::string> ControlClient::ask(const std::string& method, const std::string& path, std::string body,
+                                       Duration patience) const {
   TRY_ASSIGN(const auto client, http::CurlClient::start());
   HttpRequest request;
   request.method = method;
   request.url = address_.url + path;
   request.headers = {{"Authorization", "Bearer " + address_.token}};
   request.body = std::move(body);
-  // A reload waits for destinations to drain, which may take as long as their `drain` says.
-  request.timeout = method == "POST" ? Duration(900'000) : Duration(30'000);
+  request.timeout = patience;
   request.answer_max = 256_MiB;
   std::promise<Result<HttpReply>> promise;
   client->send(std::move(request), [&](Result<HttpReply> reply) { promise.set_value(std::move(reply)); });

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "pipeline/base/clock.h"
 #include "pipeline/base/result.h"
 #include "pipeline/cli/commands.h"
 #include "pipeline/control/control_file.h"
@@ -17,13 +18,14 @@ class ControlClient {
   explicit ControlClient(control::ControlAddress address) : address_(std::move(address)) {}
 
   // The body of a 2xx answer. Otherwise the error the API gave; `problems` of an invalid configuration are in its message.
-  Result<std::string> get(const std::string& path) const { return ask("GET", path, {}); }
-  Result<std::string> post(const std::string& path, std::string body = {}) const {
-    return ask("POST", path, std::move(body));
+  Result<std::string> get(const std::string& path) const { return ask("GET", path, {}, Duration(30'000)); }
+  // A reload waits for destinations to drain, which may take as long as their `drain` says.
+  Result<std::string> post(const std::string& path, std::string body = {}, Duration patience = Duration(900'000)) const {
+    return ask("POST", path, std::move(body), patience);
   }
 
  private:
-  Result<std::string> ask(const std::string& method, const std::string& path, std::string body) const;
+  Result<std::string> ask(const std::string& method, const std::string& path, std::string body, Duration patience) const;
   control::ControlAddress address_;
 };
 

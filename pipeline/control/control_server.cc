@@ -66,6 +66,7 @@ struct ControlServer::Impl {
   ServerReply list_dead(const ServerRequest& request) const;
   ServerReply show_dead(const std::string& id) const;
   ServerReply reload_reply();
+  ServerReply back_up(const ServerRequest& request);
   ServerReply steer(const ServerRequest& request);
   ServerReply steer_destination(const ServerRequest& request, const std::string& name, const std::string& verb);
   Result<topology::ReloadReport> apply(config::Problems& problems);
@@ -76,6 +77,8 @@ struct ControlServer::Impl {
   std::mutex reloading;
   ThreadPool thread{"control", 1};  // what may block is not done on the server's thread
   std::unique_ptr<Strand> strand = thread.make_strand();
+  ThreadPool backup_thread{"backup", 1};  // copying may take minutes, and others want to know how it goes
+  std::unique_ptr<Strand> backup_strand = backup_thread.make_strand();
   std::unique_ptr<http::HttpServer> server;
 };
 
@@ -100,6 +103,7 @@ ControlServer::ControlServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)
 ControlServer::~ControlServer() {
   impl_->server->stop(Duration(200));
   impl_->thread.stop();
+  impl_->backup_thread.stop();
 }
 
 std::string ControlServer::url() const { return "http://" + impl_->server->address(); }
@@ -120,6 +124,11 @@ void ControlServer::Impl::handle(ServerRequest request, http::Responder respond)
     auto reply = error_reply(401, "send the token of data/control.json as Authorization: Bearer …");
     reply.headers.emplace_back("WWW-Authenticate", "Bearer");
     return respond(std::move(reply));
+  }
+  if (request.path == "/api/backup" && request.method == "POST") {
+    backup_strand->post(
+        [this, request = std::move(request), respond = std::move(respond)]() mutable { respond(back_up(request)); });
+    return;
   }
   strand->post([this, request = std::move(request), respond = std::move(respond)]() mutable {
     handle_api(std::move(request), std::move(respond));
@@ -198,6 +207,13 @@ ServerReply ControlServer::Impl::steer_destination(const ServerRequest& request,
     done = steering.set_rate(name, *rate);
   }
   return done ? json_reply("{}") : error_reply(done.error());
+}
+
+ServerReply ControlServer::Impl::back_up(const ServerRequest& request) {
+  const auto folder = read_folder(request.body);
+  if (!folder) return error_reply(folder.error());
+  const auto report = pipeline.steering().back_up(*folder);
+  return report ? json_reply(to_json(*report)) : error_reply(report.error());
 }
 
 ServerReply ControlServer::Impl::reload_reply() {

@@ -15,6 +15,8 @@
 //   POST /api/destinations/NAME/replay  {"from": …, "to": …, "where": …, "rate": n}: a stretch of the log again; all but `from`
 //                                       may be missing; answers {"events": n}
 //   POST /api/destinations/NAME/cancel-replay
+//   POST /api/backup        {"folder": "/…"}: a copy of the data folder there, on the machine of the process; answers when it is
+//                           made, {"events": n, "captured": n, "log_bytes": n}
 //   POST /api/reload        reads the configuration again and applies what differs; 422 and nothing changed when it is wrong
 //
 // /api needs "Authorization: Bearer <token>". Errors are {"error": "<sentence>"}.

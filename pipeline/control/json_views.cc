@@ -129,6 +129,11 @@ std::string to_json(const topology::ReloadReport& report) {
   return json::serialize(json::object{{"changes", changes}});
 }
 
+std::string to_json(const topology::BackupReport& report) {
+  return json::serialize(
+      json::object{{"events", report.events}, {"captured", report.captured}, {"log_bytes", report.log_bytes}});
+}
+
 std::string to_json(const config::Problems& problems) {
   json::array out;
   for (const auto& problem : problems) out.push_back(json::string(problem.to_string()));

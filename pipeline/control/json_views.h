@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "pipeline/dead/dead_letter_table.h"
+#include "pipeline/topology/backup.h"
 #include "pipeline/topology/pipeline.h"
 #include "pipeline/topology/status.h"
 
@@ -12,6 +13,7 @@ namespace penstock::control {
 
 std::string to_json(const topology::PipelineStatus& status);
 std::string to_json(const topology::ReloadReport& report);
+std::string to_json(const topology::BackupReport& report);
 std::string to_json(const config::Problems& problems);
 // Without bodies, newest first as listed; `next` is the id to continue after, or null.
 std::string to_json(const std::vector<dead::Listed>& letters, std::size_t limit);

@@ -66,6 +66,14 @@ Result<std::string> read_note(const std::string& body) {
   return text_of(object, "note");
 }
 
+Result<std::string> read_folder(const std::string& body) {
+  constexpr std::array<std::string_view, 1> kKnown{"folder"};
+  TRY_ASSIGN(const json::object object, read_object(body, kKnown));
+  TRY_ASSIGN(std::string folder, text_of(object, "folder"));
+  if (folder.empty()) return fail(ErrorKind::invalid, "folder: where to?");
+  return folder;
+}
+
 Result<topology::ReplayRequest> read_replay(const std::string& body) {
   constexpr std::array<std::string_view, 4> kKnown{"from", "to", "where", "rate"};
   TRY_ASSIGN(const json::object object, read_object(body, kKnown));

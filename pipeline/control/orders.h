@@ -13,6 +13,7 @@ Result<topology::DeadLetterChoice> read_choice(const std::string& body);  // {"i
 Result<std::string> read_note(const std::string& body);                   // {"note": …}
 // {"events": n, "bytes": n}; nullopt: neither is there.
 Result<std::optional<delivery::RateSettings>> read_rate(const std::string& body);
+Result<std::string> read_folder(const std::string& body);                 // {"folder": …}, which must be there
 // {"from": …, "to": …, "where": …, "rate": n}
 Result<topology::ReplayRequest> read_replay(const std::string& body);
 

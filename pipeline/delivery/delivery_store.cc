@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <rocksdb/db.h>
 #include <rocksdb/options.h>
+#include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
@@ -286,6 +287,15 @@ Result<std::uint64_t> DeliveryStore::count_wanted(std::string_view destination, 
   for (rows->Seek(prefix); rows->Valid() && rows->key().starts_with(prefix) && count < limit; rows->Next()) ++count;
   if (!rows->status().ok()) return fail(error_of("read " + impl_->folder, rows->status()));
   return count;
+}
+
+Result<void> DeliveryStore::copy_to(const std::string& folder) const {
+  rocksdb::Checkpoint* made = nullptr;
+  auto status = rocksdb::Checkpoint::Create(impl_->db.get(), &made);
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
+  if (status.ok()) status = checkpoint->CreateCheckpoint(std::filesystem::absolute(folder).string());
+  if (!status.ok()) return fail(error_of(fmt::format("copy {} to {}", impl_->folder, folder), status));
+  return {};
 }
 
 const dead::DeadLetterTable& DeliveryStore::dead_letters() const { return *impl_->dead; }

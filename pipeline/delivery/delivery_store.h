@@ -60,6 +60,8 @@ class DeliveryStore {
   // The oldest of those wanted by a destination; and how many there are, up to `limit`.
   Result<std::vector<dead::Listed>> wanted(std::string_view destination, std::size_t limit) const;
   Result<std::uint64_t> count_wanted(std::string_view destination, std::uint64_t limit) const;
+  // All of it at one moment, into a folder that must not exist; durable when it returns.
+  Result<void> copy_to(const std::string& folder) const;
   // For get, list and count.
   const dead::DeadLetterTable& dead_letters() const;
 

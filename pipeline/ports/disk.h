@@ -51,6 +51,9 @@ class Disk {
   // The whole content durable under its final name, or the old content untouched.
   virtual Result<void> write_atomically(const std::string& path, std::string_view content) = 0;
   virtual Result<void> remove(const std::string& path) = 0;
+  // A second name for a file's bytes, durable once its folder is synced. False, and nothing was made: these two places cannot
+  // share a file, because they are on different file systems, say.
+  virtual Result<bool> link(const std::string& from, const std::string& to) = 0;
   virtual Result<void> sync_directory(const std::string& path) = 0;
   struct Space {
     std::uint64_t total = 0;

@@ -216,6 +216,12 @@ class PosixDisk final : public Disk {
     return {};
   }
 
+  Result<bool> link(const std::string& from, const std::string& to) override {
+    if (::link(from.c_str(), to.c_str()) == 0) return true;
+    if (errno == EXDEV || errno == EPERM || errno == EMLINK || errno == EOPNOTSUPP || errno == ENOSYS) return false;
+    return fail_errno(fmt::format("link {} to {}", from, to), errno);
+  }
+
   Result<void> sync_directory(const std::string& path) override {
     TRY_ASSIGN(Descriptor directory, open_file(path, O_RDONLY | O_DIRECTORY));
     if (::fsync(directory.get()) != 0) return fail_errno("sync the folder " + path, errno);

@@ -75,6 +75,17 @@ TEST_CASE("a lock is held until it is destroyed, and names its holder") {
   CHECK(disk.lock(folder / "LOCK").has_value());
 }
 
+TEST_CASE("a link is the same file under a second name") {
+  const Folder folder;
+  Disk& disk = posix_disk();
+  REQUIRE(disk.write_atomically(folder / "a", "bytes").has_value());
+  CHECK(disk.link(folder / "a", folder / "b").value());
+  CHECK(disk.read_all(folder / "b").value() == "bytes");
+  REQUIRE(disk.remove(folder / "a").has_value());
+  CHECK(disk.read_all(folder / "b").value() == "bytes");
+  CHECK_FALSE(disk.link(folder / "a", folder / "c").has_value());
+}
+
 TEST_CASE("what the system refuses names verb, path and reason") {
   const Folder folder;
   Disk& disk = posix_disk();

@@ -228,6 +228,10 @@ Result<std::vector<dead::Listed>> Parts::list_dead(const dead::Filter& filter, c
 
 Result<DeadLetter> Parts::find_dead(const std::string& id) const { return topology::find_dead(*state_, *store_, id); }
 
+Result<BackupReport> Parts::back_up(const std::string& to) const {
+  return topology::back_up({*log, *state_, *store_, *catalog_, disk}, plan.data, to);
+}
+
 PipelineStatus Parts::status() const {
   PipelineStatus status;
   status.version = PENSTOCK_VERSION;

@@ -20,6 +20,7 @@
 #include "pipeline/ports/posix_disk.h"
 #include "pipeline/state/derived_state.h"
 #include "pipeline/telemetry/metrics.h"
+#include "pipeline/topology/backup.h"
 #include "pipeline/topology/measured_chain.h"
 #include "pipeline/topology/plan.h"
 #include "pipeline/topology/retention.h"
@@ -74,6 +75,8 @@ class Parts {
   std::string render_metrics();
   Result<std::vector<dead::Listed>> list_dead(const dead::Filter& filter, const dead::Page& page) const;
   Result<DeadLetter> find_dead(const std::string& id) const;
+  // See there.
+  Result<BackupReport> back_up(const std::string& to) const;
   DerivedState& state() { return *state_; }
   delivery::DeliveryStore& store() { return *store_; }
   catalog::Catalog& catalog() { return *catalog_; }
@@ -90,7 +93,7 @@ class Parts {
   AppBoard app_board;
   ingest::Gate gate;
   Disk& disk = posix_disk();
-  std::unique_ptr<Log> log;
+  std::unique_ptr<logs::local::LocalLog> log;
 
  private:
   ConnectorContext context(const std::string& name) const { return {name, plan.folder, clock, *http_}; }

@@ -41,6 +41,9 @@ class Steering {
   // nullopt: as the configuration says.
   Result<void> set_rate(const std::string& destination, const std::optional<delivery::RateSettings>& rate);
 
+  // A copy of the data folder from which a pipeline goes on; see backup.h. Everything goes on meanwhile, which may be long.
+  Result<BackupReport> back_up(const std::string& to) { return parts_.back_up(to); }
+
   // Sends what lies between two places in the log once more, beside what is live: at a rate, if one is given, and only what the
   // condition wants. How many events lie there. conflict: a replay is running; invalid: a place or the condition is wrong.
   Result<std::uint64_t> replay(const std::string& destination, const ReplayRequest& request);

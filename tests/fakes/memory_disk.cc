@@ -239,6 +239,16 @@ Result<void> MemoryDisk::remove(const std::string& path) {
   return {};
 }
 
+Result<bool> MemoryDisk::link(const std::string& from, const std::string& to) {
+  const std::lock_guard lock(mutex_);
+  TRY(enter(Verb::link, from));
+  if (!links_) return false;
+  if (!names_.contains(from)) return fail_errno("link " + from, ENOENT);
+  if (names_.contains(to)) return fail_errno("link to " + to, EEXIST);
+  names_[to] = names_[from];
+  return true;
+}
+
 Result<void> MemoryDisk::sync_directory(const std::string& path) {
   const std::lock_guard lock(mutex_);
   TRY(enter(Verb::sync_directory, path));
@@ -247,6 +257,11 @@ Result<void> MemoryDisk::sync_directory(const std::string& path) {
     if (parent_of(name) == path) synced_names_[name] = file;
   }
   return {};
+}
+
+void MemoryDisk::refuse_links() {
+  const std::lock_guard lock(mutex_);
+  links_ = false;
 }
 
 void MemoryDisk::set_space(Space space) {

@@ -28,6 +28,7 @@ class MemoryDisk final : public Disk {
     read,
     write_atomically,
     remove,
+    link,
     sync_directory
   };
 
@@ -47,6 +48,9 @@ class MemoryDisk final : public Disk {
 
   // Appends beyond this many bytes in all files fail with ENOSPC.
   void set_capacity(std::uint64_t bytes);
+
+  // No two places share a file, as on different file systems.
+  void refuse_links();
 
   // What `space` says.
   void set_space(Space space);
@@ -75,6 +79,7 @@ class MemoryDisk final : public Disk {
   Result<std::string> read_all(const std::string& path) override;
   Result<void> write_atomically(const std::string& path, std::string_view content) override;
   Result<void> remove(const std::string& path) override;
+  Result<bool> link(const std::string& from, const std::string& to) override;
   Result<void> sync_directory(const std::string& path) override;
   Result<Space> space(const std::string& path) override;
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override;
@@ -115,6 +120,7 @@ class MemoryDisk final : public Disk {
   std::map<Verb, int> calls_;
   std::uint64_t capacity_ = ~0ULL;
   Space space_{1ULL << 40, 1ULL << 39};
+  bool links_ = true;
   bool holding_ = false;
   int held_ = 0;
   int permits_ = 0;

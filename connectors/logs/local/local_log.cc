@@ -45,7 +45,23 @@ struct LocalLog::Impl {
   Failure failure;
   std::atomic<std::size_t> pending_bytes = 0;
   std::mutex trimming;
+  int copying = 0;  // guarded by trimming; while it is more, nothing is trimmed
   std::array<std::unique_ptr<OneLog>, 2> logs;
+};
+
+class LocalLog::NoTrimming {
+ public:
+  explicit NoTrimming(Impl& impl) : impl_(impl) { add(1); }
+  ~NoTrimming() { add(-1); }
+  NoTrimming(const NoTrimming&) = delete;
+  NoTrimming& operator=(const NoTrimming&) = delete;
+
+ private:
+  void add(int change) {
+    const std::lock_guard lock(impl_.trimming);
+    impl_.copying += change;
+  }
+  Impl& impl_;
 };
 
 Result<std::unique_ptr<LocalLog>> LocalLog::open(LocalLogOptions options, Disk& disk, const Clock& clock) {
@@ -112,6 +128,7 @@ Result<Offsets> LocalLog::offsets_at(LogName log, Timestamp time) {
 Result<Trimmed> LocalLog::trim(LogName log, const TrimLimits& limits) {
   SegmentTable& table = impl_->of(log).table;
   const std::lock_guard one(impl_->trimming);
+  if (impl_->copying > 0) return Trimmed{};
   Trimmed trimmed;
   while (auto segment = table.take_oldest(limits)) {
     if (auto removed = remove_segment(impl_->disk, table.folder(), segment->first_sequence); !removed) {
@@ -127,6 +144,15 @@ Result<Trimmed> LocalLog::trim(LogName log, const TrimLimits& limits) {
   without_sequence.before_sequence = ~std::uint64_t{0};
   trimmed.kept_by_sequence = table.would_take(without_sequence);
   return trimmed;
+}
+
+Result<LocalLog::Copies> LocalLog::copy_to(const std::string& data, const std::function<Result<void>()>& before) {
+  const NoTrimming all_stays(*impl_);
+  TRY(before());
+  Copies made;
+  TRY_ASSIGN(made.events, copy_log(impl_->disk, impl_->of(LogName::events).table, data + "/log/events"));
+  TRY_ASSIGN(made.captured, copy_log(impl_->disk, impl_->of(LogName::captured).table, data + "/log/captured"));
+  return made;
 }
 
 Offsets LocalLog::begin(LogName log) const { return impl_->of(log).table.begin(); }

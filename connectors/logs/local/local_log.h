@@ -6,10 +6,12 @@
 // use their callers' threads.
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "connectors/logs/local/log_copy.h"
 #include "pipeline/base/bytes.h"
 #include "pipeline/base/clock.h"
 #include "pipeline/ports/disk.h"
@@ -49,9 +51,20 @@ class LocalLog final : public Log {
   std::optional<Error> failure() const override;
   void close() override;
 
+  // Both logs into DATA/log of another folder, as they are durable now, for a backup. `before` is called first: whatever it
+  // copies is not ahead of the logs in the folder, and trim removes nothing that it may point to until all is copied. `events`
+  // comes before `captured`, so that the former never says that more of the latter was read than there is.
+  // Writing goes on. An error leaves a part behind.
+  struct Copies {
+    LogCopy captured;
+    LogCopy events;
+  };
+  Result<Copies> copy_to(const std::string& data, const std::function<Result<void>()>& before);
+
  private:
   struct Impl;
   struct OneLog;
+  class NoTrimming;
   explicit LocalLog(std::unique_ptr<Impl> impl);
 
   std::unique_ptr<Impl> impl_;

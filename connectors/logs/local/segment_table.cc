@@ -51,6 +51,11 @@ std::uint64_t SegmentTable::bytes() const {
   return sum;
 }
 
+SegmentTable::Snapshot SegmentTable::snapshot() const {
+  const std::lock_guard lock(mutex_);
+  return {segments_, next_sequence(), next_};
+}
+
 std::optional<SegmentTable::Extent> SegmentTable::extent(std::uint64_t first_sequence) const {
   const std::lock_guard lock(mutex_);
   const auto it = std::ranges::lower_bound(segments_, first_sequence, {}, &Segment::first_sequence);

@@ -43,6 +43,14 @@ class SegmentTable {
   Offsets end() const;
   std::uint64_t bytes() const;
 
+  // All of it at one moment.
+  struct Snapshot {
+    std::vector<Segment> segments;  // oldest first; never empty
+    std::uint64_t next_sequence = 0;
+    Offsets next;
+  };
+  Snapshot snapshot() const;
+
   // How far a segment may be read, and what comes after it when it is sealed. nullopt: there is no such segment.
   struct Extent {
     std::uint64_t bytes = 0;
