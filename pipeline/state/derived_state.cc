@@ -29,7 +29,6 @@ Result<Checkpoint> newest_sound(const Checkpoints& checkpoints) {
   for (const Checkpoint& checkpoint : all) {
     const auto checked = checkpoints.check(checkpoint);
     if (checked) return checkpoint;
-    if (checked.error().kind != ErrorKind::corrupt) return fail(checked.error());
     log_warning("state", "the checkpoint {} cannot be relied on: {}", checkpoint.folder, checked.error().message);
   }
   return Checkpoint{};
@@ -318,8 +317,8 @@ Result<void> DerivedState::take_checkpoint() {
 Result<void> DerivedState::take_checkpoint_if_due() {
   const std::lock_guard one(impl_->checkpointing);
   const Duration age{impl_->clock.now().ms - impl_->checkpointed_at.ms};
-  if (age >= Duration(0) && age < impl_->options.checkpoint_every)
-    return {};  // a clock that was set back is no reason to wait
+  const bool clock_was_set_back = age < Duration(0);
+  if (!clock_was_set_back && age < impl_->options.checkpoint_every) return {};
   return impl_->take_checkpoint();
 }
 
