@@ -142,6 +142,7 @@ Result<Database> open_from(const Origin& origin, Log& log, const Clock& clock) {
   TRY(undo_broken_swap(origin.folder));
   const std::uint64_t end = log.next_sequence(LogName::events);
   TRY(forget_checkpoints_beyond(end, origin, clock));
+  if (end == 0 && !std::filesystem::exists(origin.folder)) return open_database(origin.folder, clock);  // a new pipeline
   Database database;
   TRY_ASSIGN(const auto unusable, try_to_open(origin.folder, log, clock, database));
   if (!unusable) return database;
