@@ -51,7 +51,7 @@ Result<BackupReport> back_up_wherever(const Target& target, const std::string& f
 int back_up(const Target& target, const std::string& folder, const topology::PlanContext& context) {
   const std::string absolute = std::filesystem::absolute(folder).lexically_normal().string();
   const auto report = back_up_wherever(target, absolute, context);
-  if (!report) return refuse(report.error());
+  if (!report) return refuse(report.error(), kCannot);
   fmt::print(
       "{} holds {} of `events` and {} of `captured`, {} bytes of logs; `data: {}` in a configuration goes on from there\n",
       absolute, counted(report->events, "event"), report->captured, report->log_bytes, absolute);

@@ -1,5 +1,6 @@
 #include "pipeline/state/rebuild.h"
 
+#include "pipeline/base/log.h"
 #include "pipeline/state/state_folder.h"
 #include "pipeline/state/state_origin.h"
 
@@ -10,6 +11,7 @@ Result<Rebuilt> rebuild(const StateOptions& options, RebuildFrom from, Log& log,
   const std::string made = options.folder + ".new";
   TRY_ASSIGN(const Beginning beginning,
              make_anew(made, {options.folder, options.checkpoints}, from == RebuildFrom::start, log, clock));
+  log_info("state", "reading records {} to {} of the log `events`", beginning.sequence, log.next_sequence(LogName::events));
   Rebuilt rebuilt{.checkpoint = beginning.checkpoint};
   {
     TRY_ASSIGN(const auto state, DerivedState::open({made, options.checkpoints}, log, clock));

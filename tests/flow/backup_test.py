@@ -2,11 +2,13 @@
 import collections
 import json
 import os
+import pathlib
 import random
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -135,6 +137,30 @@ class Backups(Counting):
         delivered = {e["properties"]["id"] for e in self.lines() + self.lines("restored.ndjson")}
         self.assertLessEqual(there, delivered, "what is in the log was delivered before or after")
 
+    def test_a_process_that_is_killed_leaves_a_whole_backup_or_none(self):
+        self.configure(extra="log: { segment: 1MiB }", follow="false")
+        self.append_lines(f"{n} {os.urandom(100).hex()}" for n in range(20_000))
+        made = 0
+        for attempt in range(8):
+            process = self.start("--keep-running")
+            wait_until(lambda: self.status()["log"]["events"]["events"] == 20_000, "everything is read")
+            to = self.folder / f"backup-{attempt}"
+            asking = subprocess.Popen([BINARY, "backup", str(to)], cwd=self.folder, stdout=subprocess.DEVNULL,
+                                      stderr=subprocess.DEVNULL)
+            self.processes.append(asking)
+            time.sleep(random.uniform(0, 0.4))  # until a random moment
+            process.kill()
+            process.wait()
+            asking.wait(timeout=30)
+            if to.exists():
+                made += 1
+                self.assertEqual(self.logged(to.name), self.logged("data"))
+                self.assertEqual(self.cli("dead", "list", "--data", to.name).returncode, 0, "its databases open")
+            partial = self.folder / f"{to.name}.partial"
+            if partial.exists() and not (partial / "FORMAT").exists():
+                self.assertEqual(self.cli("log", "cat", partial.name).returncode, 3)
+        print(f"{made} of 8 backups came to their end", file=sys.stderr)
+
     def test_a_stopped_pipeline_is_backed_up_too_and_only_into_nothing(self):
         self.configure(follow="false")
         self.append_lines(range(50))
@@ -147,6 +173,7 @@ class Backups(Counting):
         self.assertIn("is not an empty folder", refused.stderr)
         self.assertEqual(self.cli("backup", "backup").returncode, 0)
         self.assertEqual(self.logged("backup"), self.logged("data"))
+        self.check_a_copy_on_another_file_system()
         self.configure(data="./backup", follow="false")
         second = self.start("--keep-running")
         self.post_ids(["probe"])
@@ -154,6 +181,16 @@ class Backups(Counting):
         self.stop(second)
         self.check_counts(self.logged("backup"))
         self.assertEqual(len(self.logged("backup")), 51)
+
+
+    def check_a_copy_on_another_file_system(self):
+        memory = pathlib.Path("/dev/shm")
+        if not memory.is_dir() or memory.stat().st_dev == self.folder.stat().st_dev:
+            return
+        with tempfile.TemporaryDirectory(prefix="penstock-", dir=memory) as folder:
+            self.assertEqual(self.cli("backup", folder).returncode, 0, "an empty folder that is there")
+            self.assertEqual(self.logged(folder), self.logged("data"))
+            self.assertEqual(self.cli("dead", "list", "--data", folder).returncode, 0, "its databases open")
 
 
 class LostState(Counting):
