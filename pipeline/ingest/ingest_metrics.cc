@@ -21,8 +21,10 @@ SourceMetrics::SourceMetrics(telemetry::Metrics& metrics, const std::string& sou
       duplicate_keys(metrics.counter("penstock_ingest_duplicate_keys_total",
                                      "Top-level keys that came again in a body; the last value stayed.",
                                      {{"source", source}})),
-      warnings(metrics.counter("penstock_source_warnings_total", "Things a source had to tell: truncated files, lost input.",
-                               {{"source", source}})) {}
+      warnings(metrics.counter("penstock_source_warnings_total", "Things a source had to tell: truncated or odd files.",
+                               {{"source", source}})),
+      losses(metrics.counter("penstock_source_losses_total",
+                             "Files, or the ends of files, that were gone before they were read.", {{"source", source}})) {}
 
 WorkerMetrics::WorkerMetrics(telemetry::Metrics& metrics)
     : commits(metrics.counter("penstock_ingest_commits_total", "Commit records appended to the log of events.")),

@@ -21,6 +21,7 @@ struct SourceMetrics {
   telemetry::Counter lone_surrogates;  // replaced by \ufffd
   telemetry::Counter duplicate_keys;   // top-level keys that came again; the last value stayed
   telemetry::Counter warnings;         // of a source: truncated files and the like
+  telemetry::Counter losses;           // files, or ends of files, that were gone before they were read
 };
 
 // What one poll or one record brought, added to the metrics when it is durable: an atomic per event and counter would cost a

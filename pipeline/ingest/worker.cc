@@ -236,8 +236,8 @@ Result<bool> Worker::read_polled(Polled& polled, Timestamp now) {
   auto state = source->poll(polled.batch, small ? options_.trial_bytes : options_.poll_bytes);
   if (!state) return fail(std::move(state).error().context("source " + identity.name));
   for (const auto& warning : polled.batch.warnings) {
-    log_warning("ingest", "source {}: {}", identity.name, warning);
-    metrics.warnings.add();
+    log_at(warning.loss ? LogLevel::error : LogLevel::warning, "ingest", "source {}: {}", identity.name, warning.text);
+    (warning.loss ? metrics.losses : metrics.warnings).add();
   }
   Tally tally;
   tally.received = polled.batch.records.size();

@@ -24,6 +24,12 @@ struct RawRecord {
                                 // `body` is then what is kept of it
 };
 
+// What a source has to tell the operator; logged and counted: "orders.ndjson was truncated; reading from 0".
+struct SourceWarning {
+  std::string text;
+  bool loss = false;  // input was gone before it could be read
+};
+
 // What one poll read. Reused; views point into `buffer`, or into memory held by `keeps`.
 struct RawBatch {
   std::string partition;             // which input partition these are from, e.g. a file's identity
@@ -32,7 +38,7 @@ struct RawBatch {
   std::string position;              // where that input partition stands after them
   std::string buffer;
   std::vector<std::string> keeps;
-  std::vector<std::string> warnings; // told to the operator and counted: "orders.ndjson was truncated; reading from 0"
+  std::vector<SourceWarning> warnings;
 
   void clear();
 };

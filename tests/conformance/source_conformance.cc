@@ -68,7 +68,7 @@ class Reading {
 
  private:
   void take(RawBatch batch) {
-    CHECK_MESSAGE(batch.warnings.empty(), (batch.warnings.empty() ? "" : batch.warnings.front()));
+    CHECK_MESSAGE(batch.warnings.empty(), (batch.warnings.empty() ? "" : batch.warnings.front().text));
     if (batch.position.empty()) {
       CHECK_MESSAGE(batch.records.empty(), "records without a position would come again");
       return;

@@ -10,7 +10,7 @@
 namespace penstock::sources::file {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kVersion = 2;  // 1 ended with the path
 constexpr std::uint8_t kComplete = 1;
 constexpr std::uint8_t kInsideRefused = 2;
 
@@ -22,7 +22,7 @@ Fingerprint Fingerprint::of(std::string_view head) {
 }
 
 bool Fingerprint::matches(std::string_view head) const {
-  return head.size() >= length && checksum(head.substr(0, length)) == hash;
+  return length == 0 || (head.size() >= length && checksum(head.substr(0, length)) == hash);
 }
 
 std::string partition_name(const FilePosition& position) {
@@ -44,13 +44,16 @@ void encode(const FilePosition& position, std::string& out) {
   to.varint(position.offset);
   to.varint(position.size_seen);
   to.text(position.path);
+  to.signed_varint(position.modified);
+  to.signed_varint(position.followed_since);
+  to.text(position.home);
 }
 
 Result<FilePosition> decode_file_position(std::string_view stored) {
   Reader from(stored);
   FilePosition position;
   TRY_ASSIGN(const auto version, from.fixed<std::uint8_t>());
-  if (version != kVersion) {
+  if (version == 0 || version > kVersion) {
     return fail(ErrorKind::conflict, fmt::format("a file position of version {} was written by a newer Penstock", version));
   }
   TRY_ASSIGN(const auto flags, from.fixed<std::uint8_t>());
@@ -68,6 +71,12 @@ Result<FilePosition> decode_file_position(std::string_view stored) {
   TRY_ASSIGN(position.size_seen, from.varint());
   TRY_ASSIGN(const auto path, from.text());
   position.path = path;
+  if (version >= 2) {
+    TRY_ASSIGN(position.modified, from.signed_varint());
+    TRY_ASSIGN(position.followed_since, from.signed_varint());
+    TRY_ASSIGN(const auto home, from.text());
+    position.home = home;
+  }
   if (!from.at_end()) return fail(ErrorKind::corrupt, "a file position has bytes after its end");
   return position;
 }

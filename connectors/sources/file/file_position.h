@@ -42,14 +42,19 @@ struct FilePosition {
   bool inside_refused = false;   // what comes up to the next line end belongs to a line that was refused
   std::string path;
 
+  // Since version 2; 0 or empty when nobody knows. Nanoseconds since 1970, as the file system says.
+  std::int64_t modified = 0;        // the file's last change, when it had size_seen
+  std::int64_t followed_since = 0;  // all that was written at `home` from then on is ours to read, whoever renamed it
+  std::string home;                 // the path that is followed; `path` differs once the file was renamed
+
   friend bool operator==(const FilePosition&, const FilePosition&) = default;
 };
 
-// "<device>:<inode>:<hash>+<length>", and "#<generation>" from the second content of an inode on. Given to a file when its
-// first record is read and kept from then on, although the fingerprint may grow.
+// "<device>:<inode>:<hash>+<length>", and "#<generation>" from the second content of an inode on. Given to a file when it is
+// first noted, and kept from then on, although the fingerprint may grow.
 std::string partition_name(const FilePosition& position);
 
-// Stored form, with a version byte first.
+// Stored form, with a version byte first. Every version is read that was ever written.
 void encode(const FilePosition& position, std::string& out);
 Result<FilePosition> decode_file_position(std::string_view stored);
 

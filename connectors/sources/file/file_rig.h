@@ -44,6 +44,11 @@ class TemporaryFolder {
   void write(const std::string& name, std::string_view bytes) const { put(name, bytes, std::ios::trunc); }
   void append(const std::string& name, std::string_view bytes) const { put(name, bytes, std::ios::app); }
   void rename(const std::string& from, const std::string& to) const { std::filesystem::rename(*this / from, *this / to); }
+  // Written so long ago.
+  void age(const std::string& name, int seconds) const {
+    std::filesystem::last_write_time(*this / name,
+                                     std::filesystem::file_time_type::clock::now() - std::chrono::seconds(seconds));
+  }
   void remove(const std::string& name) const { REQUIRE(std::filesystem::remove(*this / name)); }
 
  private:
@@ -70,7 +75,8 @@ class Run {
   const std::vector<RawRecord>& last_records() const { return batch_.records; }
   const std::string& last_partition() const { return batch_.partition; }
   const Lines& refused() const { return refused_; }
-  const Warnings& warnings() const { return warnings_; }
+  const Lines& warnings() const { return warnings_; }
+  std::size_t losses() const { return losses_; }
 
   std::unique_ptr<FileSource> make() {
     return std::make_unique<FileSource>(config_, ConnectorContext{"orders", folder_.path(), clock_, http_});
@@ -82,6 +88,12 @@ class Run {
   void restart() {
     const auto opened = open();
     REQUIRE_MESSAGE(opened.has_value(), (opened ? "" : opened.error().message));
+  }
+  // As when the log refused a commit: the same process, further back.
+  void go_back_to(std::vector<SourcePosition> positions) {
+    positions_ = std::move(positions);
+    source_->close();
+    REQUIRE(source_->open(positions_).has_value());
   }
   void restart_from(std::vector<SourcePosition> positions) {
     positions_ = std::move(positions);
@@ -95,7 +107,10 @@ class Run {
     for (const auto& record : batch_.records) {
       (record.refused.empty() ? lines_ : refused_).emplace_back(record.body);
     }
-    warnings_.insert(warnings_.end(), batch_.warnings.begin(), batch_.warnings.end());
+    for (const auto& warning : batch_.warnings) {
+      warnings_.push_back(warning.text);
+      losses_ += warning.loss ? 1 : 0;
+    }
     if (!batch_.position.empty()) commit();
     return *state;
   }
@@ -128,7 +143,8 @@ class Run {
   std::vector<SourcePosition> positions_;
   Lines lines_;
   Lines refused_;
-  Warnings warnings_;
+  Lines warnings_;
+  std::size_t losses_ = 0;
 };
 
 inline std::string joined(const Lines& lines) {

@@ -29,7 +29,11 @@ Result<void> FileSource::open(const std::vector<SourcePosition>& stored) {
   close();
   TRY(check_path());
   TRY(known_.load(stored));
-  if (config_.follow) return rescan(early_warnings_);
+  if (config_.follow) {
+    followed_since_ = known_.followed_since(setting_.path());
+    place_again(early_warnings_);
+    return rescan(early_warnings_);
+  }
 
   TRY_ASSIGN(auto paths, setting_.list());
   if (paths.empty()) return fail(ErrorKind::not_found, fmt::format("no file matches {}", setting_.path()));
@@ -40,8 +44,21 @@ Result<void> FileSource::open(const std::vector<SourcePosition>& stored) {
     if (state) seen.emplace_back(*state, path);
     queue_.push_back(path);
   }
-  std::ranges::copy(known_.search(seen, early_warnings_), std::front_inserter(queue_));
+  FolderListings folders;
+  for (auto& moved : known_.search(seen, folders, early_warnings_)) queue_.push_front(std::move(moved.path));
   return {};
+}
+
+// After a close(): the files that are still open, where the log says they stand.
+void FileSource::place_again(Warnings& warnings) {
+  std::erase_if(open_, [&](const auto& file) {
+    file->idle_since = {};
+    file->finishing = false;
+    file->detached = true;
+    const auto placed = known_.place_again(*file, warnings);
+    if (!placed) complain_once(placed.error().message, warnings);
+    return !placed;
+  });
 }
 
 // One file that is named must be there and readable; what a pattern matches is judged file by file.
@@ -60,6 +77,7 @@ Result<void> FileSource::check_path() const {
 Result<PollState> FileSource::poll(RawBatch& out, std::size_t bytes_max) {
   out.clear();
   out.warnings = std::exchange(early_warnings_, {});
+  if (known_.take_lost(out)) return PollState::more;
   const ReadRules rules{std::max<std::size_t>(bytes_max, 1), config_.line_max.count, config_.follow};
   return config_.follow ? poll_followed(out, rules) : poll_whole(out, rules);
 }
@@ -69,9 +87,12 @@ void FileSource::close() {
   early_warnings_.clear();
   queue_.clear();
   current_.reset();
-  open_.clear();
   turn_ = 0;
   next_scan_ = {};
+  behind_ = rotates_ = false;
+  followed_since_ = 0;
+  listed_with_ = {};
+  next_listing_ = {};
   complaints_.clear();
 }
 
@@ -85,7 +106,7 @@ Result<PollState> FileSource::poll_whole(RawBatch& out, const ReadRules& rules) 
       if (state && *state != ReadState::end) return PollState::more;
       if (!state) {
         out.records.clear();
-        out.warnings.push_back(fmt::format("{}; the next run goes on from there", state.error().message));
+        out.warnings.push_back({fmt::format("{}; the next run goes on from there", state.error().message)});
       }
       known_.put_back(*current_, false);
       current_.reset();
@@ -97,9 +118,9 @@ Result<PollState> FileSource::poll_whole(RawBatch& out, const ReadRules& rules) 
     if (file) {
       current_ = *std::move(file);
     } else if (file.error().kind == ErrorKind::not_found) {
-      out.warnings.push_back(fmt::format("{} is gone before it was read", path));
+      out.warnings.push_back({fmt::format("{} is gone before it was read", path), true});
     } else {
-      out.warnings.push_back(fmt::format("not read: {}", file.error().message));
+      out.warnings.push_back({fmt::format("not read: {}", file.error().message)});
     }
   }
 }
@@ -111,13 +132,33 @@ Result<PollState> FileSource::poll_followed(RawBatch& out, const ReadRules& rule
     scanned = true;
   }
   for (;;) {
+    // A kill must not make us forget what was there to be read next.
+    if (note_any(next_in_turn(), out)) return PollState::more;
     // What was renamed or deleted comes before what may have taken its place.
     if (read_any(true, out, rules)) return PollState::more;
-    if (read_any(false, out, rules)) return PollState::more;
+    if (!behind_ && read_any(false, out, rules)) return PollState::more;
+    if (note_any(nullptr, out)) return PollState::more;
     if (scanned) return PollState::idle;
     TRY(rescan(out.warnings));
     scanned = true;
   }
+}
+
+// Whose first records are read next, if it has any: they note it, too.
+const OpenFile* FileSource::next_in_turn() const {
+  if (open_.empty()) return nullptr;
+  const auto at =
+      std::ranges::find_if(open_, &OpenFile::detached, [](const auto& file) -> const OpenFile& { return *file; });
+  return at != open_.end() ? at->get() : open_[turn_ % open_.size()].get();
+}
+
+bool FileSource::note_any(const OpenFile* but, RawBatch& out) {
+  for (const auto& file : open_) {
+    if (file->noted() || file.get() == but) continue;
+    if (const auto noted = file->note(out)) return true;
+    else complain_once(noted.error().message + "; it is tried again", out.warnings);
+  }
+  return false;
 }
 
 // The next file in turn that has something new.
@@ -127,6 +168,7 @@ bool FileSource::read_any(bool detached, RawBatch& out, const ReadRules& rules) 
     if (open_[at]->detached != detached) continue;
     auto& file = *open_[at];
     const auto state = file.read(out, rules);
+    for (const auto& [position, partition] : file.take_ended()) known_.put_back(position, partition, false);
     if (!state) {
       out.records.clear();
       complain_once(state.error().message + "; it is tried again", out.warnings);
@@ -168,27 +210,105 @@ Result<void> FileSource::rescan(Warnings& warnings) {
       new_paths.push_back(path);
     }
   }
-  for (const auto& path : new_paths) adopt(path, false, warnings);
-  for (const auto& path : known_.search(seen, warnings)) adopt(path, true, warnings);
+  // Opened before older ones are looked for: whatever a rotation takes away meanwhile is then among those.
+  const std::size_t before = open_.size();
+  for (const auto& path : new_paths) {
+    if (make_room() && adopt(path, open_.size(), warnings)) open_.back()->detached = false;
+  }
+  FolderListings folders;
+  auto older = known_.search(seen, folders, warnings);
+  rotates_ |= !older.empty();
+  begin_to_follow(older);
+  std::ranges::move(find_unseen(folders, warnings), std::back_inserter(older));
+  adopt_older(std::move(older), std::min(before, open_.size()), warnings);
   finish_rotated();
   return {};
 }
 
-void FileSource::adopt(const std::string& path, bool detached, Warnings& warnings) {
-  if (!make_room()) return;
-  auto file = known_.open(path, warnings);
-  if (!file) {
-    if (file.error().kind != ErrorKind::not_found) complain_once("not read: " + file.error().message, warnings);
-  } else if ((*file)->packing() != Packing::none) {
-    complain_once(follow_refused(path), warnings);
-  } else {
-    (*file)->detached = detached;
-    open_.push_back(*std::move(file));
+// Of a single path, when no earlier run has: what was written before the oldest file that we know is none of ours.
+void FileSource::begin_to_follow(const std::vector<MovedFile>& older) {
+  if (setting_.pattern() || followed_since_ != 0) return;
+  const auto begin = [this](std::int64_t modified) {
+    followed_since_ = followed_since_ == 0 ? modified : std::min(followed_since_, modified);
+  };
+  for (const auto& file : open_) begin(file->modified());
+  for (const auto& file : older) begin(file.modified);
+  for (const auto& file : open_) file->follow(setting_.path(), followed_since_);
+}
+
+// Of a single path: files that stood there and were renamed before anyone looked. Only where files take turns at the path;
+// what copytruncate leaves beside it is a copy of what was read.
+std::vector<MovedFile> FileSource::find_unseen(FolderListings& folders, Warnings& warnings) {
+  if (setting_.pattern()) return {};
+  const std::string& home = setting_.path();
+  const auto there = look_at(home);
+  rotates_ |= known_.followed_another(home, there) || std::ranges::any_of(open_, [](const auto& f) { return f->detached; });
+  if (!rotates_ || followed_since_ == 0) return {};
+  // While the same file stands there none has come after it.
+  const bool due = behind_ || clock_.steady() >= next_listing_;
+  if (std::exchange(listed_with_, there ? there->id : FileId{}) == (there ? there->id : FileId{}) && !due) return {};
+  next_listing_ = clock_.steady() + kScanEvery;
+  for (const auto& file : open_) known_.put_back(*file, false);
+  std::vector<MovedFile> unseen;
+  for (const auto& path : folders.rotations_of(home)) {
+    const auto state = look_at(path);
+    if (!state || !state->regular || state->modified < followed_since_ || known_.settled(*state, path)) continue;
+    if (is_open(state->id)) continue;
+    const auto file = OpenFile::open(path);
+    if (!file || (*file)->packing() != Packing::none) continue;
+    const auto likeness = known_.compare(**file);
+    if (likeness == KnownFiles::Likeness::none) unseen.push_back({path, state->id, (*file)->modified(), (*file)->changed()});
+    if (likeness == KnownFiles::Likeness::copy)
+      complain_once(fmt::format("{} begins as a file that was read, so it is taken for a copy and left alone", path),
+                    warnings);
+  }
+  return unseen;
+}
+
+// The oldest first, and before those that stand at their paths now, from index `before` on.
+void FileSource::adopt_older(std::vector<MovedFile> older, std::size_t before, Warnings& warnings) {
+  std::ranges::stable_sort(older, {}, [](const MovedFile& file) { return std::pair(file.modified, file.changed); });
+  behind_ = false;
+  for (const auto& [path, id, modified, changed] : older) {
+    // No room, or rotation goes on while we look: nothing that is newer may be read before the next look.
+    const auto now = look_at(path);
+    const bool there = now && now->id == id;
+    if (!there || !make_room()) {
+      behind_ = true;
+      return;
+    }
+    before = std::min(before, open_.size());
+    if (!adopt(path, before, warnings)) continue;
+    open_[before++]->detached = true;
   }
 }
 
+// False when it cannot be followed, or is open.
+bool FileSource::adopt(const std::string& path, std::size_t at, Warnings& warnings) {
+  auto opened = known_.open(path, warnings);
+  if (!opened) {
+    if (opened.error().kind != ErrorKind::not_found) complain_once("not read: " + opened.error().message, warnings);
+    return false;
+  }
+  auto file = *std::move(opened);
+  if (file->packing() != Packing::none) {
+    complain_once(follow_refused(path), warnings);
+    return false;
+  }
+  if (is_open(file->id())) return false;
+  if (!setting_.pattern()) {
+    file->follow(setting_.path(), followed_since_);
+  } else if (file->home().empty()) {
+    file->follow(path, 0);
+  }
+  open_.insert(open_.begin() + static_cast<std::ptrdiff_t>(at), std::move(file));
+  return true;
+}
+
+bool FileSource::is_open(const FileId& id) const { return std::ranges::find(open_, id, &OpenFile::id) != open_.end(); }
+
 void FileSource::complain_once(const std::string& about, Warnings& warnings) {
-  if (complaints_.insert(about).second) warnings.push_back(about);
+  if (complaints_.insert(about).second) warnings.push_back({about});
 }
 
 bool FileSource::make_room() {
@@ -208,7 +328,7 @@ void FileSource::finish_rotated() {
   for (auto& file : open_) {
     if (!file->detached || file->idle_since == SteadyTime{}) continue;
     if (clock_.steady() - file->idle_since < kRotatedGrace) continue;
-    const auto now = look_at(file->path());
+    const auto now = look_at(file->home());
     file->finishing = file->unlinked() || (now && now->id != file->id());
   }
 }

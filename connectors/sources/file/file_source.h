@@ -4,8 +4,11 @@
 //
 // A file is its device, inode and first bytes, not its path. Whole-file mode reads what matches at open, in name order, and
 // is over then. Follow mode waits for more and for new files; of a renamed or deleted file the rest is read before what is
-// new at its path. Truncation, damage and files that were gone too early are warnings, counted by the one who polls; other
-// files go on. Such a warning may come with an empty partition and no records: there is then nothing to commit.
+// new at its path. Every file that is found is noted, with a position at 0, before more is read of those before it, so
+// that a later run looks for it under its new name. When a single path is followed, files that came and went there unseen
+// are looked for among the names that rotation gives, and read in the order in which they were written.
+// Truncation, damage and files that were gone too early are warnings, counted by the one who polls; other files go on. Such
+// a warning may come with an empty partition and no records: there is then nothing to commit.
 //
 // gzip and zstd are recognised by their first bytes, in whole-file mode only. Going on inside one decompresses it from its
 // start, 64 MiB a poll.
@@ -75,6 +78,7 @@ class FileSource final : public PolledSource {
 
   Result<void> open(const std::vector<SourcePosition>& stored) override;
   Result<PollState> poll(RawBatch& out, std::size_t bytes_max) override;
+  // Followed files stay open for an open() after it, which goes back: one that was deleted can be found no other way.
   void close() override;
 
  private:
@@ -82,8 +86,15 @@ class FileSource final : public PolledSource {
   Result<PollState> poll_whole(RawBatch& out, const ReadRules& rules);
   Result<PollState> poll_followed(RawBatch& out, const ReadRules& rules);
   bool read_any(bool detached, RawBatch& out, const ReadRules& rules);
+  bool note_any(const OpenFile* but, RawBatch& out);
+  const OpenFile* next_in_turn() const;
   Result<void> rescan(Warnings& warnings);
-  void adopt(const std::string& path, bool detached, Warnings& warnings);
+  void begin_to_follow(const std::vector<MovedFile>& older);
+  std::vector<MovedFile> find_unseen(FolderListings& folders, Warnings& warnings);
+  void adopt_older(std::vector<MovedFile> older, std::size_t before, Warnings& warnings);
+  bool adopt(const std::string& path, std::size_t at, Warnings& warnings);
+  void place_again(Warnings& warnings);
+  bool is_open(const FileId& id) const;
   void complain_once(const std::string& about, Warnings& warnings);
   bool make_room();
   void finish_rotated();
@@ -100,6 +111,11 @@ class FileSource final : public PolledSource {
   std::vector<std::unique_ptr<OpenFile>> open_;  // follow mode
   std::size_t turn_ = 0;                         // whose turn it is among open_
   SteadyTime next_scan_{};
+  bool behind_ = false;                          // older files wait until fewer are open
+  bool rotates_ = false;                         // of a single path: another file stood there before
+  std::int64_t followed_since_ = 0;              // of a single path; see FilePosition
+  FileId listed_with_;                           // of a single path: the file there when its folder was read last
+  SteadyTime next_listing_{};                    // then it is read in any case
   std::set<std::string> complaints_;             // each is told once
 };
 

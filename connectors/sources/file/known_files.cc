@@ -7,16 +7,13 @@
 namespace penstock::sources::file {
 namespace {
 
+// A file that was read to its end and left alone for so long has no writer that still holds it open: about the time that a
+// rotation gives one.
+constexpr std::int64_t kColdAfter = 10'000'000'000;
+
 // The same inode; and the same device too, or the same path: device numbers may change when the machine starts again.
 bool same_file(const FilePosition& known, const FileId& id, const std::string& path) {
   return known.id.inode == id.inode && (known.id.device == id.device || known.path == path);
-}
-
-void report_loss(const FilePosition& position, std::string_view how, Warnings& warnings) {
-  if (position.complete) return;
-  warnings.push_back(
-      fmt::format("{} {} before it was read to its end: what came after byte {} is lost (its size was {} bytes)",
-                  position.path, how, position.offset, position.size_seen));
 }
 
 }  // namespace
@@ -31,6 +28,26 @@ Result<void> KnownFiles::load(const std::vector<SourcePosition>& stored) {
     known.expected = &known == newest(known.position.id, known.position.path);
   }
   return {};
+}
+
+void KnownFiles::report_loss(Known& known, std::string_view how, Warnings& warnings) {
+  auto& position = known.position;
+  if (position.complete) return;
+  warnings.push_back(
+      {fmt::format("{} {} before it was read to its end: what came after byte {} is lost (its size was {} bytes)",
+                   position.path, how, position.offset, position.size_seen),
+       true});
+  position.complete = true;
+  lost_.push_back(known);
+}
+
+bool KnownFiles::take_lost(RawBatch& out) {
+  if (lost_.empty()) return false;
+  out.partition = lost_.back().partition;
+  out.label = lost_.back().position.path;
+  encode(lost_.back().position, out.position);
+  lost_.pop_back();
+  return true;
 }
 
 const KnownFiles::Known* KnownFiles::newest(const FileId& id, const std::string& path) const {
@@ -48,50 +65,100 @@ KnownFiles::Known* KnownFiles::newest(const FileId& id, const std::string& path)
 
 Result<std::unique_ptr<OpenFile>> KnownFiles::open(const std::string& path, Warnings& warnings) {
   TRY_ASSIGN(auto file, OpenFile::open(path));
-  Known* known = newest(file->id(), path);
-  if (known == nullptr) return file;
-  TRY_ASSIGN(const bool same, file->is(known->position.fingerprint));
-  if (same) {
-    file->resume(known->position, known->partition);
-  } else {
-    if (known->expected) report_loss(known->position, "was replaced", warnings);
-    file->start(known->position.generation + 1);
-  }
-  known->expected = false;
+  TRY(place(*file, path, warnings));
   return file;
 }
 
-void KnownFiles::put_back(const OpenFile& file, bool expected) {
-  if (file.partition().empty()) return;
-  const auto at = std::ranges::find(files_, file.partition(), &Known::partition);
-  if (at == files_.end()) {
-    files_.push_back(Known{file.position(), file.partition(), expected});
+Result<void> KnownFiles::place_again(OpenFile& file, Warnings& warnings) {
+  TRY(file.forget());
+  return place(file, file.path(), warnings);
+}
+
+Result<void> KnownFiles::place(OpenFile& file, const std::string& path, Warnings& warnings) {
+  Known* known = newest(file.id(), path);
+  if (known == nullptr) return {};
+  TRY_ASSIGN(const bool same, file.is(known->position.fingerprint));
+  if (same) {
+    file.resume(known->position, known->partition);
   } else {
-    *at = Known{file.position(), file.partition(), expected};
+    if (known->expected) report_loss(*known, "was replaced", warnings);
+    file.start(known->position.generation + 1);
+  }
+  known->expected = false;
+  return {};
+}
+
+void KnownFiles::put_back(const FilePosition& position, const std::string& partition, bool expected) {
+  if (partition.empty()) return;
+  const auto at = std::ranges::find(files_, partition, &Known::partition);
+  if (at == files_.end()) {
+    files_.push_back(Known{position, partition, expected});
+  } else {
+    *at = Known{position, partition, expected};
   }
 }
 
 bool KnownFiles::settled(const PathState& now, const std::string& path) const {
   const Known* known = newest(now.id, path);
-  return known != nullptr && known->position.complete && known->position.size_seen == now.size;
+  if (known == nullptr || !known->position.complete || known->position.size_seen != now.size) return false;
+  return known->position.modified == 0 || known->position.modified == now.modified;
 }
 
-std::vector<std::string> KnownFiles::search(const std::vector<std::pair<PathState, std::string>>& seen, Warnings& warnings) {
-  std::vector<std::string> renamed;
+std::vector<MovedFile> KnownFiles::search(const std::vector<std::pair<PathState, std::string>>& seen,
+                                          FolderListings& folders, Warnings& warnings) {
+  std::int64_t last_write = 0;
+  for (const auto& [state, path] : seen) last_write = std::max(last_write, state.modified);
+  std::vector<MovedFile> moved;
   for (auto& known : files_) {
     if (!known.expected) continue;
     const auto here = [&](const auto& entry) { return same_file(known.position, entry.first.id, entry.second); };
     if (std::ranges::any_of(seen, here)) continue;
-    known.expected = false;
-    auto path = find_renamed(known.position.path, known.position.id.inode);
+    const auto path = folders.find_renamed(known.position.path, known.position.id.inode);
     const auto file = path.empty() ? nullptr : OpenFile::open(path).value_or(nullptr);
-    if (file && file->is(known.position.fingerprint).value_or(false)) {
-      renamed.push_back(std::move(path));
-    } else {
-      report_loss(known.position, "is gone", warnings);
+    if (!file || !file->is(known.position.fingerprint).value_or(false)) {
+      known.expected = false;
+      report_loss(known, "is gone", warnings);
+      continue;
     }
+    known.position.id = file->id();  // the number of its device may have changed
+    const PathState now{.id = file->id(), .size = file->size(), .modified = file->modified()};
+    if (settled(now, path) && last_write - std::max(file->modified(), file->changed()) > kColdAfter) {
+      known.expected = false;
+      continue;
+    }
+    moved.push_back({path, file->id(), file->modified(), file->changed()});
   }
-  return renamed;
+  return moved;
+}
+
+Result<KnownFiles::Likeness> KnownFiles::compare(const OpenFile& file) const {
+  Likeness likeness = Likeness::none;
+  for (const auto& known : files_) {
+    const auto& [length, hash] = known.position.fingerprint;
+    const bool same = known.position.id == file.id();
+    // The first bytes of a line may be those of any file: a copy has a whole fingerprint, or nothing else.
+    const bool tells = length == kFingerprintBytesMax || (length == known.position.offset && length == file.size());
+    if (!same && (!tells || length == 0)) continue;
+    TRY_ASSIGN(const bool alike, file.is(known.position.fingerprint));
+    if (alike && same) return Likeness::same;
+    if (alike) likeness = Likeness::copy;
+  }
+  return likeness;
+}
+
+bool KnownFiles::followed_another(const std::string& home, const std::optional<PathState>& now) const {
+  return std::ranges::any_of(files_, [&](const Known& known) {
+    return known.position.home == home && !(now && same_file(known.position, now->id, home));
+  });
+}
+
+std::int64_t KnownFiles::followed_since(const std::string& home) const {
+  std::int64_t since = 0;
+  for (const auto& [position, partition, expected] : files_) {
+    if (position.home != home || position.followed_since == 0) continue;
+    since = since == 0 ? position.followed_since : std::min(since, position.followed_since);
+  }
+  return since;
 }
 
 }  // namespace penstock::sources::file

@@ -53,6 +53,8 @@ Result<void> OpenFile::look() {
   position_.id = FileId{now.st_dev, now.st_ino};
   size_ = static_cast<std::uint64_t>(now.st_size);
   unlinked_ = now.st_nlink == 0;
+  modified_ = nanoseconds(now.st_mtim);
+  changed_ = nanoseconds(now.st_ctim);
   return {};
 }
 
@@ -71,7 +73,7 @@ Result<std::size_t> OpenFile::read_at(std::uint64_t offset, char* out, std::size
 Result<bool> OpenFile::is(const Fingerprint& stored) const {
   std::array<char, kFingerprintBytesMax> head;
   TRY_ASSIGN(const std::size_t n, read_at(0, head.data(), head.size()));
-  return stored.length > 0 && stored.matches({head.data(), n});
+  return stored.matches({head.data(), n});
 }
 
 void OpenFile::resume(const FilePosition& stored, std::string partition) {
@@ -82,6 +84,31 @@ void OpenFile::resume(const FilePosition& stored, std::string partition) {
   skip_ = stored.offset;
   // Unchanged since all of it was read: a compressed one need not be unpacked to find nothing.
   ended_ = packing_ != Packing::none && stored.complete && stored.size_seen == size_;
+}
+
+Result<void> OpenFile::forget() {
+  FilePosition fresh;
+  fresh.home = position_.home;
+  fresh.followed_since = position_.followed_since;
+  position_ = std::move(fresh);
+  partition_.clear();
+  unpacker_.reset();
+  carry_.clear();
+  skip_ = 0;
+  ended_ = false;
+  return look();
+}
+
+void OpenFile::follow(const std::string& home, std::int64_t since) {
+  position_.home = home;
+  position_.followed_since = since;
+}
+
+Result<void> OpenFile::note(RawBatch& out) {
+  TRY(look());
+  TRY(confirm_content());
+  emit(out, Cut{}, size_ == position_.offset);
+  return {};
 }
 
 Result<ReadState> OpenFile::read(RawBatch& out, const ReadRules& rules) {
@@ -123,7 +150,7 @@ Result<ReadState> OpenFile::read_plain(RawBatch& out, const ReadRules& rules, bo
   TRY_ASSIGN(const bool same, confirm_content());
   if (!same) {
     restart(out);
-    return ReadState::nothing;
+    return read_plain(out, rules, last_counts);  // at once: what came after this file must not be read before it
   }
   emit(out, cut, position_.offset + cut.consumed == size_);
   return ReadState::data;
@@ -136,7 +163,8 @@ Result<ReadState> OpenFile::read_packed(RawBatch& out, const ReadRules& rules) {
   if (more && *more && skip_ > 0) return ReadState::data;
   if (more && skip_ > 0) {
     ended_ = true;
-    out.warnings.push_back(fmt::format("{} now ends before byte {}, up to which it had been read", path_, position_.offset));
+    out.warnings.push_back(
+        {fmt::format("{} now ends before byte {}, up to which it had been read", path_, position_.offset)});
     return ReadState::end;
   }
 
@@ -161,8 +189,9 @@ Result<ReadState> OpenFile::read_packed(RawBatch& out, const ReadRules& rules) {
   carry_.assign(out.buffer, cut.consumed);
   if (!more) {
     out.warnings.push_back(
-        fmt::format("{} is {}; its records up to byte {} of the decompressed content were read, the rest is lost", path_,
-                    more.error().message, position_.offset + cut.consumed));
+        {fmt::format("{} is {}; its records up to byte {} of the decompressed content were read, the rest is lost", path_,
+                     more.error().message, position_.offset + cut.consumed),
+         true});
   }
   if (more && cut.consumed == 0) return ReadState::end;
   TRY(confirm_content());
@@ -199,11 +228,14 @@ void OpenFile::restart(RawBatch& out) {
   std::string warning =
       fmt::format("{} was truncated after byte {} of it had been read; reading it from 0", path_, position_.offset);
   if (unread > 0) warning += fmt::format("; at least {} bytes were gone before they could be read", unread);
-  out.warnings.push_back(std::move(warning));
+  out.warnings.push_back({std::move(warning), unread > 0});
   out.records.clear();
   FilePosition next;
   next.id = position_.id;
+  next.home = position_.home;
+  next.followed_since = position_.followed_since;
   next.generation = position_.generation + 1;
+  if (noted()) ended_contents_.emplace_back(std::move(position_), std::move(partition_));
   position_ = std::move(next);
   partition_.clear();
 }
@@ -212,6 +244,7 @@ void OpenFile::emit(RawBatch& out, const Cut& cut, bool complete) {
   position_.offset += cut.consumed;
   position_.inside_refused = cut.inside_refused;
   position_.size_seen = size_;
+  position_.modified = modified_;
   position_.complete = complete;
   position_.path = path_;
   if (partition_.empty()) partition_ = partition_name(position_);

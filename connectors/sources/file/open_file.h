@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "connectors/sources/file/file_position.h"
 #include "connectors/sources/file/line_cutter.h"
@@ -44,16 +46,28 @@ class OpenFile {
   const std::string& path() const { return path_; }
   void set_path(std::string path) { path_ = std::move(path); }
   bool unlinked() const { return unlinked_; }
+  std::int64_t modified() const { return modified_; }  // when last looked at, as PathState
+  std::int64_t changed() const { return changed_; }    // the same, renaming counts too
 
   // Before the first read: whether `stored` speaks of this content.
   Result<bool> is(const Fingerprint& stored) const;
   // Goes on where a stored position ends.
   void resume(const FilePosition& stored, std::string partition);
+  // As if it had just been opened.
+  Result<void> forget();
+  // What its positions are to say from now on; see FilePosition.
+  void follow(const std::string& home, std::int64_t since);
+  const std::string& home() const { return position_.home; }
   // Starts at 0 as the next content of this inode.
   void start(std::uint32_t generation) { position_.generation = generation; }
 
   // Fills the cleared `out`. A file that was truncated since the last read starts again at 0, with a warning.
   Result<ReadState> read(RawBatch& out, const ReadRules& rules);
+  // Fills the cleared `out` with where it stands and no records: what a later run needs to find it, whatever its name.
+  Result<void> note(RawBatch& out);
+  bool noted() const { return !partition_.empty(); }
+  // Contents that ended with a truncation since this was last asked, with their partitions.
+  std::vector<std::pair<FilePosition, std::string>> take_ended() { return std::exchange(ended_contents_, {}); }
 
   // For the one who holds it: since when there has been nothing to read, and whether its path leads to it.
   SteadyTime idle_since{};
@@ -74,10 +88,13 @@ class OpenFile {
 
   const int fd_;
   std::string path_;
-  std::string partition_;  // empty until the first record was read
+  std::string partition_;  // empty until it was noted, or its first record read
   FilePosition position_;
   std::uint64_t size_ = 0;
   bool unlinked_ = false;
+  std::int64_t modified_ = 0;
+  std::int64_t changed_ = 0;
+  std::vector<std::pair<FilePosition, std::string>> ended_contents_;
   Packing packing_ = Packing::none;
 
   std::unique_ptr<Unpacker> unpacker_;

@@ -48,24 +48,67 @@ Result<std::vector<std::string>> PathSetting::list() const {
   return paths;
 }
 
+std::int64_t nanoseconds(const timespec& time) { return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; }
+
 std::optional<PathState> look_at(const std::string& path) {
   struct stat found;
   if (::stat(path.c_str(), &found) != 0) return std::nullopt;
   return PathState{FileId{found.st_dev, found.st_ino}, static_cast<std::uint64_t>(found.st_size), S_ISREG(found.st_mode),
-                   S_ISDIR(found.st_mode)};
+                   S_ISDIR(found.st_mode), nanoseconds(found.st_mtim)};
 }
 
-std::string find_renamed(const std::string& old_path, std::uint64_t inode) {
-  const auto slash = old_path.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : old_path.substr(0, slash + 1);
+std::string folder_of(const std::string& path) {
+  const auto slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+}
+
+std::string name_of(const std::string& path) {
+  const auto slash = path.rfind('/');
+  return slash == std::string::npos ? path : path.substr(slash + 1);
+}
+
+bool is_rotation_of(std::string_view name, std::string_view base) {
+  // A number or a time, set off from what is around it; "app-errors.log" is another log.
+  const auto numbered = [](std::string_view mark) {
+    constexpr std::string_view kDigits = "0123456789";
+    return mark.find_first_of("._-") == 0 && mark.find_first_of(kDigits) != std::string_view::npos &&
+           mark.find_first_not_of("0123456789._-:+TZ") == std::string_view::npos;
+  };
+  if (name.size() <= base.size()) return false;
+  if (name.starts_with(base)) return numbered(name.substr(base.size()));
+  const auto dot = base.rfind('.');
+  if (dot == std::string_view::npos || dot == 0) return false;
+  return name.starts_with(base.substr(0, dot)) && name.ends_with(base.substr(dot)) &&
+         numbered(name.substr(dot, name.size() - base.size()));
+}
+
+const FolderListings::Names& FolderListings::names_in(const std::string& folder) {
+  const auto [found, added] = folders_.try_emplace(folder);
+  if (!added) return found->second;
   const std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(folder.c_str()), &::closedir);
-  if (!listing) return {};
+  if (!listing) return found->second;
   while (const dirent* entry = ::readdir(listing.get())) {
-    if (entry->d_ino != inode || entry->d_type == DT_DIR) continue;
-    const std::string_view name = entry->d_name;
-    return slash == std::string::npos ? std::string(name) : folder + std::string(name);
+    if (entry->d_type != DT_DIR) found->second.emplace(entry->d_ino, entry->d_name);
   }
-  return {};
+  return found->second;
+}
+
+std::string FolderListings::find_renamed(const std::string& old_path, std::uint64_t inode) {
+  const std::string folder = folder_of(old_path);
+  const Names& names = names_in(folder);
+  const auto found = names.find(inode);
+  if (found == names.end()) return {};
+  return folder == "." ? found->second : folder + found->second;
+}
+
+std::vector<std::string> FolderListings::rotations_of(const std::string& path) {
+  const std::string folder = folder_of(path);
+  const std::string base = name_of(path);
+  std::vector<std::string> paths;
+  for (const auto& [inode, name] : names_in(folder)) {
+    if (is_rotation_of(name, base)) paths.push_back(folder == "." ? name : folder + name);
+  }
+  return paths;
 }
 
 }  // namespace penstock::sources::file
