@@ -68,7 +68,11 @@ class ReceiverRequest(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:
+            self.close_connection = True  # the process was killed in the middle of it
+            return
         events = [json.loads(line) for line in body.splitlines()]
         fussy = self.path == "/fussy"
         refused = fussy and any(map(is_refused, events))
@@ -151,16 +155,16 @@ class HttpClient(threading.Thread):
 
 
 class FileWriter(threading.Thread):
-    """Appends lines to a file that it renames now and then, as logrotate does, or never."""
+    """Appends lines to a file that it renames again and again, as logrotate does, once `may_rotate` is set."""
 
-    def __init__(self, path, stop, rotate=True):
+    def __init__(self, path, stop):
         super().__init__(daemon=True)
-        self.path, self.stop_flag, self.rotate = path, stop, rotate
+        self.path, self.stop_flag, self.may_rotate = path, stop, threading.Event()
         self.lines, self.sequence, self.rotations = [], 0, 0
 
     def run(self):
         out = open(self.path, "ab", buffering=0)
-        rotate_at = time.monotonic() + random.uniform(1, 3)
+        rotate_at = 0
         while not self.stop_flag.is_set():
             for _ in range(random.randrange(1, 40)):
                 self.sequence += 1
@@ -172,9 +176,9 @@ class FileWriter(threading.Thread):
                 out.write(line[:cut].encode())
                 out.write(line[cut:].encode())
             self.stop_flag.wait(0.003)
-            if self.rotate and time.monotonic() > rotate_at:
-                # Not so often that a file comes and goes between two lives of the process: nobody could have seen it.
-                rotate_at = time.monotonic() + random.uniform(3, 5)
+            if self.may_rotate.is_set() and time.monotonic() > rotate_at:
+                # So often that files come and go between two lives of the process.
+                rotate_at = time.monotonic() + random.uniform(0.05, 0.4)
                 out.close()
                 self.rotations += 1
                 os.rename(self.path, f"{self.path}.{self.rotations}")
@@ -321,8 +325,12 @@ def run(args, folder):
     clients = [HttpClient(f"user-{i}", source_port, stop) for i in range(4)]
     writer = FileWriter(str(folder / "in" / "lines.ndjson"), stop)
     penstock.start()
-    for thread in [*clients, writer]:
-        thread.start()
+    writer.start()
+    # What was rotated before a source has ever seen the path is none of its input.
+    penstock.wait_until("the first lines are in the log", lambda s: s["ingest"]["kept"] > 0, 30)
+    writer.may_rotate.set()
+    for client in clients:
+        client.start()
     for _ in range(args.kills):
         time.sleep(random.uniform(0.02, args.pause))  # the random moment
         penstock.kill()

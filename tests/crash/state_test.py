@@ -154,7 +154,7 @@ def run(args, folder):
     penstock = Penstock(args.binary, folder)
     stop = threading.Event()
     clients = [Client(f"client-{i}", port, stop) for i in range(4)]
-    writer = FileWriter(str(folder / "in" / "lines.ndjson"), stop, rotate=False)
+    writer = FileWriter(str(folder / "in" / "lines.ndjson"), stop)
     penstock.start()
     for thread in [*clients, writer]:
         thread.start()
