@@ -115,6 +115,8 @@ Result<bool> Worker::step() {
     return read_again(read.error());
   }
   const bool progressed = *read;
+  if (trial_goes_on(progressed)) return true;
+  if (trial_failed()) return give_up_trial();
   auto committed = commit_if_due(progressed);
   if (!committed) return read_again(std::move(committed).error().context("the log refused a commit"));
   if (committer_.quiet()) note_durable();
@@ -133,6 +135,16 @@ Result<void> Worker::run(std::stop_token stop) {
     TRY_ASSIGN(const bool progressed, step());
     step_began_ = SteadyTime{};
     if (!progressed) wait_for_input(stop);
+  }
+  return finish();
+}
+
+Result<void> Worker::finish() {
+  if (trial_) {  // nobody has judged it
+    chain_->give_up_batch();
+    committer_.discard();
+    transformer_.batch_discarded();
+    claims_.give_up();
   }
   if (!committer_.empty()) TRY(commit());
   TRY(committer_.settle());
@@ -155,6 +167,7 @@ void Worker::set_chain(std::unique_ptr<Transform> chain) {
 void Worker::swap_chain_between_batches() {
   const std::lock_guard lock(mutex_);
   if (!next_chain_ || !committer_.empty()) return;
+  next_chain_->distrust(chain_->distrusted());
   chain_ = std::move(next_chain_);
   transformer_.set_chain(*chain_);
   chain_version_ = chain_->version();
@@ -163,10 +176,17 @@ void Worker::swap_chain_between_batches() {
 Result<bool> Worker::read_inputs() {
   const Timestamp now = clock_.now();
   // app.now() is the time of the batch, not of the slice: it changes when a new batch begins.
-  if (committer_.empty()) chain_->begin_batch(now, &state_);
+  if (committer_.empty()) {
+    chain_->begin_batch(now, &state_);
+    trial_ = chain_->standing() == Standing::on_trial;
+    // What may have to be given up begins when all before it is durable.
+    if (trial_ && !committer_.quiet()) return false;
+  } else if (!trial_ && chain_->standing() != Standing::good) {
+    return false;  // what was made before the app failed is committed first
+  }
   TRY_ASSIGN(bool progressed, read_captured(now));
   for (auto& polled : polled_) {
-    if (committer_.full() || chain_->holding() || (careful_ > 0 && !committer_.empty())) break;
+    if (!takes_more()) break;
     if (polled->finished || draining_) continue;
     TRY_ASSIGN(const bool read, read_polled(*polled, now));
     progressed |= read;
@@ -174,12 +194,17 @@ Result<bool> Worker::read_inputs() {
   return progressed;
 }
 
+bool Worker::takes_more() const {
+  if (committer_.full() || (careful_ > 0 && !committer_.empty())) return false;
+  return !chain_->holding() && chain_->standing() != Standing::out;
+}
+
 Result<bool> Worker::read_captured(Timestamp now) {
   bool progressed = false;
   int passed = 0;
   state_.enter({});
   // Record by record: what comes after the verdict on an app is to wait, and not to be spoilt.
-  while (passed < kPassedAtOnce && !committer_.full() && !chain_->holding() && (careful_ == 0 || committer_.empty())) {
+  while (passed < kPassedAtOnce && takes_more()) {
     TRY_ASSIGN(const auto record, captured_->next());
     captured_at_end_ = record == nullptr;
     if (!record) break;
@@ -222,6 +247,7 @@ Result<void> Worker::take_chunk(const Chunk& chunk, Timestamp now) {
   for (std::uint32_t i = 0; i < chunk.size(); ++i) {
     TRY_ASSIGN(const std::string_view body, chunk.body(i));
     TRY(transformer_.accepted(chunk.facts(i), body, canonical, now, tally));
+    if (trial_failed()) return {};
   }
   transformer_.count(tally, known ? pushed->second.metrics : SourceMetrics{});
   return {};
@@ -244,6 +270,7 @@ Result<bool> Worker::read_polled(Polled& polled, Timestamp now) {
   for (const auto& record : polled.batch.records) {
     TRY(transformer_.raw(record, polled.batch.partition, polled.batch.label, polled.facts, identity, now, tally));
     tally.received_bytes += record.body.size();
+    if (trial_failed()) return true;
   }
   transformer_.count(tally, metrics);
   if (!polled.batch.position.empty()) {
@@ -312,9 +339,29 @@ Result<bool> Worker::go_carefully() {
   return true;
 }
 
+// True while an app that failed before has not yet seen enough. At the end of what there is, it is judged by that.
+bool Worker::trial_goes_on(bool progressed) {
+  if (!trial_ || committer_.empty()) return false;
+  if (chain_->standing() == Standing::on_trial) {
+    if (progressed && takes_more()) return true;
+    chain_->judge();
+  }
+  if (chain_->standing() != Standing::out) trial_ = false;
+  return false;
+}
+
+// The app failed again, so its trial has not been: the same events are tried with it next time. Nothing is in flight.
+Result<bool> Worker::give_up_trial() {
+  note_durable();
+  claims_.give_up();
+  TRY(rewind(Duration(0)));
+  return true;
+}
+
 Result<void> Worker::rewind(Duration wait) {
   idle_ = false;
   metrics_.rewinds.add();
+  if (std::exchange(trial_, false)) chain_->give_up_batch();
   committer_.discard();
   transformer_.batch_discarded();
   for (auto& polled : polled_) polled->input.source->close();

@@ -101,6 +101,11 @@ class Worker {
   Result<bool> commit_if_due(bool progressed);
   Result<bool> read_again(Error reason);
   Result<bool> go_carefully();
+  bool takes_more() const;
+  bool trial_failed() const { return trial_ && chain_->standing() == Standing::out; }
+  bool trial_goes_on(bool progressed);
+  Result<bool> give_up_trial();
+  Result<void> finish();
   Result<void> rewind(Duration wait);
   void note_appended();
   void note_durable();
@@ -129,6 +134,7 @@ class Worker {
   std::optional<SteadyTime> passed_at_;  // since when records of others wait to be committed as passed
   bool captured_at_end_ = false;
   std::uint64_t captured_appended_ = 0;  // where `captured` stands by the commit in flight
+  bool trial_ = false;  // what the batch in hand becomes is decided by how an app does that failed before
   int careful_ = 0;  // commits to come that hold only one unit of reading
 
   std::atomic<bool> draining_ = false;

@@ -25,6 +25,13 @@ struct Transformed {
   std::string traceback;          // where in the app, one frame a line; empty when nobody knows
 };
 
+// How sure it is of itself, of those parts for which ingest waits when they fail: the worst of them counts.
+enum class Standing : std::uint8_t {
+  good,
+  on_trial,  // one that failed is tried again: what is made now counts only if it does well, so it is not committed before
+  out,  // one has failed too often: what it would make of events is not what it is there for
+};
+
 // One per worker. Not thread-safe.
 class Transform {
  public:
@@ -38,6 +45,14 @@ class Transform {
   virtual bool holding() const { return false; }
   // It is not sure of itself: to be given little at a time, so that `holding` comes before much was spoilt.
   virtual bool on_trial() const { return false; }
+  virtual Standing standing() const { return Standing::good; }
+  // No more input for now: whatever is on trial is judged by what it has seen.
+  virtual void judge() {}
+  // What ran since begin_batch is given up while on trial, and comes again: nothing of it counts.
+  virtual void give_up_batch() {}
+  // Names of what is on trial or out, and to a chain that takes over: what it has of these is tried first.
+  virtual std::vector<std::string> distrusted() const { return {}; }
+  virtual void distrust(const std::vector<std::string>& /*names*/) {}
   // Of everything that decides what comes out: sources of the apps, their settings. In every commit.
   virtual std::uint64_t version() const = 0;
 };

@@ -132,6 +132,13 @@ MeasuredChain::MeasuredChain(std::unique_ptr<scripting::Chain> chain, int worker
 void MeasuredChain::begin_batch(Timestamp now, StateView* state) {
   publish();
   chain_->begin_batch(now, state);
+  trial_ = chain_->standing() == Standing::on_trial;
+}
+
+void MeasuredChain::give_up_batch() {
+  chain_->give_up_batch();
+  trial_ = false;
+  publish();
 }
 
 // The chain that takes over says 1 again with its next batch, for an app that stays the same.
@@ -143,7 +150,7 @@ MeasuredChain::~MeasuredChain() {
 // Once the chain holds, no batch begins, so the change itself is published.
 bool MeasuredChain::holding() const {
   const bool held = chain_->holding();
-  if (held != shown_holding_) publish();
+  if (held != shown_holding_ && !trial_) publish();
   shown_holding_ = held;
   return held;
 }

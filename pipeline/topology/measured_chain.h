@@ -44,6 +44,11 @@ class MeasuredChain final : public Transform {
   std::uint64_t version() const override { return chain_->version(); }
   bool holding() const override;
   bool on_trial() const override { return chain_->on_trial(); }
+  Standing standing() const override { return chain_->standing(); }
+  void judge() override { chain_->judge(); }
+  void give_up_batch() override;
+  std::vector<std::string> distrusted() const override { return chain_->distrusted(); }
+  void distrust(const std::vector<std::string>& names) override { chain_->distrust(names); }
 
  private:
   struct AppMetrics {
@@ -69,6 +74,7 @@ class MeasuredChain final : public Transform {
   AppBoard& board_;
   mutable std::vector<AppMetrics> metrics_;  // what was published of the chain's counters
   mutable bool shown_holding_ = false;
+  bool trial_ = false;  // this batch: what it counts is published when it has passed, or never
 };
 
 }  // namespace penstock::topology

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -51,6 +53,15 @@ class Chain::App {
     if (script_) script_->begin_batch(now, journal_, metrics);
   }
 
+  void remember_counts() { before_.emplace(counters, metrics); }
+  void forget_counts() { before_.reset(); }
+  void put_counts_back() {
+    if (!before_) return;
+    before_->first.suspensions = counters.suspensions;
+    std::tie(counters, metrics) = std::move(*before_);
+    before_.reset();
+  }
+
   Script::Returned transform(Script& with, EventState& event) {
     if (counters.events++ % kSampled != 0) [[likely]]
       return with.transform(event);
@@ -70,17 +81,23 @@ class Chain::App {
     }
   }
 
-  void succeeded() {
-    if (suspension.succeeded() == Suspension::Change::recovered)
-      log_(LogLevel::info, plan.name, "works again; no longer suspended");
-  }
+  void succeeded() { tell(suspension.succeeded()); }
 
   void failed(const Facts& facts, const ScriptFailure& failure) {
     count(failure.stop);
-    if (suspension.failed(clock_.steady()) != Suspension::Change::suspended) return;
+    const auto change = suspension.failed(clock_.steady());
+    if (change == Suspension::Change::suspended || suspension.on_trial())
+      last_failure_ = fmt::format("on {}: {}", facts.uuid.to_string(), failure.message);
+    tell(change);
+  }
+
+  void judge() { tell(suspension.judge(clock_.steady())); }
+
+  void tell(Suspension::Change change) {
+    if (change == Suspension::Change::recovered) log_(LogLevel::info, plan.name, "works again; no longer suspended");
+    if (change != Suspension::Change::suspended) return;
     ++counters.suspensions;
-    reason = fmt::format("failed on {} of its last {} events; on {}: {}", suspension.failures(), suspension.seen(),
-                         facts.uuid.to_string(), failure.message);
+    reason = fmt::format("failed on {} of its last {} events; {}", suspension.failures(), suspension.seen(), last_failure_);
     const bool hold = plan.suspend.then == WhileSuspended::hold;
     log_(LogLevel::error, plan.name,
          fmt::format("suspended: it {}. {} until it is tried again in {} s; mend it and `penstock reload`", reason,
@@ -114,6 +131,8 @@ class Chain::App {
   StateJournal& journal_;
   Timestamp now_;
   std::unique_ptr<Script> script_;
+  std::string last_failure_;
+  std::optional<std::pair<AppCounters, AppMetrics>> before_;  // the batch that is a trial
 };
 
 Chain::Chain(std::shared_ptr<const ChainPlan> plan, LogSink log, const Clock& clock)
@@ -132,6 +151,35 @@ Result<std::unique_ptr<Chain>> Chain::make(std::shared_ptr<const ChainPlan> plan
 void Chain::begin_batch(Timestamp now, StateView* state) {
   journal_.begin_batch(now, state);
   for (const auto& app : apps_) app->begin_batch(now);
+  const bool trial = standing() == Standing::on_trial;
+  for (const auto& app : apps_) trial ? app->remember_counts() : app->forget_counts();
+}
+
+Standing Chain::standing() const {
+  Standing worst = Standing::good;
+  for (const auto& app : apps_) worst = std::max(worst, app->suspension.standing());
+  return worst;
+}
+
+void Chain::judge() {
+  for (const auto& app : apps_) app->judge();
+}
+
+void Chain::give_up_batch() {
+  for (const auto& app : apps_) app->put_counts_back();
+}
+
+std::vector<std::string> Chain::distrusted() const {
+  std::vector<std::string> names;
+  for (const auto& app : apps_)
+    if (app->suspension.standing() != Standing::good) names.push_back(app->plan.name);
+  return names;
+}
+
+void Chain::distrust(const std::vector<std::string>& names) {
+  for (const auto& app : apps_)
+    if (app->plan.suspend.then == WhileSuspended::hold && std::ranges::find(names, app->plan.name) != names.end())
+      app->suspension.start_trial();
 }
 
 bool Chain::holding() const {

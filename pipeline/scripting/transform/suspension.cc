@@ -12,6 +12,16 @@ Suspension::Change Suspension::failed(SteadyTime now) {
   ++failures_;
   if (settings_.then == WhileSuspended::never || suspended_) return Change::none;
   if (failures_ <= settings_.share * window()) return seen_ < window() ? Change::none : start_window();
+  return suspend(now);
+}
+
+Suspension::Change Suspension::judge(SteadyTime now) {
+  if (!on_trial_ || seen_ == 0) return Change::none;
+  if (failures_ > settings_.share * seen_) return suspend(now);
+  return seen_ < kTrialEventsMin ? Change::none : start_window();
+}
+
+Suspension::Change Suspension::suspend(SteadyTime now) {
   seen_shown_ = seen_;
   failures_shown_ = failures_;
   seen_ = failures_ = 0;
@@ -22,7 +32,10 @@ Suspension::Change Suspension::failed(SteadyTime now) {
 }
 
 void Suspension::look_at(SteadyTime now) {
-  if (!suspended_ || now < retry_at_) return;
+  if (suspended_ && now >= retry_at_) start_trial();
+}
+
+void Suspension::start_trial() {
   suspended_ = false;
   on_trial_ = true;
   seen_ = failures_ = 0;

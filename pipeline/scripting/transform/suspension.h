@@ -4,13 +4,16 @@
 //   working ── more than `share` of the last `events` failed ──► suspended ── `retry` passed ──► on trial ── well ──► working
 //                                                                    ▲                              │
 //                                                                    └────────── fails again ───────┘
-// On trial a tenth of the events is enough to judge.
+// On trial a tenth of the events is enough to judge, but no fewer than an app that works may fail on: one poisonous event at
+// the head of what waits is not the app's fault.
 
+#include <algorithm>
 #include <cstdint>
 #include <tuple>
 
 #include "pipeline/base/clock.h"
 #include "pipeline/config/fields.h"
+#include "pipeline/ports/transform.h"
 
 namespace penstock::scripting {
 
@@ -67,6 +70,8 @@ class Suspension {
     return start_window();
   }
   Change failed(SteadyTime now);
+  // On trial, before its window is full: by what was seen so far.
+  Change judge(SteadyTime now);
 
   bool suspended() const { return suspended_; }
   bool on_trial() const { return suspended_ || on_trial_; }
@@ -76,14 +81,25 @@ class Suspension {
   bool passes() const { return settings_.then == WhileSuspended::pass && suspended_; }
   // Starts the trial when its time has come.
   void look_at(SteadyTime now);
+  void start_trial();
+  Standing standing() const {
+    if (settings_.then != WhileSuspended::hold) return Standing::good;
+    return suspended_ ? Standing::out : on_trial_ ? Standing::on_trial : Standing::good;
+  }
 
   // Of the window in which it was suspended last.
   int failures() const { return failures_shown_; }
   int seen() const { return seen_shown_; }
 
  private:
-  int window() const { return on_trial_ ? (settings_.events + 9) / 10 : settings_.events; }
+  static constexpr int kTrialEventsMin = 10;
+
+  int window() const { return on_trial_ ? trial_window() : settings_.events; }
+  int trial_window() const {
+    return std::max({(settings_.events + 9) / 10, static_cast<int>(2 / settings_.share) + 1, kTrialEventsMin});
+  }
   Change start_window();
+  Change suspend(SteadyTime now);
 
   SuspensionSettings settings_;
   int seen_ = 0;

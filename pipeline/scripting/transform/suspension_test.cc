@@ -18,6 +18,11 @@ TestApp picky(WhileSuspended then) {
 
 bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
+void begin_trial(TestChain& chain) {
+  chain.clock.advance(Duration{1000});
+  chain.chain->begin_batch(Timestamp{1'700'000'003'000});
+}
+
 void fail_times(TestChain& chain, int times) {
   for (int i = 0; i < times; ++i) CHECK(has(chain.run(R"({"bad":1})"), "error: app.lua:3: bad one"));
 }
@@ -49,18 +54,85 @@ TEST_CASE("a holding chain treats what it is given all the same, and wants more 
   CHECK(chain.chain->holding());
   chain.clock.advance(Duration{1});
   CHECK_FALSE(chain.chain->holding());
-  CHECK(chain.run("{}") == R"({"seen":true})");
+  for (int i = 0; i < 10; ++i) CHECK(chain.run("{}") == R"({"seen":true})");
   CHECK_FALSE(chain.chain->suspended(0));
+  CHECK_FALSE(chain.chain->on_trial());
   CHECK(has(chain.logged, "works again"));
 }
 
 TEST_CASE("on trial a tenth of the events is enough to suspend it again") {
-  TestChain chain(picky(WhileSuspended::hold));
-  fail_times(chain, 6);
-  chain.clock.advance(Duration{1000});
+  TestApp app = picky(WhileSuspended::hold);
+  app.suspend.events = 200;
+  TestChain chain(app);
+  fail_times(chain, 101);
+  REQUIRE(chain.chain->holding());
+  begin_trial(chain);
+  fail_times(chain, 10);
+  CHECK_FALSE(chain.chain->holding());
   fail_times(chain, 1);
   CHECK(chain.chain->holding());
+  CHECK(chain.chain->standing() == Standing::out);
   CHECK(chain.chain->counters(0).suspensions == 2);
+}
+
+TEST_CASE("on trial one poisonous event is not the app's fault, however few events are looked at") {
+  for (const double share : {0.5, 0.1}) {
+    TestApp app = picky(WhileSuspended::hold);
+    app.suspend.share = share;
+    TestChain chain(app);
+    fail_times(chain, 6);
+    begin_trial(chain);
+    fail_times(chain, 1);
+    CHECK(chain.chain->standing() == Standing::on_trial);
+    for (int i = 0; i < 20; ++i) chain.run("{}");
+    CHECK(chain.chain->standing() == Standing::good);
+  }
+}
+
+TEST_CASE("a trial that ends early is judged by what was seen") {
+  TestChain chain(picky(WhileSuspended::hold));
+  fail_times(chain, 6);
+  begin_trial(chain);
+  chain.chain->judge();
+  CHECK(chain.chain->standing() == Standing::on_trial);
+  for (int i = 0; i < 3; ++i) chain.run("{}");
+  fail_times(chain, 3);
+  chain.chain->judge();
+  CHECK(chain.chain->standing() == Standing::on_trial);
+  fail_times(chain, 1);
+  chain.chain->judge();
+  CHECK(chain.chain->standing() == Standing::out);
+  CHECK(has(chain.logged, "failed on 4 of its last 7 events; on 01890a5d-ac96-774b-bcce-b302099a8057: app.lua:3"));
+}
+
+TEST_CASE("a trial that is given up is not counted, but as a suspension") {
+  TestApp app = picky(WhileSuspended::hold);
+  app.lua = transform("app.metrics.counter('calls', 1) if event.bad then error('bad one') end return event");
+  TestChain chain(app);
+  fail_times(chain, 6);
+  begin_trial(chain);
+  fail_times(chain, 6);
+  CHECK(chain.chain->counters(0).errors == 12);
+  chain.chain->give_up_batch();
+  CHECK(chain.chain->counters(0).errors == 6);
+  CHECK(chain.chain->counters(0).events == 6);
+  CHECK(chain.chain->counters(0).suspensions == 2);
+  double calls = 0;
+  chain.chain->metrics(0).publish([&](const AppMetrics::Sample& sample) { calls += sample.value; });
+  CHECK(calls == 6);
+  chain.clock.advance(Duration{1000});
+  chain.chain->begin_batch(Timestamp{});
+  for (int i = 0; i < 10; ++i) chain.run("{}");
+  CHECK(chain.chain->counters(0).events == 16);
+}
+
+TEST_CASE("an app that takes over from one that was held is tried first, others are not") {
+  TestChain chain({picky(WhileSuspended::hold)});
+  chain.chain->distrust({"another"});
+  CHECK(chain.chain->standing() == Standing::good);
+  chain.chain->distrust({"app"});
+  CHECK(chain.chain->standing() == Standing::on_trial);
+  CHECK(chain.chain->distrusted() == std::vector<std::string>{"app"});
 }
 
 TEST_CASE("with `pass`, events go by a suspended app unchanged until it is tried again") {
