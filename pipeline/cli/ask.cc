@@ -83,6 +83,12 @@ void print_status(const json::value& s) {
              text(logs.at("captured"), "bytes"), text(logs.at("events"), "events"), text(logs.at("events"), "bytes"));
   for (const auto& source : s.at("sources").as_array())
     fmt::print("source {} ({})\n", text(source, "name"), text(source, "type"));
+  for (const auto& input : s.at("inputs").as_array()) {
+    const bool events = input.at("lag_events").is_number();
+    fmt::print("input {}: {} {} wait for ingest, {:.1f} s\n", text(input, "name"),
+               text(input, events ? "lag_events" : "lag_bytes"), events ? "events" : "bytes",
+               input.at("lag_seconds").to_number<double>());
+  }
   for (const auto& app : s.at("apps").as_array()) {
     const auto number = [&app](std::string_view key) { return app.at(key).to_number<std::uint64_t>(); };
     fmt::print("app {} {} ({}): {}, {} dropped, {}{}\n", text(app, "name"), text(app, "version"),

@@ -28,6 +28,18 @@ json::array source_views(const std::vector<topology::SourceStatus>& sources) {
   return out;
 }
 
+json::array input_views(const std::vector<topology::InputStatus>& inputs) {
+  const auto number = [](const auto& value) { return value ? json::value(*value) : json::value(); };
+  json::array out;
+  for (const auto& i : inputs) {
+    out.push_back(json::object{{"name", i.name},
+                               {"lag_events", number(i.lag_events)},
+                               {"lag_bytes", number(i.lag_bytes)},
+                               {"lag_seconds", i.lag_seconds}});
+  }
+  return out;
+}
+
 json::array app_views(const std::vector<topology::AppStatus>& apps) {
   json::array out;
   for (const auto& a : apps) {
@@ -117,6 +129,7 @@ std::string to_json(const topology::PipelineStatus& s) {
                                            {"dead", s.ingest_dead}}},
                    {"log", json::object{{"captured", log_view(s.captured)}, {"events", log_view(s.events)}}},
                    {"sources", source_views(s.sources)},
+                   {"inputs", input_views(s.inputs)},
                    {"apps", app_views(s.apps)},
                    {"apps_refused", clean(s.apps_refused)},
                    {"sources_wait_for", clean(s.sources_wait_for)},

@@ -26,6 +26,20 @@ SourceMetrics::SourceMetrics(telemetry::Metrics& metrics, const std::string& sou
       losses(metrics.counter("penstock_source_losses_total",
                              "Files, or the ends of files, that were gone before they were read.", {{"source", source}})) {}
 
+void publish(const InputLag& lag, telemetry::Metrics& metrics) {
+  const telemetry::Labels labels{{"input", lag.input}};
+  if (lag.events) {
+    metrics.gauge("penstock_ingest_lag_events", "Events of the log captured that ingest has not read yet.", labels)
+        .set(static_cast<double>(*lag.events));
+  }
+  if (lag.bytes) {
+    metrics.gauge("penstock_ingest_lag_bytes", "Bytes that a polled source has and ingest has not read yet.", labels)
+        .set(static_cast<double>(*lag.bytes));
+  }
+  metrics.gauge("penstock_ingest_lag_seconds", "What an input has waiting has waited no longer than this.", labels)
+      .set(std::chrono::duration<double>(lag.age).count());
+}
+
 WorkerMetrics::WorkerMetrics(telemetry::Metrics& metrics)
     : commits(metrics.counter("penstock_ingest_commits_total", "Commit records appended to the log of events.")),
       rewinds(metrics.counter("penstock_ingest_rewinds_total",

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "pipeline/ingest/lag_watch.h"
 #include "pipeline/telemetry/metrics.h"
 
 namespace penstock::ingest {
@@ -47,6 +48,9 @@ struct Tally {
     metrics.duplicate_keys.add(duplicate_keys);
   }
 };
+
+// Makes a lag visible as it is now.
+void publish(const InputLag& lag, telemetry::Metrics& metrics);
 
 // Per pipeline.
 struct WorkerMetrics {

@@ -27,12 +27,19 @@ std::string encode_sequence(std::uint64_t sequence) {
   return out;
 }
 
+std::vector<std::string> names_of(const std::vector<PolledInput>& polled) {
+  std::vector<std::string> names;
+  for (const auto& input : polled) names.push_back(input.identity.name);
+  return names;
+}
+
 }  // namespace
 
 struct Worker::Polled {
   explicit Polled(PolledInput given) : input(std::move(given)), facts(input.identity.paths, input.identity.project) {}
 
   PolledInput input;
+  std::size_t number = 0;  // among the polled sources
   FactReader facts;
   RawBatch batch;
   bool finished = false;
@@ -44,9 +51,13 @@ Worker::Worker(Log& log, const Clock& clock, StoredPositions positions, CommitLi
     : log_(log), clock_(clock), positions_(std::move(positions)), options_(options), metrics_(metrics),
       chain_(std::move(chain)), state_(state), committer_(log, clock, state_, options.commit, metrics, std::move(listener)),
       seen_(seen), claims_(seen), transformer_(*chain_, committer_, state_, claims_, log.partitions()),
-      captured_next_(static_cast<std::size_t>(log.partitions()), 0), chain_version_(chain_->version()) {
+      captured_next_(static_cast<std::size_t>(log.partitions()), 0), lag_(log, clock, names_of(polled), options_.share),
+      chain_version_(chain_->version()) {
   CHECK(options_.share.index < log.partitions());  // it has one at least
-  for (auto& input : polled) polled_.push_back(std::make_unique<Polled>(std::move(input)));
+  for (auto& input : polled) {
+    polled_.push_back(std::make_unique<Polled>(std::move(input)));
+    polled_.back()->number = polled_.size() - 1;
+  }
   for (auto& input : pushed) {
     const std::string name = input.identity.name;
     pushed_.emplace(name, std::move(input));
@@ -64,6 +75,7 @@ Result<void> Worker::open() {
     if (partition < captured_next_.size()) captured_next_[partition] = next;
   }
   TRY_ASSIGN(captured_, log_.read_share(LogName::captured, captured_position(), options_.share));
+  TRY(lag_.open(captured_position()));
   captured_at_end_ = captured_moved_ = false;
   passed_at_.reset();
   captured_appended_ = captured_durable_ = captured_position();
@@ -103,6 +115,7 @@ Result<std::vector<SourcePosition>> Worker::position_of(const std::string& sourc
 
 Result<bool> Worker::step() {
   swap_chain_between_batches();
+  look_at_lag();
   // What was taken before the chain began to hold is committed all the same.
   holding_ = chain_->holding() || (options_.gate != nullptr && options_.gate->is_closed());
   const auto read = holding_ ? Result<bool>(false) : read_inputs();
@@ -207,12 +220,21 @@ Result<bool> Worker::read_captured(Timestamp now) {
   while (passed < kPassedAtOnce && takes_more()) {
     TRY_ASSIGN(const auto record, captured_->next());
     captured_at_end_ = record == nullptr;
-    if (!record) break;
+    if (!record) {
+      lag_.captured_at_end();
+      break;
+    }
+    lag_.took(*record);
     TRY_ASSIGN(const bool taken, take_record(*record, now));
     passed += taken ? 0 : 1;
     progressed = true;
   }
   return progressed;
+}
+
+void Worker::look_at_lag() {
+  if (!lag_.due()) return;
+  for (const auto& polled : polled_) lag_.show(polled->number, polled->input.source->unread_bytes());
 }
 
 // False: all of it is for others.
@@ -278,6 +300,7 @@ Result<bool> Worker::read_polled(Polled& polled, Timestamp now) {
     committer_.move_to(identity.name, polled.batch.partition, std::move(polled.batch.position));
   }
   polled.finished = *state == PollState::finished;
+  lag_.polled(polled.number, *state != PollState::more);
   return *state == PollState::more || !polled.batch.records.empty();
 }
 

@@ -17,6 +17,7 @@
 #include "pipeline/ingest/committer.h"
 #include "pipeline/ingest/gate.h"
 #include "pipeline/ingest/intake.h"
+#include "pipeline/ingest/lag_watch.h"
 #include "pipeline/ingest/state_overlay.h"
 #include "pipeline/ingest/transformer.h"
 #include "pipeline/ports/log.h"
@@ -79,6 +80,8 @@ class Worker {
   // How long the slice of work under way has taken so far; zero between two. Long means that an app or the disk is stuck.
   // Thread-safe.
   Duration busy() const;
+  // What waits to be read. Thread-safe.
+  std::vector<InputLag> lag() const { return lag_.lag(); }
   // The chain wants no events for now, so inputs are not read. Thread-safe.
   bool holding() const { return holding_; }
   // The record of `captured` before which all of its share is committed and durable. Thread-safe.
@@ -93,6 +96,7 @@ class Worker {
   Result<bool> read_inputs();
   Result<bool> read_captured(Timestamp now);
   Result<bool> read_polled(Polled& polled, Timestamp now);
+  void look_at_lag();
   Result<bool> take_record(const StoredRecord& record, Timestamp now);
   bool is_to_be_read(int partition, std::uint64_t sequence) const;
   std::uint64_t captured_position() const;
@@ -133,6 +137,7 @@ class Worker {
   bool captured_moved_ = false;  // since the last commit
   std::optional<SteadyTime> passed_at_;  // since when records of others wait to be committed as passed
   bool captured_at_end_ = false;
+  LagWatch lag_;
   std::uint64_t captured_appended_ = 0;  // where `captured` stands by the commit in flight
   bool trial_ = false;  // what the batch in hand becomes is decided by how an app does that failed before
   int careful_ = 0;  // commits to come that hold only one unit of reading

@@ -88,6 +88,21 @@ Duration Workers::busy() const {
   return longest;
 }
 
+std::vector<InputLag> Workers::lag() const {
+  std::vector<InputLag> all{{.input = "captured", .events = 0, .bytes = {}}};
+  for (const auto& worker : workers_) {
+    for (auto& input : worker->lag()) {
+      if (!input.events) {
+        all.push_back(std::move(input));
+        continue;
+      }
+      *all.front().events += *input.events;
+      all.front().age = std::max(all.front().age, input.age);
+    }
+  }
+  return all;
+}
+
 std::uint64_t Workers::captured_committed() const {
   std::uint64_t committed = ~std::uint64_t{0};
   for (const auto& worker : workers_) committed = std::min(committed, worker->captured_committed());

@@ -58,6 +58,8 @@ class Workers {
   Duration busy() const;
   // The record of `captured` before which everything is committed and durable.
   std::uint64_t captured_committed() const;
+  // What waits to be read: of `captured` what all of them have still to read, and each polled source.
+  std::vector<InputLag> lag() const;
   // Every input is at its present end and all of it is committed. More may come.
   bool idle() const;
   // Nothing more will be committed for now: each worker is idle, or its chain wants no events.

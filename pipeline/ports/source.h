@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -57,6 +58,8 @@ class PolledSource {
   // Fills `out` with up to about `bytes_max` bytes of one input partition. Does not wait for data. Records and position of
   // one call are committed together. Called by one worker thread only.
   virtual Result<PollState> poll(RawBatch& out, std::size_t bytes_max) = 0;
+  // About how many bytes of input polls have still to give; nothing when it cannot tell. On the same thread.
+  virtual std::optional<std::uint64_t> unread_bytes() { return std::nullopt; }
   virtual void close() = 0;
 };
 

@@ -210,7 +210,8 @@ void Parts::close() {
   if (log) log->close();
 }
 
-std::string Parts::render_metrics() {
+std::string Parts::render_metrics(const std::vector<ingest::InputLag>& lag) {
+  for (const auto& input : lag) ingest::publish(input, metrics);
   for (const LogName name : {LogName::captured, LogName::events}) {
     const telemetry::Labels labels{{"log", std::string(to_string(name))}};
     metrics.gauge("penstock_log_bytes", "Bytes of a log on disk.", labels).set(static_cast<double>(log->bytes(name)));
@@ -245,6 +246,13 @@ PipelineStatus Parts::status() const {
   status.apps = app_board.apps();
   status.sources_wait_for = gate.reason().value_or("");
   return status;
+}
+
+std::vector<InputStatus> to_status(const std::vector<ingest::InputLag>& lag) {
+  std::vector<InputStatus> inputs;
+  for (const auto& input : lag)
+    inputs.push_back({input.input, input.events, input.bytes, std::chrono::duration<double>(input.age).count()});
+  return inputs;
 }
 
 DestinationStatus to_status(const RunningDestination& running, const delivery::DeliveryStore& store) {

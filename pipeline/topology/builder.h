@@ -72,7 +72,7 @@ class Parts {
   // Stops the threads that destinations share; then the log and the stores.
   void close();
 
-  std::string render_metrics();
+  std::string render_metrics(const std::vector<ingest::InputLag>& lag);
   Result<std::vector<dead::Listed>> list_dead(const dead::Filter& filter, const dead::Page& page) const;
   Result<DeadLetter> find_dead(const std::string& id) const;
   // See there.
@@ -113,6 +113,7 @@ class Parts {
 // A `when:` in Lua, for a destination. An error says where it is wrong.
 Result<delivery::When> bind_condition(const std::string& expression);
 
+std::vector<InputStatus> to_status(const std::vector<ingest::InputLag>& lag);
 DestinationStatus to_status(const RunningDestination& running, const delivery::DeliveryStore& store);
 // Says in one line whether all is well, or what is wrong and what to do.
 void judge(PipelineStatus& status, const std::optional<Error>& failure);

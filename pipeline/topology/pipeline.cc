@@ -276,7 +276,7 @@ Result<void> Pipeline::stop() {
 
 const PipelinePlan& Pipeline::plan() const { return impl_->parts.plan; }
 
-std::string Pipeline::render_metrics() const { return impl_->parts.render_metrics(); }
+std::string Pipeline::render_metrics() const { return impl_->parts.render_metrics(impl_->worker->lag()); }
 
 Steering& Pipeline::steering() { return impl_->steering; }
 
@@ -293,6 +293,7 @@ PipelineStatus Pipeline::status() const {
   status.chain_version = impl_->workers->chain_version();
   status.ingest_idle = impl_->workers->idle();
   status.ingest_busy = impl_->workers->busy();
+  status.inputs = to_status(impl_->workers->lag());
   const ingest::IngestSums counts = impl_->workers->counts();
   status.ingest_kept = counts.kept;
   status.ingest_dropped = counts.dropped;

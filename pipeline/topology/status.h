@@ -22,6 +22,13 @@ struct SourceStatus {
   bool finite = false;
 };
 
+struct InputStatus {
+  std::string name;  // "captured", which all pushed sources share, or a polled source
+  std::optional<std::uint64_t> lag_events{};  // that ingest has not read
+  std::optional<std::uint64_t> lag_bytes{};  // instead, of a polled source
+  double lag_seconds = 0;
+};
+
 struct AppStatus {
   std::string name;
   std::string version;  // that app.yaml says
@@ -70,6 +77,7 @@ struct PipelineStatus {
   LogStatus captured;
   LogStatus events;
   std::vector<SourceStatus> sources;
+  std::vector<InputStatus> inputs;
   std::vector<AppStatus> apps;
   std::string apps_refused;  // why the apps on disk are not the ones that run; empty when they are
   std::vector<DestinationStatus> destinations;

@@ -39,6 +39,12 @@ class FakeSource final : public PolledSource {
     return PollState::more;
   }
 
+  std::optional<std::uint64_t> unread_bytes() override {
+    std::uint64_t bytes = 0;
+    for (std::size_t n = next_; n < script_.lines.size(); ++n) bytes += script_.lines[n].size();
+    return bytes;
+  }
+
   void close() override {}
 
  private:

@@ -89,6 +89,7 @@ class Run {
     const auto opened = open();
     REQUIRE_MESSAGE(opened.has_value(), (opened ? "" : opened.error().message));
   }
+  FileSource& source() { return *source_; }
   // As when the log refused a commit: the same process, further back.
   void go_back_to(std::vector<SourcePosition> positions) {
     positions_ = std::move(positions);

@@ -235,6 +235,27 @@ TEST_CASE("positions that an older Penstock stored are read on from, and rotatio
   CHECK_FALSE(decode_file_position(positions[0].position).has_value());
 }
 
+TEST_CASE("what is not read yet is counted, wherever it is") {
+  TemporaryFolder folder;
+  folder.write("in", "first\nsecond\n");
+  Run run(folder, "in", true);
+  run.poll(6);
+  CHECK(run.source().unread_bytes() == 7);
+  folder.rename("in", "in.1");
+  folder.append("in.1", "third\n");
+  folder.write("in", "fourth\n");
+  CHECK(run.source().unread_bytes() == 7 + 6 + 7);
+  run.drain();
+  CHECK(run.source().unread_bytes() == 0);
+
+  folder.write("whole.gz", gzipped("1\n2\n"));
+  Run whole(folder, "whole.gz");
+  whole.restart();
+  CHECK(whole.source().unread_bytes() == std::filesystem::file_size(folder / "whole.gz"));
+  whole.drain();
+  CHECK(whole.source().unread_bytes() == 0);
+}
+
 TEST_CASE("what rotation makes of a name") {
   for (const char* name : {"in.log.1", "in.log-20260101", "in.1.log", "in-2026-01-01T08.log", "in.log.2026-01-01_08:00:00"})
     CHECK_MESSAGE(is_rotation_of(name, "in.log"), name);

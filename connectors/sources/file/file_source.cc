@@ -42,10 +42,11 @@ Result<void> FileSource::open(const std::vector<SourcePosition>& stored) {
     const auto state = look_at(path);
     if (state && state->directory) continue;
     if (state) seen.emplace_back(*state, path);
-    queue_.push_back(path);
+    queue_.push_back({path, state && !known_.settled(*state, path) ? state->size : 0});
   }
   FolderListings folders;
-  for (auto& moved : known_.search(seen, folders, early_warnings_)) queue_.push_front(std::move(moved.path));
+  for (auto& moved : known_.search(seen, folders, early_warnings_)) queue_.push_front({std::move(moved.path)});
+  for (const auto& queued : queue_) queued_bytes_ += queued.size;
   return {};
 }
 
@@ -82,10 +83,24 @@ Result<PollState> FileSource::poll(RawBatch& out, std::size_t bytes_max) {
   return config_.follow ? poll_followed(out, rules) : poll_whole(out, rules);
 }
 
+std::optional<std::uint64_t> FileSource::unread_bytes() {
+  std::uint64_t unread = queued_bytes_ + (current_ ? current_->unread_bytes() : 0);
+  for (const auto& file : open_) unread += file->unread_bytes();
+  if (!config_.follow) return unread;
+  const auto paths = setting_.list();
+  if (!paths) return unread;
+  for (const auto& path : *paths) {
+    const auto state = look_at(path);
+    if (state && state->regular && !is_open(state->id) && !known_.settled(*state, path)) unread += state->size;
+  }
+  return unread;
+}
+
 void FileSource::close() {
   known_ = {};
   early_warnings_.clear();
   queue_.clear();
+  queued_bytes_ = 0;
   current_.reset();
   turn_ = 0;
   next_scan_ = {};
@@ -112,8 +127,9 @@ Result<PollState> FileSource::poll_whole(RawBatch& out, const ReadRules& rules) 
       current_.reset();
     }
     if (queue_.empty()) return PollState::finished;
-    const std::string path = std::move(queue_.front());
+    const auto [path, size] = std::move(queue_.front());
     queue_.pop_front();
+    queued_bytes_ -= size;
     auto file = known_.open(path, out.warnings);
     if (file) {
       current_ = *std::move(file);

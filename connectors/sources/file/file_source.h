@@ -78,6 +78,8 @@ class FileSource final : public PolledSource {
 
   Result<void> open(const std::vector<SourcePosition>& stored) override;
   Result<PollState> poll(RawBatch& out, std::size_t bytes_max) override;
+  // As the files are; of a compressed one until it was read to its end.
+  std::optional<std::uint64_t> unread_bytes() override;
   // Followed files stay open for an open() after it, which goes back: one that was deleted can be found no other way.
   void close() override;
 
@@ -105,7 +107,12 @@ class FileSource final : public PolledSource {
   KnownFiles known_;
   Warnings early_warnings_;  // of open(), told by the first poll
 
-  std::deque<std::string> queue_;      // whole-file mode: paths still to be read
+  struct Queued {
+    std::string path;
+    std::uint64_t size = 0;  // when it was queued; 0 when all of it was read by an earlier run
+  };
+  std::deque<Queued> queue_;           // whole-file mode: still to be read
+  std::uint64_t queued_bytes_ = 0;
   std::unique_ptr<OpenFile> current_;  // whole-file mode
 
   std::vector<std::unique_ptr<OpenFile>> open_;  // follow mode

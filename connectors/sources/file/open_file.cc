@@ -99,6 +99,12 @@ Result<void> OpenFile::forget() {
   return look();
 }
 
+std::uint64_t OpenFile::unread_bytes() {
+  if (ended_ || !look()) return 0;
+  if (packing_ != Packing::none) return size_;
+  return size_ - std::min(size_, position_.offset);
+}
+
 void OpenFile::follow(const std::string& home, std::int64_t since) {
   position_.home = home;
   position_.followed_since = since;

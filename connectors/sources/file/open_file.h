@@ -42,6 +42,7 @@ class OpenFile {
   std::uint64_t size() const { return size_; }  // when last looked at
   Packing packing() const { return packing_; }
   const FilePosition& position() const { return position_; }
+  std::uint64_t unread_bytes();  // as the file is now
   const std::string& partition() const { return partition_; }
   const std::string& path() const { return path_; }
   void set_path(std::string path) { path_ = std::move(path); }
