@@ -157,9 +157,12 @@ TEST_CASE("a file that was noted and removed before it was read is reported as l
   folder.remove("in");
   folder.write("unrelated", "so that the inode is taken\n");
   folder.write("in", "third\n");
+  const auto stood = run.positions();
   run.restart();
   CHECK(run.drain().back() == "third");
-  CHECK(run.losses() == 1);
+  run.go_back_to(stood);
+  CHECK(run.drain().back() == "third");
+  CHECK_MESSAGE(run.losses() == 1, "nor when the log makes us go back to before it was noted");
   CHECK(run.warned_of("/in is gone before it was read to its end: what came after byte 0 is lost (its size was 7 bytes)"));
   run.restart();
   run.drain();

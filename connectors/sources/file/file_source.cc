@@ -97,7 +97,7 @@ std::optional<std::uint64_t> FileSource::unread_bytes() {
 }
 
 void FileSource::close() {
-  known_ = {};
+  known_.forget();
   early_warnings_.clear();
   queue_.clear();
   queued_bytes_ = 0;
@@ -108,7 +108,6 @@ void FileSource::close() {
   followed_since_ = 0;
   listed_with_ = {};
   next_listing_ = {};
-  complaints_.clear();
 }
 
 Result<PollState> FileSource::poll_whole(RawBatch& out, const ReadRules& rules) {

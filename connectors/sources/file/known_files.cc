@@ -33,10 +33,12 @@ Result<void> KnownFiles::load(const std::vector<SourcePosition>& stored) {
 void KnownFiles::report_loss(Known& known, std::string_view how, Warnings& warnings) {
   auto& position = known.position;
   if (position.complete) return;
-  warnings.push_back(
-      {fmt::format("{} {} before it was read to its end: what came after byte {} is lost (its size was {} bytes)",
-                   position.path, how, position.offset, position.size_seen),
-       true});
+  if (reported_.insert(known.partition).second) {
+    warnings.push_back(
+        {fmt::format("{} {} before it was read to its end: what came after byte {} is lost (its size was {} bytes)",
+                     position.path, how, position.offset, position.size_seen),
+         true});
+  }
   position.complete = true;
   lost_.push_back(known);
 }
@@ -48,6 +50,11 @@ bool KnownFiles::take_lost(RawBatch& out) {
   encode(lost_.back().position, out.position);
   lost_.pop_back();
   return true;
+}
+
+void KnownFiles::forget() {
+  files_.clear();
+  lost_.clear();
 }
 
 const KnownFiles::Known* KnownFiles::newest(const FileId& id, const std::string& path) const {

@@ -2,6 +2,7 @@
 // The files of one source that were read before, by the positions the log holds of them.
 
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,6 +24,8 @@ struct MovedFile {
 class KnownFiles {
  public:
   Result<void> load(const std::vector<SourcePosition>& stored);
+  // All but what was reported: going back tells nothing twice.
+  void forget();
 
   // Opens the file at `path`: where its content was left, or at 0 when this content is new. A file that is gone because
   // another one got its inode is reported when it was not read to its end.
@@ -67,6 +70,7 @@ class KnownFiles {
 
   std::vector<Known> files_;
   std::vector<Known> lost_;
+  std::set<std::string> reported_;  // partitions
 };
 
 }  // namespace penstock::sources::file
