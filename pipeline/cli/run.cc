@@ -1,16 +1,20 @@
 // penstock run: starts a pipeline, waits for signals or its end, stops it in order.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
+#include <vector>
 
 #include "pipeline/base/folder_watch.h"
 #include "pipeline/base/log.h"
 #include "pipeline/cli/commands.h"
+#include "pipeline/cli/counted.h"
 #include "pipeline/cli/exit_code.h"
 #include "pipeline/control/control_file.h"
 #include "pipeline/control/control_server.h"
@@ -39,8 +43,31 @@ void let_signals_exit() {
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
-// How often a run whose sources are over says what it still waits for.
+// How often a run that has nothing more to read says what it still waits for.
 constexpr Duration kReminder{10'000};
+
+bool all_finite(const topology::PipelinePlan& plan) {
+  return std::ranges::all_of(plan.sources, [](const auto& source) { return source.plan.finite; });
+}
+
+// What keeps a run of finite sources from its end; empty while it simply reads.
+std::string what_it_waits_for(const topology::Pipeline& pipeline) {
+  const auto status = pipeline.status();
+  std::vector<std::string> waits;
+  for (const auto& app : status.apps) {
+    if (!app.suspended || !app.holds) continue;
+    waits.push_back(fmt::format("app {} is suspended (it {}), and the sources wait for it: mend it and `penstock reload`",
+                                app.name, app.reason.substr(0, app.reason.find('\n'))));
+  }
+  if (waits.empty() && !pipeline.input_over()) return {};
+  for (const auto& d : status.destinations) {
+    if (d.lag_events == 0) continue;
+    const std::string reason = d.reason.empty() ? "" : fmt::format(" ({})", d.reason);
+    waits.push_back(
+        fmt::format("destination {} is {}{}, waiting for it: {}", d.name, d.health, reason, counted(d.lag_events, "event")));
+  }
+  return waits.empty() ? "the last writes are not answered yet" : fmt::format("{}", fmt::join(waits, "; "));
+}
 
 // Takes apps anew whose files changed. Looked at by the main thread, between two looks at everything else.
 class AppFiles {
@@ -75,6 +102,7 @@ Ending wait_for_end(topology::Pipeline& pipeline, control::ControlServer& contro
   const sigset_t set = awaited_signals();
   const Clock& clock = system_clock();
   AppFiles app_files(pipeline, pipeline.plan().settings.ingest.watch_apps);
+  const bool finite = !keep_running && all_finite(pipeline.plan());
   auto remind_at = clock.steady() + kReminder;
   for (;;) {
     const int signal = sigtimedwait(&set, nullptr, &kLook);
@@ -92,13 +120,10 @@ Ending wait_for_end(topology::Pipeline& pipeline, control::ControlServer& contro
     app_files.look(clock.steady());
     if (keep_running) continue;
     if (pipeline.finished()) return Ending::finished;
-    if (pipeline.input_over() && clock.steady() >= remind_at) {
-      remind_at = clock.steady() + kReminder;
-      log_warning("penstock",
-                  "every source is over, and what they brought is in the log; still delivering: {} "
-                  "Ctrl-C ends now and loses nothing.",
-                  pipeline.status().verdict);
-    }
+    if (!finite || clock.steady() < remind_at) continue;
+    remind_at = clock.steady() + kReminder;
+    if (const std::string waits = what_it_waits_for(pipeline); !waits.empty())
+      log_warning("penstock", "this run cannot end yet: {}. Ctrl-C ends it; everything is kept for the next run", waits);
   }
 }
 
