@@ -276,7 +276,7 @@ Result<void> Pipeline::stop() {
 
 const PipelinePlan& Pipeline::plan() const { return impl_->parts.plan; }
 
-std::string Pipeline::render_metrics() const { return impl_->parts.render_metrics(impl_->worker->lag()); }
+std::string Pipeline::render_metrics() const { return impl_->parts.render_metrics(impl_->workers->lag()); }
 
 Steering& Pipeline::steering() { return impl_->steering; }
 

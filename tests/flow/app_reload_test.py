@@ -83,6 +83,47 @@ class AppFiles(FlowTest):
         self.assertEqual(letter["app"], "mine")
         self.assertIn("app.lua:3: attempt to concatenate a nil value", letter["reason"])
 
+    def test_an_app_that_is_tried_again_and_fails_makes_no_more_dead_letters(self):
+        self.write("apps/mine/app.yaml", MANIFEST % "1.0.0")
+        self.write("apps/mine/app.lua", APP % "if not event.properties.good then error('bad') end event.properties.by = 'it'")
+        self.start_with("{ use: mine, suspend: { events: 20, retry: 200ms } }")
+        self.accept([event(n) for n in range(15)])
+        wait_until(lambda: self.status()["apps"][0]["suspended"], "it is suspended")
+        wait_until(lambda: len(self.dead()) == 15, "what it failed on before")
+        errors = self.status()["apps"][0]["errors"]
+        self.accept([event(15)])
+        self.accept([event(16)])
+        self.accept([event(17)])
+        wait_until(lambda: self.log().count("suspended: it failed on") >= 5, "it has been tried four times")
+        status = self.status()
+        self.assertEqual(len(self.dead()), 15)
+        self.assertEqual(status["apps"][0]["errors"], errors)
+        self.assertEqual(status["ingest"]["dead"], 15)
+        waits = next(i for i in status["inputs"] if i["name"] == "captured")
+        self.assertGreater(waits["lag_events"], 0)
+        self.assertIn("input captured: ", self.cli("status").stdout)
+        metrics = urllib.request.urlopen(self.control("/metrics")).read().decode()
+        self.assertRegex(metrics, r'penstock_ingest_lag_events\{input="captured"\} [1-9]')
+        self.assertRegex(metrics, r'penstock_ingest_lag_seconds\{input="captured"\} [0-9.]*[1-9]')
+        # Good ones come, so the three bad ones at the head are not its fault any more.
+        self.accept([event(n, good=True) for n in range(18, 54)])
+        wait_until(lambda: len(self.lines()) == 36, "the good ones are let through")
+        wait_until(lambda: len(self.dead()) == 18, "the bad ones are dead letters")
+        wait_until(lambda: self.status()["healthy"], "it works again")
+
+    def test_an_app_that_is_changed_while_it_is_held_and_is_still_broken_makes_no_more_dead_letters(self):
+        self.write("apps/mine/app.yaml", MANIFEST % "1.0.0")
+        self.write("apps/mine/app.lua", APP % "error('first')")
+        self.start_with("{ use: mine, suspend: { events: 20, retry: 1h } }")
+        self.accept([event(n) for n in range(15)])
+        wait_until(lambda: len(self.dead()) == 15, "what it failed on before")
+        self.accept([event(n) for n in range(15, 45)])
+        self.write("apps/mine/app.lua", APP % "error('second')")
+        wait_until(lambda: "second" in self.status()["verdict"], "the new one is suspended")
+        self.assertEqual(len(self.dead()), 15)
+        self.app("mended")
+        wait_until(lambda: len(self.lines()) == 30, "what waited is let through")
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
