@@ -77,7 +77,8 @@ Result<DeadLetter> decode_dead_letter(std::string_view stored) {
 std::string dead_letter_id(const DeadLetter& letter) {
   // Thirteen digits keep the order of text and time the same until the year 2286.
   const auto ms = std::max<std::int64_t>(letter.received_at.ms, 0);
-  const auto origin = fmt::format("{}\n{}\n{}", letter.stage, letter.app, letter.place);
+  const bool placed = !letter.place.empty();
+  const auto origin = fmt::format("{}\n{}\n{}", letter.stage, placed ? "" : letter.app, letter.place);
   return fmt::format("{:013}-{}-{:08x}", ms, letter.uuid.to_string(), static_cast<std::uint32_t>(checksum(origin)));
 }
 

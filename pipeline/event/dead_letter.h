@@ -38,8 +38,9 @@ struct DeadLetter {
 void encode(const DeadLetter& letter, std::string& out);
 Result<DeadLetter> decode_dead_letter(std::string_view stored);
 
-// The key under which a store keeps it: time of receipt, uuid, then where it died; so that a listing is in order of time, and
-// an event that dies again in the same place (after a crash, or when it was replayed) is the same letter. Printable as
+// The key under which a store keeps it: time of receipt, uuid, then where it died (the place in its source or log, or without
+// one the app); so that a listing is in order of time, and an event that dies again in the same place (after a crash, or when it
+// was replayed, perhaps of another cause) is the same letter. Printable as
 // "<ms>-<uuid>-<where>": what `penstock dead show` takes.
 std::string dead_letter_id(const DeadLetter& letter);
 

@@ -246,9 +246,16 @@ TEST_CASE("ids of dead letters sort by time of receipt, tell places apart, and n
   again.last_at.ms += 1;
   again.code = "http_500";
   CHECK_EQ(id, dead_letter_id(again));
+  again.app = "another";
+  CHECK_EQ(id, dead_letter_id(again));
   auto copy = letter();
   copy.place = "4 at 1";
   CHECK_NE(id, dead_letter_id(copy));
+  auto placeless = letter();
+  placeless.place.clear();
+  auto by_another = placeless;
+  by_another.app = "another";
+  CHECK_NE(dead_letter_id(placeless), dead_letter_id(by_another));
 }
 
 }  // namespace penstock
