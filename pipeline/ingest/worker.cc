@@ -190,6 +190,7 @@ Result<bool> Worker::read_inputs() {
   const Timestamp now = clock_.now();
   // app.now() is the time of the batch, not of the slice: it changes when a new batch begins.
   if (committer_.empty()) {
+    chain_->publish();
     chain_->begin_batch(now, &state_);
     trial_ = chain_->standing() == Standing::on_trial;
     // What may have to be given up begins when all before it is durable.

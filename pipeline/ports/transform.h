@@ -1,6 +1,6 @@
 #pragma once
-// What ingest does to an event between validation and the log. The real one is a chain of Lua apps
-// (pipeline/scripting/transform); tests of ingest use a plain function.
+// What is made of an event: by ingest between validation and the log, and again by a destination that has apps of its own. The
+// real one is a chain of Lua apps (pipeline/scripting/transform); tests of the stages use a plain function.
 
 #include <cstdint>
 #include <string>
@@ -19,10 +19,10 @@ struct Transformed {
   std::vector<EventView> events;  // kept: one, or several when an app split it
   std::vector<StateChange> state;  // what else is to be committed with it; kept and dropped. Each row once
 
-  std::string app;                // failed: which app,
-  std::string code;               // "app_error", "app_limit", …,
-  std::string reason;             // and why, with file and line
-  std::string traceback;          // where in the app, one frame a line; empty when nobody knows
+  std::string app;  // failed: which app,
+  std::string code;  // "app_error", "app_limit", …,
+  std::string reason;  // and why, with file and line
+  std::string traceback;  // where in the app, one frame a line; empty when nobody knows
 };
 
 // How sure it is of itself, of those parts for which ingest waits when they fail: the worst of them counts.
@@ -32,7 +32,7 @@ enum class Standing : std::uint8_t {
   out,  // one has failed too often: what it would make of events is not what it is there for
 };
 
-// One per worker. Not thread-safe.
+// One per worker, one per destination. Not thread-safe.
 class Transform {
  public:
   virtual ~Transform() = default;
@@ -43,6 +43,10 @@ class Transform {
   virtual void run(const json::ObjectIndex& body, const Facts& facts, bool canonical, Transformed& out) = 0;
   // True while nothing should be given to it: what it would make of events now is not what it is there for.
   virtual bool holding() const { return false; }
+  // Who holds and why, in one line; while `holding`.
+  virtual std::string why_holding() const { return {}; }
+  // Shows what it has counted to whoever watches. Between two runs; for once a batch or a slice of work, not for every event.
+  virtual void publish() {}
   // It is not sure of itself: to be given little at a time, so that `holding` comes before much was spoilt.
   virtual bool on_trial() const { return false; }
   virtual Standing standing() const { return Standing::good; }

@@ -60,33 +60,34 @@ namespace {
 std::string hex(std::uint64_t checksum) { return fmt::format("{:016x}", checksum); }
 }  // namespace
 
-MeasuredChain::AppMetrics::AppMetrics(telemetry::Metrics& metrics, const scripting::AppPlan& plan)
-    : AppMetrics(metrics, plan.name) {
-  info = metrics.gauge("penstock_app_info", "1 for the version of an app that runs.",
-                       {{"app", plan.name}, {"version", plan.manifest.version}, {"checksum", hex(plan.checksum)}});
+MeasuredChain::AppMetrics::AppMetrics(telemetry::Metrics& metrics, const scripting::AppPlan& plan,
+                                      const std::string& destination)
+    : registry(metrics), app(plan.name), prefix(destination.empty() ? "penstock_app_" : "penstock_delivery_app_"),
+      labels{{"app", plan.name}} {
+  if (!destination.empty()) labels.emplace_back("destination", destination);
+  const auto counter = [&](const char* name, const char* help) { return metrics.counter(prefix + name, help, labels); };
+  const auto failures = [&](const char* kind) {
+    return metrics.counter(prefix + "errors_total", "Events an app failed on, by kind.", with({{"kind", kind}}));
+  };
+  label_overflows = counter("label_overflows_total",
+                            "Values of an app's own metrics counted as 'other': too many combinations of labels.");
+  events = counter("events_total", "Events given to an app.");
+  dropped = counter("dropped_total", "Events an app dropped.");
+  errors = failures("error");
+  memory_stops = failures("memory");
+  instruction_stops = failures("instructions");
+  time_stops = failures("time");
+  passed_by = counter("passed_by_total", "Events that passed an app by while it was suspended.");
+  nanoseconds = counter("nanoseconds_total", "Time spent in an app, from a sample of its calls.");
+  info = metrics.gauge(prefix + "info", "1 for the version of an app that runs.",
+                       with({{"version", plan.manifest.version}, {"checksum", hex(plan.checksum)}}));
+  suspended = metrics.gauge(prefix + "suspended", "1 while an app is suspended because it keeps failing.", labels);
 }
 
-MeasuredChain::AppMetrics::AppMetrics(telemetry::Metrics& metrics, const std::string& its_app)
-    : registry(metrics), app(its_app),
-      label_overflows(metrics.counter("penstock_app_label_overflows_total",
-                                      "Values of an app's own metrics counted as 'other': too many combinations of labels.",
-                                      {{"app", app}})),
-      events(metrics.counter("penstock_app_events_total", "Events given to an app.", {{"app", app}})),
-      dropped(metrics.counter("penstock_app_dropped_total", "Events an app dropped.", {{"app", app}})),
-      errors(metrics.counter("penstock_app_errors_total", "Events an app failed on, by kind.",
-                             {{"app", app}, {"kind", "error"}})),
-      memory_stops(metrics.counter("penstock_app_errors_total", "Events an app failed on, by kind.",
-                                   {{"app", app}, {"kind", "memory"}})),
-      instruction_stops(metrics.counter("penstock_app_errors_total", "Events an app failed on, by kind.",
-                                        {{"app", app}, {"kind", "instructions"}})),
-      time_stops(metrics.counter("penstock_app_errors_total", "Events an app failed on, by kind.",
-                                 {{"app", app}, {"kind", "time"}})),
-      passed_by(metrics.counter("penstock_app_passed_by_total", "Events that passed an app by while it was suspended.",
-                                {{"app", app}})),
-      nanoseconds(metrics.counter("penstock_app_nanoseconds_total", "Time spent in an app, from a sample of its calls.",
-                                  {{"app", app}})),
-      suspended(metrics.gauge("penstock_app_suspended", "1 while an app is suspended because it keeps failing.",
-                              {{"app", app}})) {}
+telemetry::Labels MeasuredChain::AppMetrics::with(telemetry::Labels more) const {
+  more.insert(more.end(), labels.begin(), labels.end());
+  return more;
+}
 
 void MeasuredChain::AppMetrics::add(const AppCounters& now) {
   events.add(now.events - published.events);
@@ -104,13 +105,11 @@ void MeasuredChain::AppMetrics::add(const AppCounters& now) {
 // The app's own metrics, by the names it gave them.
 void MeasuredChain::AppMetrics::publish(scripting::AppMetrics& own) {
   own.publish([this](const scripting::AppMetrics::Sample& sample) {
-    telemetry::Labels labels = sample.labels;
-    labels.emplace_back("app", app);
     if (sample.kind == scripting::AppMetrics::Kind::gauge) {
-      registry.gauge("penstock_app_" + sample.name, "Set by apps: app.metrics.gauge.", labels).set(sample.value);
+      registry.gauge(prefix + sample.name, "Set by apps: app.metrics.gauge.", with(sample.labels)).set(sample.value);
     } else {
-      const std::string name = "penstock_app_" + sample.name + "_total";
-      registry.counter(name, "Counted by apps: app.metrics.counter.", labels).add_amount(sample.value);
+      registry.counter(prefix + sample.name + "_total", "Counted by apps: app.metrics.counter.", with(sample.labels))
+          .add_amount(sample.value);
     }
   });
   label_overflows.add(own.overflows() - overflows_published);
@@ -118,19 +117,25 @@ void MeasuredChain::AppMetrics::publish(scripting::AppMetrics& own) {
 }
 
 Result<std::unique_ptr<MeasuredChain>> MeasuredChain::make(std::shared_ptr<const scripting::ChainPlan> plan, int worker,
-                                                           AppBoard& board, telemetry::Metrics& metrics) {
-  TRY_ASSIGN(auto chain, scripting::Chain::make(std::move(plan)));
-  return std::unique_ptr<MeasuredChain>(new MeasuredChain(std::move(chain), worker, board, metrics));
+                                                           AppBoard& board, telemetry::Metrics& metrics,
+                                                           const std::string& destination) {
+  scripting::LogSink log = scripting::program_log();
+  if (!destination.empty()) {
+    log = [destination, sink = std::move(log)](LogLevel level, std::string_view app, std::string_view message) {
+      sink(level, fmt::format("{}/{}", destination, app), message);
+    };
+  }
+  TRY_ASSIGN(auto chain, scripting::Chain::make(std::move(plan), std::move(log)));
+  return std::unique_ptr<MeasuredChain>(new MeasuredChain(std::move(chain), worker, board, metrics, destination));
 }
 
 MeasuredChain::MeasuredChain(std::unique_ptr<scripting::Chain> chain, int worker, AppBoard& board,
-                             telemetry::Metrics& metrics)
+                             telemetry::Metrics& metrics, const std::string& destination)
     : chain_(std::move(chain)), worker_(worker), board_(board) {
-  for (std::size_t i = 0; i < chain_->size(); ++i) metrics_.emplace_back(metrics, chain_->plan(i));
+  for (std::size_t i = 0; i < chain_->size(); ++i) metrics_.emplace_back(metrics, chain_->plan(i), destination);
 }
 
 void MeasuredChain::begin_batch(Timestamp now, StateView* state) {
-  publish();
   chain_->begin_batch(now, state);
   trial_ = chain_->standing() == Standing::on_trial;
 }
@@ -141,26 +146,40 @@ void MeasuredChain::give_up_batch() {
   publish();
 }
 
-// The chain that takes over says 1 again with its next batch, for an app that stays the same.
+// The chain that takes over says 1 again when it publishes, for an app that stays the same; it may already show itself on the
+// board.
 MeasuredChain::~MeasuredChain() {
-  publish();
+  add_to_metrics();
   for (const AppMetrics& app : metrics_) app.info.set(0);
 }
 
 // Once the chain holds, no batch begins, so the change itself is published.
 bool MeasuredChain::holding() const {
   const bool held = chain_->holding();
-  if (held != shown_holding_ && !trial_) publish();
+  if (held != shown_holding_ && !trial_) {
+    add_to_metrics();
+    show();
+  }
   shown_holding_ = held;
   return held;
 }
 
-void MeasuredChain::publish() const {
+void MeasuredChain::publish() {
+  add_to_metrics();
+  show();
+}
+
+void MeasuredChain::add_to_metrics() const {
+  for (std::size_t i = 0; i < chain_->size(); ++i) {
+    metrics_[i].add(chain_->counters(i));
+    metrics_[i].publish(chain_->metrics(i));
+  }
+}
+
+void MeasuredChain::show() const {
   std::vector<AppStatus> apps;
   for (std::size_t i = 0; i < chain_->size(); ++i) {
     const AppCounters& counted = chain_->counters(i);
-    metrics_[i].add(counted);
-    metrics_[i].publish(chain_->metrics(i));
     const scripting::AppPlan& plan = chain_->plan(i);
     apps.push_back({.name = plan.name,
                     .version = plan.manifest.version,

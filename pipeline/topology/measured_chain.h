@@ -1,6 +1,6 @@
 #pragma once
-// The chain of Lua apps, with its counters made visible to others: a chain counts for its own thread only, so between two
-// batches what has been counted is published to a board and to the metrics.
+// A chain of Lua apps, ingest's or a destination's, with its counters made visible to others: a chain counts for its own thread
+// only, so now and then what has been counted is published to a board and to the metrics.
 
 #include <map>
 #include <memory>
@@ -28,12 +28,14 @@ class AppBoard {
   std::map<int, std::vector<AppStatus>> by_worker_;  // guarded by mutex_
 };
 
-// That of one worker.
 class MeasuredChain final : public Transform {
  public:
-  // The board and the metrics outlive it.
+  // That of one worker; a destination has one worker, 0, and a board of its own.
+  // Of the pipeline, when `destination` is empty: its metrics are penstock_app_*. Those of a destination are
+  // penstock_delivery_app_* with a label more, and its name is before the app's in the log. The board and the metrics outlive it.
   static Result<std::unique_ptr<MeasuredChain>> make(std::shared_ptr<const scripting::ChainPlan> plan, int worker,
-                                                     AppBoard& board, telemetry::Metrics& metrics);
+                                                     AppBoard& board, telemetry::Metrics& metrics,
+                                                     const std::string& destination = {});
 
   ~MeasuredChain() override;
 
@@ -43,22 +45,26 @@ class MeasuredChain final : public Transform {
   }
   std::uint64_t version() const override { return chain_->version(); }
   bool holding() const override;
+  std::string why_holding() const override { return chain_->why_holding(); }
   bool on_trial() const override { return chain_->on_trial(); }
   Standing standing() const override { return chain_->standing(); }
   void judge() override { chain_->judge(); }
   void give_up_batch() override;
   std::vector<std::string> distrusted() const override { return chain_->distrusted(); }
   void distrust(const std::vector<std::string>& names) override { chain_->distrust(names); }
+  void publish() override;
 
  private:
   struct AppMetrics {
-    AppMetrics(telemetry::Metrics& metrics, const scripting::AppPlan& plan);
-    AppMetrics(telemetry::Metrics& metrics, const std::string& its_app);
+    AppMetrics(telemetry::Metrics& metrics, const scripting::AppPlan& plan, const std::string& destination);
     void add(const scripting::AppCounters& now);
     void publish(scripting::AppMetrics& own);
+    telemetry::Labels with(telemetry::Labels more) const;
 
     telemetry::Metrics& registry;
     std::string app;
+    std::string prefix;
+    telemetry::Labels labels;
     telemetry::Counter label_overflows;
     std::uint64_t overflows_published = 0;
     telemetry::Counter events, dropped, errors, memory_stops, instruction_stops, time_stops, passed_by, nanoseconds;
@@ -66,8 +72,10 @@ class MeasuredChain final : public Transform {
     scripting::AppCounters published;
   };
 
-  MeasuredChain(std::unique_ptr<scripting::Chain> chain, int worker, AppBoard& board, telemetry::Metrics& metrics);
-  void publish() const;
+  MeasuredChain(std::unique_ptr<scripting::Chain> chain, int worker, AppBoard& board, telemetry::Metrics& metrics,
+                const std::string& destination);
+  void add_to_metrics() const;
+  void show() const;
 
   std::unique_ptr<scripting::Chain> chain_;
   const int worker_;

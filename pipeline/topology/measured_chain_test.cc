@@ -14,7 +14,7 @@ using scripting::testing::TempFolder;
 namespace {
 
 struct Rig {
-  explicit Rig(const std::string& lua) {
+  explicit Rig(const std::string& lua, const std::string& destination = {}) {
     folder.write("mine/app.lua", scripting::testing::transform(lua));
     folder.write("mine/app.yaml", "name: mine\nversion: 1.0.0\nsummary: A test.\nsettings: {}\n");
     scripting::AppEntry entry;
@@ -23,7 +23,7 @@ struct Rig {
     config::Problems problems;
     const auto plan = scripting::plan_chain({entry}, problems);
     REQUIRE(problems.empty());
-    chain = topology::MeasuredChain::make(plan, 0, board, metrics).value();
+    chain = topology::MeasuredChain::make(plan, 0, board, metrics, destination).value();
   }
 
   // One batch of one event, and what can be scraped once it is over.
@@ -33,7 +33,7 @@ struct Rig {
     validator.validate(body, index).value();
     chain->begin_batch(Timestamp{1}, nullptr);
     chain->run(index, scripting::testing::test_facts(), false, out);
-    chain->begin_batch(Timestamp{2}, nullptr);
+    chain->publish();
     return metrics.render();
   }
 
@@ -108,4 +108,16 @@ TEST_CASE("the gauge of a suspended app says 1 whichever worker it is suspended 
   CHECK(has(rig.batch("{}"), "\npenstock_app_suspended{app=\"mine\"} 1\n"));
   rig.board.show(1, {status_of("mine")});
   CHECK(has(rig.batch("{}"), "\npenstock_app_suspended{app=\"mine\"} 0\n"));
+}
+
+TEST_CASE("what the apps of a destination count has names of its own, and says whose it is") {
+  Rig rig("if event.n > 1 then error('too large') end app.metrics.counter('seen', event.n) return event", "crm");
+  rig.batch(R"({"n":1})");
+  const std::string text = rig.batch(R"({"n":2})");
+  CHECK(has(text, "\npenstock_delivery_app_events_total{app=\"mine\",destination=\"crm\"} 2\n"));
+  CHECK(has(text, "\npenstock_delivery_app_errors_total{app=\"mine\",destination=\"crm\",kind=\"error\"} 1\n"));
+  CHECK(has(text, "\npenstock_delivery_app_seen_total{app=\"mine\",destination=\"crm\"} 1\n"));
+  CHECK_FALSE(has(text, "\npenstock_app_"));
+  REQUIRE(rig.board.apps().size() == 1);
+  CHECK(rig.board.apps()[0].errors == 1);
 }

@@ -101,7 +101,7 @@ class Chain::App {
     const bool hold = plan.suspend.then == WhileSuspended::hold;
     log_(LogLevel::error, plan.name,
          fmt::format("suspended: it {}. {} until it is tried again in {} s; mend it and `penstock reload`", reason,
-                     hold ? "Ingest waits" : "Events pass it by unchanged",
+                     hold ? "Events wait" : "Events pass it by unchanged",
                      std::chrono::duration_cast<std::chrono::seconds>(plan.suspend.retry).count()));
   }
 
@@ -184,6 +184,13 @@ void Chain::distrust(const std::vector<std::string>& names) {
 
 bool Chain::holding() const {
   return std::ranges::any_of(apps_, [](const auto& app) { return app->holds(); });
+}
+
+std::string Chain::why_holding() const {
+  const auto found = std::ranges::find_if(apps_, [](const auto& app) { return app->holds(); });
+  if (found == apps_.end()) return {};
+  const std::string& reason = (*found)->reason;
+  return fmt::format("app {} {}", (*found)->plan.name, reason.substr(0, reason.find('\n')));
 }
 
 bool Chain::on_trial() const {

@@ -8,9 +8,10 @@
 //   failed    an app with `on_error: dead_letter` failed on the event or on any part of it: then nothing of it goes on
 // What apps change of app.state is in `out.state` when the event was kept or dropped; an app that failed changes nothing, an
 // event that failed neither.
-// An app that keeps failing is suspended (suspension.h): its events then pass it by, or `holding` tells ingest to wait. When
+// An app that keeps failing is suspended (suspension.h): its events then pass it by, or `holding` tells the stage to wait. When
 // it is tried again, counters go back to where they were if the batch is given up; only `suspensions` stays.
-// An app that hit a limit has its state thrown away and made again before its next event. One per worker; not thread-safe.
+// An app that hit a limit has its state thrown away and made again before its next event. One per worker or destination; not
+// thread-safe.
 
 #include <cstdint>
 #include <deque>
@@ -53,6 +54,7 @@ class Chain final : public Transform {
   void run(const json::ObjectIndex& body, const Facts& facts, bool canonical, Transformed& out) override;
   std::uint64_t version() const override { return plan_->version; }
   bool holding() const override;
+  std::string why_holding() const override;
   bool on_trial() const override;
   Standing standing() const override;
   void judge() override;

@@ -19,7 +19,7 @@ namespace penstock::scripting {
 
 // What becomes of events while their app is suspended.
 enum class WhileSuspended : std::uint8_t {
-  hold,  // ingest stands still: nothing is lost, nothing passes unchanged
+  hold,  // what comes stands still, in ingest or at the destination: nothing is lost, nothing passes unchanged
   pass,  // they go on as if the app were not there
   never,  // it is not suspended at all
 };
@@ -44,15 +44,15 @@ struct SuspensionSettings {
   static constexpr auto fields() {
     using config::field;
     using config::range;
-    return std::tuple{
-        field("share", &SuspensionSettings::share, "The app is suspended when more than this share of its events fails.",
-              range(0.01, 0.99)),
-        field("events", &SuspensionSettings::events, "How many of its events are looked at, each time anew.",
-              range(10, 1'000'000)),
-        field("then", &SuspensionSettings::then,
-              "Meanwhile: hold (ingest waits, nothing is lost), pass (events go on without the app), or never suspend it."),
-        field("retry", &SuspensionSettings::retry, "After this time the app is tried again.",
-              range(Duration{100}, Duration{86'400'000}))};
+    return std::tuple{field("share", &SuspensionSettings::share,
+                            "The app is suspended when more than this share of its events fails.", range(0.01, 0.99)),
+                      field("events", &SuspensionSettings::events, "How many of its events are looked at, each time anew.",
+                            range(10, 1'000'000)),
+                      field("then", &SuspensionSettings::then,
+                            "Meanwhile: hold (what comes waits, nothing is lost), pass (events go on without the app), or "
+                            "never suspend it."),
+                      field("retry", &SuspensionSettings::retry, "After this time the app is tried again.",
+                            range(Duration{100}, Duration{86'400'000}))};
   }
 
   friend bool operator==(const SuspensionSettings&, const SuspensionSettings&) = default;
