@@ -53,6 +53,13 @@ Result<json::value> ask_dead(const Target& target, const topology::PlanContext& 
   return parse(text);
 }
 
+std::string app_line(const json::value& app) {
+  const auto number = [&app](std::string_view key) { return app.at(key).to_number<std::uint64_t>(); };
+  return fmt::format("app {} {} ({}): {}, {} dropped, {}{}", text(app, "name"), text(app, "version"),
+                     text(app, "checksum").substr(0, 8), counted(number("events"), "event"), number("dropped"),
+                     counted(number("errors"), "error"), app.at("suspended").as_bool() ? ", suspended" : "");
+}
+
 void print_destinations(const json::array& destinations) {
   fmt::print("\n{:<16} {:<12} {:<12} {:>11} {:>9} {:>7} {:>10} {:>8}  {}\n", "destination", "type", "health", "delivered",
              "filtered", "dead", "lag", "lag s", "reason");
@@ -69,6 +76,7 @@ void print_destinations(const json::array& destinations) {
     print_more(d, "again_waiting", "retry lane, dead letters waiting");
     print_more(d, "retrying", "writes that wait for another try");
     print_more(d, "skipped", "removed by retention before they were read");
+    for (const auto& app : d.at("apps").as_array()) fmt::print("{:<16} {}\n", "", app_line(app));
   }
 }
 
@@ -89,12 +97,7 @@ void print_status(const json::value& s) {
                text(input, events ? "lag_events" : "lag_bytes"), events ? "events" : "bytes",
                input.at("lag_seconds").to_number<double>());
   }
-  for (const auto& app : s.at("apps").as_array()) {
-    const auto number = [&app](std::string_view key) { return app.at(key).to_number<std::uint64_t>(); };
-    fmt::print("app {} {} ({}): {}, {} dropped, {}{}\n", text(app, "name"), text(app, "version"),
-               text(app, "checksum").substr(0, 8), counted(number("events"), "event"), number("dropped"),
-               counted(number("errors"), "error"), app.at("suspended").as_bool() ? ", suspended" : "");
-  }
+  for (const auto& app : s.at("apps").as_array()) fmt::print("{}\n", app_line(app));
   if (const std::string waits = text(s, "sources_wait_for"); !waits.empty()) fmt::print("sources wait: {}\n", waits);
   if (const std::string refused = text(s, "apps_refused"); !refused.empty())
     fmt::print("the apps on disk are not those that run: {}\n", refused);

@@ -78,8 +78,7 @@ int validate(const std::vector<std::string>& files, const topology::PlanContext&
     for (const auto& problem : planned.problems) fmt::print(stderr, "{}\n", problem.to_string());
     if (planned.plan) {
       fmt::print("{}: valid; {}, {}, {}\n", file, counted(planned.plan->sources.size(), "source"),
-                 counted(planned.plan->chain->apps.size(), "app"),
-                 counted(planned.plan->destinations.size(), "destination"));
+                 counted(planned.plan->app_count(), "app"), counted(planned.plan->destinations.size(), "destination"));
     } else {
       fmt::print(stderr, "{}: {}\n", file, counted(planned.problems.size(), "problem"));
       code = kNotWell;

@@ -73,7 +73,8 @@ json::array destination_views(const std::vector<topology::DestinationStatus>& de
                                {"in_flight", d.in_flight},
                                {"retrying", d.retrying},
                                {"again_waiting", d.again_waiting},
-                               {"replay_left", d.replay_left ? json::value(*d.replay_left) : json::value()}});
+                               {"replay_left", d.replay_left ? json::value(*d.replay_left) : json::value()},
+                               {"apps", app_views(d.apps)}});
   }
   return out;
 }

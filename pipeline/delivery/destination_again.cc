@@ -11,6 +11,7 @@ namespace {
 
 // Letters in memory at a time, besides the settings' batch.
 constexpr std::size_t kLettersMax = 1000;
+constexpr std::chrono::milliseconds kSlice{5};
 
 EventView view_of(const DeadLetter& letter) {
   EventView view;
@@ -34,52 +35,96 @@ void DestinationLoop::send_again() {
   });
 }
 
-// One batch at a time: the next is read when nothing of the last is open any more, so that none is read twice.
+// So many at a time: the next are read when nothing of the last is open any more, so that none is read twice.
 void DestinationLoop::read_again() {
-  if (!again_wanted_ || again_open_ > 0 || paused_ || suspended_until_) return;
-  if (!window_has_room()) return;
+  if (!may_read_again()) return;
+  if (!again_ && !take_wanted()) return;
+  if (again_->next < again_->letters->size()) prepare_again();
+}
+
+bool DestinationLoop::may_read_again() const {
+  return (again_ || again_wanted_) && !paused_ && !suspended_until_ && !preparation_.holding() && window_has_room();
+}
+
+bool DestinationLoop::take_wanted() {
   const auto limit = std::min(kLettersMax, static_cast<std::size_t>(batch_limits_.events));
   auto wanted = around_.store.wanted(name_, limit);
   again_wanted_ = wanted && !wanted->empty();
   if (!wanted) log_error("delivery", "destination {}: dead letters cannot be read: {}", name_, wanted.error().message);
-  if (!again_wanted_) return;
-  auto letters = std::make_shared<const std::vector<dead::Listed>>(*std::move(wanted));
-  again_ = letters;
-  again_open_ = letters->size();
-  Shipment shipment;
-  shipment.mark = ++again_mark_;
-  shipment.keeps.push_back(letters);
-  std::size_t bytes = 0;
-  for (std::uint32_t i = 0; i < letters->size(); ++i) {
-    const DeadLetter& letter = (*letters)[i].letter;
-    if (!shipment.parcels.empty() && bytes + letter.body.size() > batch_limits_.bytes.count) {
-      Shipment full = std::exchange(shipment, {});
-      shipment.mark = ++again_mark_;
-      shipment.keeps = full.keeps;
-      dispatch(std::move(full));
-      bytes = 0;
-    }
-    bytes += letter.body.size();
-    shipment.parcels.push_back({view_of(letter), i, letter.partition, 0});
-  }
-  dispatch(std::move(shipment));
+  if (again_wanted_) again_.emplace(*std::move(wanted));
+  return again_wanted_;
 }
 
-void DestinationLoop::delivered_again(const std::vector<Parcel>& parcels) {
-  for (const Parcel& parcel : parcels) recorder_.discard((*again_)[parcel.place].id);
+void DestinationLoop::prepare_again() {
+  const SteadyTime slice_end = around_.clock.steady() + kSlice;
+  Again& again = *again_;
+  while (again.next < again.letters->size() && !preparation_.holding()) {
+    if (around_.clock.steady() >= slice_end) {
+      wake();
+      break;
+    }
+    const std::size_t number = again.next++;
+    const EventView event = view_of((*again.letters)[number].letter);
+    const Prepared& prepared = preparation_.prepare_wanted(event);
+    Again::Fate& fate = again.fates[number];
+    if (prepared.kind == Prepared::Kind::failed) {
+      fate.death = letter_again(number);
+      fate.death->app = prepared.app;
+      fate.death->code = prepared.code;
+      fate.death->reason = prepared.reason;
+      ++fate.death->attempts;
+    }
+    if (prepared.kind != Prepared::Kind::goes) {
+      conclude_again(number);
+      continue;
+    }
+    fate.open = prepared.events.size();
+    const Feed::Current from{event, nullptr, (*again.letters)[number].letter.partition, number};
+    for (const EventView& part : prepared.events) {
+      if (!again.draft.fits(part, batch_limits_) || again.draft.full(batch_limits_)) seal_again();
+      again.draft.add(from, part, prepared.made);
+    }
+  }
+  seal_again();
   recorder_.write();
 }
 
-// The same letter, by its id, with what is new about it.
-DeadLetter DestinationLoop::letter_again(const Parcel& parcel) const {
-  DeadLetter letter = (*again_)[parcel.place].letter;
+void DestinationLoop::seal_again() {
+  if (again_->draft.empty()) return;
+  Draft sealed = std::exchange(again_->draft, {});
+  sealed.keeps.push_back(again_->letters);
+  dispatch(sealed.ship(++again_mark_));
+}
+
+void DestinationLoop::delivered_again(const std::vector<Parcel>& parcels) {
+  for (const Parcel& parcel : parcels)
+    if (--again_->fates[parcel.offset].open == 0) conclude_again(parcel.offset);
+  recorder_.write();
+}
+
+void DestinationLoop::died_again(const Parcel& parcel, DeadLetter letter) {
+  Again::Fate& fate = again_->fates[parcel.offset];
+  fate.death = std::move(letter);
+  if (--fate.open == 0) conclude_again(parcel.offset);
+}
+
+// Nothing of the letter is under way any more: it is the same letter, by its id, with what is new about it, or none.
+void DestinationLoop::conclude_again(std::size_t number) {
+  auto& death = again_->fates[number].death;
+  if (death) recorder_.bury(*std::move(death), again_mark_);
+  else recorder_.discard((*again_->letters)[number].id);
+}
+
+DeadLetter DestinationLoop::letter_again(std::size_t number) const {
+  DeadLetter letter = (*again_->letters)[number].letter;
   letter.last_at = around_.clock.now();
   return letter;
 }
 
 void DestinationLoop::settled_again(std::size_t letters) {
-  again_open_ -= std::min(again_open_, letters);
-  if (again_open_ == 0) again_.reset();
+  if (!again_) return;
+  again_->open -= std::min(again_->open, letters);
+  if (again_->open == 0) again_.reset();
 }
 
 }  // namespace penstock::delivery

@@ -28,9 +28,9 @@ std::size_t unsettled_marks_max(const DestinationSettings& settings) {
 
 DestinationLoop::DestinationLoop(DestinationParts parts, const Surroundings& around, Offsets start)
     : name_(std::move(parts.name)), settings_(std::move(parts.settings)), around_(around), filter_(settings_.events),
-      destination_(std::move(parts.destination)), when_(std::move(parts.when)), metrics_(parts.metrics), board_(start),
-      home_(around.executor.make_strand()), blocking_(around.blocking.make_strand()), feed_(around.log, filter_, start),
-      window_(settings_.order), low_water_(start),
+      destination_(std::move(parts.destination)), preparation_(std::move(parts.preparing)), metrics_(parts.metrics),
+      board_(start), home_(around.executor.make_strand()), blocking_(around.blocking.make_strand()),
+      feed_(around.log, filter_, start), window_(settings_.order), low_water_(start),
       breaker_(Backoff(settings_.retry.wait_min, settings_.retry.wait_max, parts.seed)),
       retry_backoff_(settings_.retry.wait_min, settings_.retry.wait_max, parts.seed + 1),
       read_backoff_(kReadPauseMin, kReadPauseMax, parts.seed + 2),
@@ -96,7 +96,7 @@ bool DestinationLoop::window_has_room() const {
 }
 
 bool DestinationLoop::may_read() const {
-  return !paused_ && !suspended_until_ && window_has_room() &&
+  return !paused_ && !suspended_until_ && !preparation_.holding() && window_has_room() &&
          low_water_.unsettled_marks() < unsettled_marks_max(settings_) && recorder_.letters_waiting() < kLettersWaitingMax;
 }
 
@@ -111,8 +111,10 @@ void DestinationLoop::read() {
 // True when it came to the end of the log.
 bool DestinationLoop::read_slice() {
   const SteadyTime slice_end = around_.clock.steady() + kSlice;
+  // An app may take its time.
+  const unsigned between_looks = preparation_.has_apps() ? 1 : kStepsBetweenLooks;
   for (unsigned steps = 1; may_read(); ++steps) {
-    if (steps % kStepsBetweenLooks == 0 && around_.clock.steady() >= slice_end) {
+    if (steps % between_looks == 0 && around_.clock.steady() >= slice_end) {
       wake();
       return false;
     }
@@ -131,24 +133,28 @@ bool DestinationLoop::read_slice() {
 
 void DestinationLoop::accept(const Feed::Current& current) {
   last_received_at_ = current.view.facts.received_at;
-  const Result<bool> wanted = when_ ? when_(current.view) : true;
-  if (wanted && !*wanted) {
-    ++filtered_by_when_;
-    return feed_.take();
-  }
-  if (wanted && !draft_.fits(current.view, draft_limits_)) seal(feed_.position());
-  if (draft_.empty()) draft_.opened_at = around_.clock.steady();
-  if (wanted) {
-    draft_.add(current);
-  } else {
-    DeadLetter letter = letter_for(current.view, current.partition, current.offset);
-    letter.code = "when_error";
-    letter.reason = "`when` failed: " + wanted.error().message;
-    letter.first_at = letter.last_at;
-    draft_.add_letter(current, std::move(letter));
+  const Prepared& prepared = preparation_.prepare(current.view);
+  switch (prepared.kind) {
+    case Prepared::Kind::goes: add_to_draft(current, prepared); break;
+    case Prepared::Kind::filtered: ++filtered_by_when_; break;
+    case Prepared::Kind::dropped: break;
+    case Prepared::Kind::failed:
+      if (draft_.empty()) draft_.opened_at = around_.clock.steady();
+      draft_.add_letter(current, letter_for(current, prepared));
+      break;
   }
   feed_.take();
   if (draft_.full(draft_limits_)) seal(feed_.position());
+}
+
+// What apps made of one event may fill several batches. Only the last of them ends after the event: the cursor passes it when
+// they all are settled.
+void DestinationLoop::add_to_draft(const Feed::Current& current, const Prepared& prepared) {
+  for (const EventView& part : prepared.events) {
+    if (!draft_.fits(part, draft_limits_) || draft_.full(draft_limits_)) seal(feed_.position());
+    if (draft_.empty()) draft_.opened_at = around_.clock.steady();
+    draft_.add(current, part, prepared.made);
+  }
 }
 
 void DestinationLoop::seal(const Offsets& after) {
@@ -158,11 +164,7 @@ void DestinationLoop::seal(const Offsets& after) {
   for (auto& letter : sealed.letters) recorder_.bury(std::move(letter), mark);
   recorder_.write();
   if (sealed.parcels.empty()) return;
-  Shipment shipment;
-  shipment.mark = mark;
-  shipment.parcels = std::move(sealed.parcels);
-  shipment.keeps = std::move(sealed.keeps);
-  dispatch(std::move(shipment));
+  dispatch(sealed.ship(mark));
   launch();
 }
 
@@ -284,6 +286,7 @@ void DestinationLoop::tick() {
   metrics_.in_flight.set(static_cast<double>(now.in_flight));
   metrics_.lag_events.set(static_cast<double>(now.lag_events));
   metrics_.lag_seconds.set(std::chrono::duration<double>(now.lag).count());
+  tend_apps();
   home_.post_at(around_.clock.steady() + kTick, [this] { tick(); });
 }
 

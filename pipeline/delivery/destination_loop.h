@@ -6,11 +6,13 @@
 #include <optional>
 #include <stop_token>
 
+#include "pipeline/delivery/again.h"
 #include "pipeline/delivery/breaker.h"
 #include "pipeline/delivery/destination_runner.h"
 #include "pipeline/delivery/draft.h"
 #include "pipeline/delivery/feed.h"
 #include "pipeline/delivery/home.h"
+#include "pipeline/delivery/preparation.h"
 #include "pipeline/delivery/recorder.h"
 #include "pipeline/delivery/rejections.h"
 #include "pipeline/delivery/token_bucket.h"
@@ -46,6 +48,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   bool read_slice();
   bool may_read() const;
   void accept(const Feed::Current& current);
+  void add_to_draft(const Feed::Current& current, const Prepared& prepared);
   void seal(const Offsets& after);
   void dispatch(Shipment shipment);
   bool window_has_room() const;
@@ -77,10 +80,17 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
 
   // the retry lane (destination_again.cc)
   void read_again();
+  bool may_read_again() const;
+  bool take_wanted();
+  void prepare_again();
+  void seal_again();
   void delivered_again(const std::vector<Parcel>& parcels);
-  DeadLetter letter_again(const Parcel& parcel) const;
+  void died_again(const Parcel& parcel, DeadLetter letter);
+  DeadLetter letter_again(std::size_t number) const;
+  void conclude_again(std::size_t number);
   void settled_again(std::size_t letters);
   DeadLetter letter_for(const EventView& event, std::int32_t partition, std::uint64_t offset) const;
+  DeadLetter letter_for(const Feed::Current& current, const Prepared& failed) const;
   void buried(const std::vector<Recorder::Burial>& burials, std::size_t discarded);
 
   // what holds it back (destination_steering.cc)
@@ -89,6 +99,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   void weigh_rejections(std::size_t delivered, std::size_t died, SteadyTime now);
   void end_suspension();
   std::optional<Condition> held_back() const;
+  void tend_apps();
 
   // every second
   void tick();
@@ -108,7 +119,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   const Surroundings around_;
   const EventFilter filter_;
   const std::unique_ptr<Destination> destination_;
-  When when_;
+  Preparation preparation_;
   DeliveryMetrics metrics_;
   StatusBoard board_;
   Home home_;
@@ -138,8 +149,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   std::unique_ptr<Replay> replay_;
   LowWater::Mark replay_marks_ = 0;  // those that ended replays had
   bool again_wanted_ = true;  // there may be letters to be sent again; asked of the store when it is time
-  std::shared_ptr<const std::vector<dead::Listed>> again_;  // those under way, in memory
-  std::size_t again_open_ = 0;  // of them, those of which nothing durable is known yet
+  std::optional<Again> again_;  // those under way
   LowWater::Mark again_mark_ = kAgainMarks;
 
   Phase phase_ = Phase::running;

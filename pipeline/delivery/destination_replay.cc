@@ -11,6 +11,7 @@ namespace penstock::delivery {
 namespace {
 
 constexpr int kEventsASlice = 512;
+constexpr std::chrono::milliseconds kSlice{5};
 
 }  // namespace
 
@@ -47,7 +48,8 @@ bool DestinationLoop::of_ended_replay(LowWater::Mark mark) const {
 // Half of the window is for what is live.
 bool DestinationLoop::may_replay(SteadyTime now) {
   const auto most = std::max<std::size_t>(1, static_cast<std::size_t>(settings_.in_flight_max) / 2);
-  if (!replay_ || paused_ || suspended_until_ || replay_->low_water.unsettled_marks() >= most) return false;
+  if (!replay_ || paused_ || suspended_until_ || preparation_.holding() || replay_->low_water.unsettled_marks() >= most)
+    return false;
   const SteadyTime when = replay_->tokens.ready_at(now);
   replay_->tokens_at = when > now ? std::optional(when) : std::nullopt;
   return when <= now;
@@ -58,7 +60,7 @@ void DestinationLoop::read_replay() {
   const SteadyTime now = around_.clock.steady();
   int read = 0;
   while (!replay_->read_all() && may_replay(now)) {
-    if (++read > kEventsASlice) {
+    if (++read > kEventsASlice || (preparation_.has_apps() && around_.clock.steady() >= now + kSlice)) {
       wake();
       break;
     }
@@ -74,27 +76,38 @@ void DestinationLoop::read_replay() {
 
 void DestinationLoop::take_replayed(SteadyTime now) {
   Feed::Current current = replay_->feed.current();
-  const bool inside = current.offset < replay_->order.to[static_cast<std::size_t>(current.partition)];
-  // An error in a condition is no reason for a dead letter: the event was settled when it was live.
-  const auto wanted = [&](When& condition) { return !condition || condition(current.view).value_or(false); };
-  if (!inside || !wanted(when_) || !wanted(replay_->where)) return replay_->feed.take();
+  if (current.offset >= replay_->order.to[static_cast<std::size_t>(current.partition)]) return replay_->feed.take();
   current.view.replayed = true;
+  const Prepared& prepared = preparation_.prepare_replayed(current.view, replay_->where);
+  if (prepared.kind == Prepared::Kind::filtered) return replay_->feed.take();
   replay_->tokens.take(1, now);
   Draft& draft = replay_->draft;
-  if (!draft.fits(current.view, draft_limits_)) seal_replay();
-  if (draft.empty()) draft.opened_at = now;
-  draft.add(current);
+  const auto open = [&] {
+    if (draft.empty()) draft.opened_at = now;
+  };
+  if (prepared.kind == Prepared::Kind::failed) {
+    open();
+    draft.add_letter(current, letter_for(current, prepared));
+  }
+  if (prepared.kind == Prepared::Kind::goes) {
+    for (const EventView& part : prepared.events) {
+      if (!draft.fits(part, draft_limits_) || draft.full(draft_limits_)) seal_replay();
+      open();
+      draft.add(current, part, prepared.made);
+    }
+  }
   replay_->feed.take();
   if (draft.full(draft_limits_)) seal_replay();
 }
 
 void DestinationLoop::seal_replay() {
   Draft sealed = std::exchange(replay_->draft, {});
-  Shipment shipment;
-  shipment.mark = kReplayMarks | replay_->low_water.add(replay_->feed.position(), sealed.parcels.size(), sealed.oldest);
-  shipment.parcels = std::move(sealed.parcels);
-  shipment.keeps = std::move(sealed.keeps);
-  dispatch(std::move(shipment));
+  const auto mark = kReplayMarks | replay_->low_water.add(replay_->feed.position(),
+                                                          sealed.parcels.size() + sealed.letters.size(), sealed.oldest);
+  if (!sealed.letters.empty()) last_death_ = sealed.letters.back().reason;
+  for (auto& letter : sealed.letters) recorder_.bury(std::move(letter), mark);
+  recorder_.write();
+  if (!sealed.parcels.empty()) dispatch(sealed.ship(mark));
 }
 
 void DestinationLoop::settle_replayed(LowWater::Mark mark, std::size_t events) {

@@ -1,7 +1,7 @@
 #pragma once
-// Brings events from the log to one destination: reads from the destination's own cursor, filters, batches, writes with a
-// window of writes in flight, acts on each answer, and moves the cursor over what is settled: delivered, filtered out, or
-// durable among its dead letters. Whatever happens to the destination costs others nothing and holds a bounded number of
+// Brings events from the log to one destination: reads from the destination's own cursor, filters, lets the destination's apps
+// have them, batches, writes with a window of writes in flight, acts on each answer, and moves the cursor over what is settled:
+// delivered, filtered out, dropped by an app, or durable among its dead letters. Whatever happens to the destination costs others nothing and holds a bounded number of
 // batches in memory: `in_flight_max` ready ones, as many in flight, and those with an event that waits for another try, of
 // which at most four times as many (and no fewer than 16) are open before reading waits.
 //
@@ -12,11 +12,16 @@
 // event does not look like an outage: what fails three times while others are delivered is at fault itself (suspicion.h). A
 // peer's Retry-After is kept, up to an hour. When more than a share is rejected the destination is *suspended* (rejections.h).
 //
+// Apps. What they make of an event is delivered like events; the cursor passes the event when all of it is settled. A dead
+// letter, of an app's failure or of something that the receiver rejects, always holds the event as it stands in the log, so that
+// it meets the apps again when it is sent again; all that died of one event is one letter, and what of it was delivered comes
+// twice then. While an app that keeps failing holds (`suspend:` of its entry), nothing is read and the destination is suspended.
+//
 // Order. Batches are submitted in the order of the log, and what was held during an outage goes before what is newer. With
 // `in_flight_max` above 1 a destination that works on several writes at once may see them in another order, and an event that
 // waits for another try is overtaken by later ones. `in_flight_max: 1` keeps the order of everything but what failed.
 //
-// `order: key` keeps the order of each distinct id: one write at a time for each lane, and what waits for another try holds its
+// `order: key` keeps the order of each distinct id, that of the event in the log: one write at a time for each lane, and what waits for another try holds its
 // lane. Within one batch that is answered event by event, a later event of the same id may still be delivered first.
 //
 // Twice. After a crash, what was settled since the cursor was last saved (a second) is delivered, or dead, again.
@@ -30,6 +35,7 @@
 #include "pipeline/delivery/delivery_metrics.h"
 #include "pipeline/delivery/delivery_store.h"
 #include "pipeline/delivery/destination_status.h"
+#include "pipeline/delivery/preparation.h"
 #include "pipeline/delivery/replay.h"
 #include "pipeline/delivery/settings.h"
 #include "pipeline/ports/destination.h"
@@ -40,7 +46,7 @@ struct DestinationParts {
   std::string name;
   DestinationSettings settings;
   std::unique_ptr<Destination> destination;
-  When when;  // empty: every event. An error is that event's dead letter here
+  Preparing preparing;  // what fails there is that event's dead letter here
   DeliveryMetrics metrics;
   std::uint64_t seed = 0;  // of the jitter
   std::optional<std::string> paused{};  // it starts paused, with this note

@@ -87,8 +87,16 @@ void DestinationLoop::weigh_rejections(std::size_t delivered, std::size_t died, 
 std::optional<Condition> DestinationLoop::held_back() const {
   if (paused_) return Condition{Health::paused, *paused_};
   if (suspended_until_) return Condition{Health::suspended, suspended_for_};
+  if (preparation_.holding()) return Condition{Health::suspended, preparation_.why_holding()};
   if (tokens_at_ && breaker_.condition().health == Health::healthy) return Condition{Health::limited, to_text(rate_)};
   return std::nullopt;
+}
+
+// Also when nothing comes: what was counted last is shown, and an app that held is tried again when its time has come.
+void DestinationLoop::tend_apps() {
+  if (!preparation_.has_apps()) return;
+  preparation_.publish();
+  pump();
 }
 
 bool DestinationLoop::may_send(SteadyTime now) {

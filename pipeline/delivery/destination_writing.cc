@@ -83,14 +83,21 @@ void DestinationLoop::follow(Verdict verdict, LowWater::Mark mark) {
   const bool again = traffic_of(mark) == Traffic::again;
   settle_delivered(verdict.delivered, mark);
   for (auto& dead : verdict.dead) {
-    DeadLetter letter =
-        again ? letter_again(dead.parcel) : letter_for(dead.parcel.view, dead.parcel.partition, dead.parcel.offset);
+    const Parcel& parcel = dead.parcel;
+    DeadLetter letter = again ? letter_again(parcel.offset) : letter_for(parcel.logged(), parcel.partition, parcel.offset);
     last_death_ = fmt::format("{} ({})", dead.reason, dead.code);
+    letter.app.clear();
     letter.code = std::move(dead.code);
     letter.reason = std::move(dead.reason);
+    if (const Uuid& uuid = parcel.view.facts.uuid; uuid != letter.uuid)
+      letter.reason += fmt::format("; that was {}, which apps made of it", uuid.to_string());
     letter.attempts += static_cast<std::uint32_t>(verdict.attempts);
-    if (!again) letter.first_at = verdict.first_failed_at;
-    recorder_.bury(std::move(letter), mark);
+    if (again) {
+      died_again(parcel, std::move(letter));
+      continue;
+    }
+    letter.first_at = verdict.first_failed_at;
+    recorder_.bury(std::move(letter), mark, parcel.origin != nullptr && std::exchange(parcel.origin->dead, true));
   }
   recorder_.write();
   weigh_rejections(verdict.delivered.size(), verdict.dead.size(), now);
@@ -154,9 +161,21 @@ DeadLetter DestinationLoop::letter_for(const EventView& event, std::int32_t part
   return letter;
 }
 
+DeadLetter DestinationLoop::letter_for(const Feed::Current& current, const Prepared& failed) const {
+  DeadLetter letter = letter_for(current.view, current.partition, current.offset);
+  letter.app = failed.app;
+  letter.code = failed.code;
+  letter.reason = failed.reason;
+  letter.attempts = 1;
+  letter.first_at = letter.last_at;
+  return letter;
+}
+
 void DestinationLoop::buried(const std::vector<Recorder::Burial>& burials, std::size_t discarded) {
   std::size_t died_again = 0;
+  std::size_t died = 0;
   for (const auto& burial : burials) {
+    if (traffic_of(burial.mark) != Traffic::again && !burial.repeated) ++died;
     switch (traffic_of(burial.mark)) {
       case Traffic::again: ++died_again; break;
       case Traffic::replay: settle_replayed(burial.mark, 1); break;
@@ -164,8 +183,8 @@ void DestinationLoop::buried(const std::vector<Recorder::Burial>& burials, std::
     }
   }
   settled_again(died_again + discarded);
-  metrics_.dead.add(burials.size() - died_again);
-  board_.dead += burials.size() - died_again;
+  metrics_.dead.add(died);
+  board_.dead += died;
   pump();
   stop_further();
 }

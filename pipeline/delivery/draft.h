@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "pipeline/delivery/feed.h"
+#include "pipeline/delivery/made_events.h"
 #include "pipeline/delivery/settings.h"
 #include "pipeline/delivery/shipment.h"
 #include "pipeline/event/dead_letter.h"
@@ -25,11 +26,15 @@ class Draft {
   }
   SteadyTime due(const BatchSettings& limits) const { return opened_at + limits.within; }
 
-  void add(const Feed::Current& event) {
+  // The event itself, or, if it is `made`, one of those that apps made of it.
+  void add(const Feed::Current& event, const EventView& part, bool is_made = false) {
     note(event);
-    parcels.push_back({event.view, static_cast<std::uint32_t>(parcels.size()), event.partition, event.offset});
-    bytes += event.view.body.size();
-    if (keeps.empty() || keeps.back() != event.chunk) keeps.push_back(event.chunk);
+    if (is_made && !made) keeps.push_back(made = std::make_shared<MadeEvents>());
+    const auto place = static_cast<std::uint32_t>(parcels.size());
+    parcels.push_back({is_made ? made->keep(part) : part, place, event.partition, event.offset, 0,
+                       is_made ? &made->origin_of(event.view) : nullptr});
+    bytes += part.body.size();
+    if (event.chunk && (keeps.empty() || keeps.back() != event.chunk)) keeps.push_back(event.chunk);
   }
   // An event that goes no further, but is settled only once its letter is durable.
   void add_letter(const Feed::Current& event, DeadLetter letter) {
@@ -39,10 +44,20 @@ class Draft {
 
   std::vector<Parcel> parcels;
   std::vector<std::shared_ptr<const void>> keeps;
+  std::shared_ptr<MadeEvents> made;  // in `keeps`, too; null: there are none
   std::vector<DeadLetter> letters;
   std::size_t bytes = 0;
   Timestamp oldest;        // received_at, when not empty
   SteadyTime opened_at{};  // set by the owner before the first
+
+  // What goes to the destination; nothing if there are only letters.
+  Shipment ship(LowWater::Mark mark) {
+    Shipment shipment;
+    shipment.mark = mark;
+    shipment.parcels = std::move(parcels);
+    shipment.keeps = std::move(keeps);
+    return shipment;
+  }
 
  private:
   void note(const Feed::Current& event) {

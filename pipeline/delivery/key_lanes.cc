@@ -43,7 +43,7 @@ std::uint16_t key_lane_of(const Facts& facts) {
 std::vector<Shipment> cut_by_key(Shipment whole, std::size_t groups, const BatchSettings& limits) {
   std::vector<Cut> cuts(groups, Cut(whole, limits));
   for (Parcel parcel : whole.parcels) {
-    parcel.key_lane = key_lane_of(parcel.view.facts);
+    parcel.key_lane = key_lane_of(parcel.logged().facts);
     cuts[parcel.key_lane % groups].add(std::move(parcel));
   }
   std::vector<Shipment> made;

@@ -12,7 +12,7 @@
 
 namespace penstock::delivery {
 
-// By project and distinct id; an event without distinct id has no order to keep, and goes by its uuid.
+// By project and distinct id of the event in the log, whatever apps make of it; an event without distinct id has no order to keep, and goes by its uuid.
 std::uint16_t key_lane_of(const Facts& facts);
 
 // Groups of keys that may be under way side by side; each may fill a batch.

@@ -44,8 +44,8 @@ struct Tally {
 };
 
 void one_life(Rig& rig, Random& random) {
-  rig.start([&](const EventView& event) -> Result<bool> {
-    if (event.body.ends_with("77}")) return fail(ErrorKind::invalid, "nil");
+  rig.start([&](const json::ObjectIndex& body, const Facts&) -> Result<bool> {
+    if (body.text().ends_with("77}")) return fail(ErrorKind::invalid, "nil");
     return true;
   });
   for (int step = 0; step < 40; ++step) {

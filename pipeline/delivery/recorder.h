@@ -22,6 +22,7 @@ class Recorder {
   struct Burial {
     DeadLetter letter;
     LowWater::Mark mark;
+    bool repeated = false;  // there is a letter of this event already: of another part that apps made of it
   };
   // What the recorder needs of the store; called on the disk strand.
   struct Store {
@@ -37,7 +38,9 @@ class Recorder {
   // `home` and `clock` outlive it.
   Recorder(Home& home, std::unique_ptr<Strand> disk, const Clock& clock, Store store, Buried buried);
 
-  void bury(DeadLetter letter, LowWater::Mark mark) { waiting_.push_back({std::move(letter), mark}); }
+  void bury(DeadLetter letter, LowWater::Mark mark, bool repeated = false) {
+    waiting_.push_back({std::move(letter), mark, repeated});
+  }
   void discard(std::string id) { discarding_.push_back(std::move(id)); }
   void save_cursor(Offsets cursor) { cursor_ = std::move(cursor); }
   void save_replay(std::optional<ReplayOrder> order) { replay_ = std::move(order); }

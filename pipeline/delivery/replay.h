@@ -13,6 +13,7 @@
 #include "pipeline/delivery/draft.h"
 #include "pipeline/delivery/feed.h"
 #include "pipeline/delivery/low_water.h"
+#include "pipeline/delivery/preparation.h"
 #include "pipeline/delivery/token_bucket.h"
 #include "pipeline/ports/log.h"
 
@@ -32,9 +33,6 @@ struct ReplayOrder {
 
 std::string encode(const ReplayOrder& order);
 Result<ReplayOrder> decode_replay(std::string_view stored);
-
-// `when:`, bound by the caller. Called on the destination's strand.
-using When = std::move_only_function<Result<bool>(const EventView&)>;
 
 // What runs, on the destination's strand.
 struct Replay {

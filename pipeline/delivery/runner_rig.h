@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "pipeline/delivery/destination_runner.h"
+#include "tests/fakes/fake_apps.h"
 #include "tests/fakes/fake_destination.h"
 #include "tests/fakes/manual_executor.h"
 #include "tests/fakes/memory_log.h"
@@ -72,8 +73,10 @@ struct Rig {
     auto opened = DeliveryStore::open(folder.path() + "/delivery", clock);
     store = std::move(opened).value();
   }
-  void start(When when = {}) {
-    auto started = DestinationRunner::start({"crm", settings, crm.make(), std::move(when), {}, 7},
+  void start(When when = {}) { start(Preparing{.when = std::move(when), .apps = nullptr}); }
+  void start(fakes::FakeApps& apps) { start(Preparing{.when = {}, .apps = apps.make()}); }
+  void start(Preparing preparing) {
+    auto started = DestinationRunner::start({"crm", settings, crm.make(), std::move(preparing), {}, 7},
                                             {log, *store, clock, executor, executor});
     runner = std::move(started).value();
     executor.run_ready();

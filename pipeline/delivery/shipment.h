@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "pipeline/delivery/low_water.h"
+#include "pipeline/delivery/made_events.h"
 #include "pipeline/delivery/suspicion.h"
 #include "pipeline/ports/destination.h"
 
@@ -19,8 +20,11 @@ struct Parcel {
   EventView view;
   std::uint32_t place = 0;  // in the batch it was read into
   std::int32_t partition = 0;
-  std::uint64_t offset = 0;
+  std::uint64_t offset = 0;  // of a letter that is sent again: its number among those
   std::uint16_t key_lane = 0;  // with `order: key`, see key_lanes.h
+  Origin* origin = nullptr;  // what the destination's apps made it of; null: it is the event of the log
+
+  const EventView& logged() const { return origin == nullptr ? view : origin->event; }
 };
 
 inline constexpr unsigned kKeyLaneBits = 10;

@@ -10,12 +10,27 @@
 #include "pipeline/scripting/package/app_files.h"
 
 namespace penstock::topology {
-Result<void> check_cases(const scripting::ChainPlan& running, const scripting::ChainPlan& next) {
+namespace {
+
+std::vector<const scripting::AppPlan*> apps_of(const Chains& chains) {
+  std::vector<const scripting::AppPlan*> apps;
+  for (const auto& chain : chains) {
+    if (chain == nullptr) continue;
+    for (const scripting::AppPlan& app : chain->apps) apps.push_back(&app);
+  }
+  return apps;
+}
+
+}  // namespace
+
+Result<void> check_cases(const Chains& running, const Chains& next) {
+  const auto known = apps_of(running);
   std::set<std::string> looked_at;
   std::string failing;
-  for (const scripting::AppPlan& app : next.apps) {
-    const bool runs = std::ranges::any_of(running.apps, [&](const auto& other) {
-      return other.folder == app.folder && other.source.checksum == app.source.checksum;
+  for (const auto* each : apps_of(next)) {
+    const scripting::AppPlan& app = *each;
+    const bool runs = std::ranges::any_of(known, [&](const auto* other) {
+      return other->folder == app.folder && other->source.checksum == app.source.checksum;
     });
     if (runs || !scripting::has_app_file(app.folder + "/cases.yaml") || !looked_at.insert(app.folder).second) continue;
     std::ostringstream report;

@@ -29,15 +29,13 @@ FactPaths paths_of(const SourceSettings& settings) {
 
 }  // namespace
 
-// The body is indexed only for events that `events:` let through.
 Result<delivery::When> bind_condition(const std::string& expression) {
   if (expression.empty()) return delivery::When();
-  TRY_ASSIGN(auto condition, scripting::Condition::compile(expression));
-  return delivery::When(
-      [condition = std::move(condition), index = json::ObjectIndex()](const EventView& event) mutable -> Result<bool> {
-        TRY(json::index_object(event.body, index));
-        return condition.eval(index, event.facts);
-      });
+  auto condition = scripting::Condition::compile(expression);
+  if (!condition) return fail(std::move(condition).error());
+  return delivery::When([condition = *std::move(condition)](const json::ObjectIndex& body, const Facts& facts) mutable {
+    return condition.eval(body, facts);
+  });
 }
 
 namespace {
@@ -82,8 +80,8 @@ Result<PreparedDestination> Parts::prepare(const PlannedDestination& planned) {
   const std::string& name = planned.settings.name;
   auto built = planned.plan.build(context(name));
   if (!built) return fail(std::move(built).error().context("destination " + name));
-  auto when = bind_condition(planned.delivery.when);
-  if (!when) return fail(std::move(when).error().context("destination " + name + ": when"));
+  auto preparing = build_preparing(planned);
+  if (!preparing) return fail(std::move(preparing).error().context("destination " + name));
   TRY_ASSIGN(auto paused, pause_of(*catalog_, name));
   TRY_ASSIGN(const auto rate, rate_of(*catalog_, name));
   TRY_ASSIGN(auto replay, store_->replay(name));
@@ -91,10 +89,11 @@ Result<PreparedDestination> Parts::prepare(const PlannedDestination& planned) {
   return PreparedDestination{.name = name,
                              .type = planned.settings.type,
                              .fingerprint = planned.fingerprint,
+                             .chain_version = planned.chain_version(),
                              .parts = {.name = name,
                                        .settings = planned.delivery,
                                        .destination = *std::move(built),
-                                       .when = *std::move(when),
+                                       .preparing = *std::move(preparing),
                                        .metrics = delivery::DeliveryMetrics(metrics, name),
                                        .seed = std::random_device()(),
                                        .paused = std::move(paused),
@@ -103,10 +102,31 @@ Result<PreparedDestination> Parts::prepare(const PlannedDestination& planned) {
                                        .replay_where = std::move(replay_where)}};
 }
 
+Result<delivery::Preparing> Parts::build_preparing(const PlannedDestination& planned) {
+  delivery::Preparing preparing;
+  auto when = bind_condition(planned.delivery.when);
+  if (!when) return fail(std::move(when).error().context("when"));
+  preparing.when = *std::move(when);
+  if (planned.chain == nullptr) return preparing;
+  const std::string& name = planned.settings.name;
+  auto chain = MeasuredChain::make(planned.chain, 0, board_of(name), metrics, name);
+  if (!chain) return fail(std::move(chain).error().context("apps"));
+  preparing.apps = *std::move(chain);
+  for (const auto& source : plan.sources)
+    if (!paths_of(source.settings).canonical()) preparing.mapped_sources.push_back(source.settings.name);
+  return preparing;
+}
+
+AppBoard& Parts::board_of(const std::string& destination) { return destination_boards_[destination]; }
+
 Result<std::unique_ptr<RunningDestination>> Parts::start(PreparedDestination prepared) {
   auto running = std::make_unique<RunningDestination>();
   running->type = std::move(prepared.type);
   running->fingerprint = prepared.fingerprint;
+  running->chain_version = prepared.chain_version;
+  AppBoard& board = board_of(prepared.name);
+  if (!prepared.parts.preparing.apps) board.show(0, {});
+  running->app_board = &board;
   running->drain = prepared.parts.settings.drain;
   running->hold = prepared.parts.settings.hold;
   auto runner = delivery::DestinationRunner::start(std::move(prepared.parts),
@@ -271,7 +291,8 @@ DestinationStatus to_status(const RunningDestination& running, const delivery::D
           .in_flight = now.in_flight,
           .retrying = now.retrying,
           .again_waiting = store.count_wanted(now.name, kAgainCounted).value_or(0),
-          .replay_left = now.replay_left};
+          .replay_left = now.replay_left,
+          .apps = running.app_board->apps()};
 }
 
 void judge(PipelineStatus& status, const std::optional<Error>& failure) {
@@ -293,6 +314,11 @@ void judge(PipelineStatus& status, const std::optional<Error>& failure) {
                           app.holds ? "ingest waits for it" : "events pass it by unchanged");
   }
   for (const auto& d : status.destinations) {
+    for (const auto& app : d.apps) {
+      if (!app.suspended || app.holds) continue;  // one that holds is the destination's health
+      ailing += fmt::format("{}app {} of {} is suspended ({}); events pass it by unchanged: mend it and `penstock reload`",
+                            ailing.empty() ? "" : "; ", app.name, d.name, app.reason.substr(0, app.reason.find('\n')));
+    }
     if (d.health == "healthy" || d.health == "starting") continue;
     ailing += fmt::format("{}{} is {} ({}), {} events behind", ailing.empty() ? "" : "; ", d.name, d.health, d.reason,
                           d.lag_events);

@@ -39,12 +39,15 @@ struct PreparedDestination {
   std::string name;
   std::string type;
   std::uint64_t fingerprint = 0;
+  std::uint64_t chain_version = 0;
   delivery::DestinationParts parts;
 };
 
 struct RunningDestination {
   std::string type;
   std::uint64_t fingerprint = 0;
+  std::uint64_t chain_version = 0;
+  const AppBoard* app_board = nullptr;  // of its own apps; of the parts
   Duration drain{0};
   bool hold = false;
   std::unique_ptr<delivery::DestinationRunner> runner;
@@ -96,12 +99,16 @@ class Parts {
   std::unique_ptr<logs::local::LocalLog> log;
 
  private:
+  // Kept for every name there ever was: a destination that was told to stop may come to its end late.
+  AppBoard& board_of(const std::string& destination);
+  Result<delivery::Preparing> build_preparing(const PlannedDestination& planned);
   ConnectorContext context(const std::string& name) const { return {name, plan.folder, clock, *http_}; }
   int worker_count() const;
   Result<std::vector<SourcePosition>> stored_positions(const std::string& source);
   Result<void> build_source(const PlannedSource& planned, std::vector<ingest::PolledInput>& polled,
                             std::vector<ingest::PushedInput>& pushed, std::vector<RunningSource>& running);
 
+  std::map<std::string, AppBoard> destination_boards_;  // by destination; the map changes while destinations are replaced
   std::unique_ptr<DerivedState> state_;
   std::unique_ptr<delivery::DeliveryStore> store_;
   std::unique_ptr<catalog::Catalog> catalog_;

@@ -45,8 +45,8 @@ class Pipeline {
   // stopped until the next reload; the rest is applied. A difference that needs a restart (sources, data, log, …) is an error that names it. One at a time.
   Result<ReloadReport> reload(PipelinePlan next);
 
-  // Takes the apps as their files are now, between two batches, when they compile and pass their cases; the configuration
-  // stays the one that was loaded. An error changes nothing, and is in the status until apps are taken again. One at a time.
+  // Takes the apps as their files are now, between two batches, when they compile and pass their cases; a destination whose own
+  // apps differ is restarted. The configuration stays the one that was loaded. An error changes nothing, and is in the status until apps are taken again. One at a time.
   Result<ReloadReport> reload_apps();
   // Whose files reload_apps would read anew; not those in the program. Any thread.
   std::vector<std::string> app_folders() const;

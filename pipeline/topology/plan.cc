@@ -102,12 +102,34 @@ void plan_sources(PipelinePlan& plan, const Registry& registry, Problems& proble
   }
 }
 
-void plan_destinations(PipelinePlan& plan, const Registry& registry, Problems& problems) {
+using PlanChain = std::shared_ptr<const scripting::ChainPlan>(const std::vector<scripting::AppEntry>&, Problems&);
+
+// A list of apps under `path`. Compiles only when the list is otherwise well: compiling what cannot be found would add noise.
+std::shared_ptr<const scripting::ChainPlan> plan_apps(const Node& list, const std::string& path,
+                                                      const scripting::AppFolders& folders, PlanChain plan_chain,
+                                                      std::vector<scripting::AppEntry>& entries, Problems& problems) {
+  const auto before = problems.size();
+  entries = scripting::read_app_entries(list, path, folders, problems);
+  if (problems.size() != before) return nullptr;
+  auto chain = plan_chain(entries, problems);
+  if (chain == nullptr) return nullptr;
+  for (std::size_t i = 0; i < list.items.size() && i < entries.size(); ++i) {
+    const auto* when = list.items[i].find("when");
+    if (when == nullptr) continue;
+    if (const auto wrong = scripting::unknown_name_in(entries[i].when, scripting::ConditionOf::app))
+      problems.push_back({when->at, entries[i].path + ".when", *wrong});
+  }
+  return chain;
+}
+
+void plan_destinations(PipelinePlan& plan, const Registry& registry, const scripting::AppFolders& folders,
+                       Problems& problems) {
   const auto& list = plan.settings.destinations;
   if (!is_list(list, "destinations", problems)) return;
   Names names;
   for (std::size_t i = 0; i < list.items.size(); ++i) {
-    StructReader reader(list.items[i], config::element_path("destinations", i, list.items[i]), problems);
+    const std::string path = config::element_path("destinations", i, list.items[i]);
+    StructReader reader(list.items[i], path, problems);
     PlannedDestination destination;
     destination.fingerprint = config::fingerprint(list.items[i]);
     const bool common_ok = reader.read(destination.settings);
@@ -121,6 +143,9 @@ void plan_destinations(PipelinePlan& plan, const Registry& registry, Problems& p
     }
     names.check(reader, destination.settings.name);
     if (delivery_ok) check_condition(destination.delivery.when, reader);
+    if (const Node& apps = destination.settings.apps; apps.kind != Node::Kind::null)
+      destination.chain =
+          plan_apps(apps, path + ".apps", folders, plan_destination_chain, destination.app_entries, problems);
     auto typed = read_type(reader, destination.settings.type, registry.destinations);
     if (!typed) continue;
     destination.plan = *std::move(typed);
@@ -129,28 +154,16 @@ void plan_destinations(PipelinePlan& plan, const Registry& registry, Problems& p
   }
 }
 
-// Only when the file is otherwise well: compiling what cannot be found would add noise.
-void plan_chain(PipelinePlan& plan, const PlanContext& context, Problems& problems) {
-  const scripting::AppFolders folders{plan.folder, app_places(plan.folder, context)};
-  if (plan.settings.apps.kind != Node::Kind::null) {
-    const auto before = problems.size();
-    plan.app_entries = scripting::read_app_entries(plan.settings.apps, "apps", folders, problems);
-    if (problems.size() != before) return;
-  }
-  plan.chain = scripting::plan_chain(plan.app_entries, problems);
-  const auto& items = plan.settings.apps.items;
-  for (std::size_t i = 0; i < items.size() && i < plan.app_entries.size(); ++i) {
-    const auto* when = items[i].find("when");
-    const auto wrong = when == nullptr || plan.chain == nullptr
-                           ? std::nullopt
-                           : scripting::unknown_name_in(plan.app_entries[i].when, scripting::ConditionOf::app);
-    if (wrong) problems.push_back({when->at, config::element_path("apps", i, items[i]) + ".when", *wrong});
-  }
-}
-
 std::uint64_t fingerprint_of(const Node& root, std::string_view key) {
   const auto* node = root.find(key);
   return config::fingerprint(node == nullptr ? Node{} : *node);
+}
+
+// `apps` is read by the scripting room; its entries have fields like any other.
+void say_what_apps_are(config::StructInfo& settings) {
+  for (auto& declared : settings.fields) {
+    if (declared.name == "apps") declared.type = &config::detail::type_info<std::vector<scripting::AppEntry>>();
+  }
 }
 
 }  // namespace
@@ -162,6 +175,28 @@ std::vector<std::string> app_places(const std::string& folder, const PlanContext
   std::ranges::copy(context.plugin_folders, std::back_inserter(places));
   places.emplace_back(scripting::kBundledApps);
   return places;
+}
+
+std::shared_ptr<const scripting::ChainPlan> plan_destination_chain(const std::vector<scripting::AppEntry>& entries,
+                                                                   Problems& problems) {
+  auto chain = scripting::plan_chain(entries, problems);
+  if (chain == nullptr || entries.empty()) return nullptr;
+  const auto before = problems.size();
+  for (std::size_t i = 0; i < chain->apps.size(); ++i) {
+    const auto& manifest = chain->apps[i].manifest;
+    if (!manifest.permissions.state) continue;
+    problems.push_back({entries[i].at, entries[i].path,
+                        fmt::format("app {} uses app.state (`permissions: {{ state: true }}` in app.yaml), and apps of a "
+                                    "destination have none: put it into the `apps:` of the pipeline",
+                                    manifest.name)});
+  }
+  return problems.size() > before ? nullptr : chain;
+}
+
+std::size_t PipelinePlan::app_count() const {
+  std::size_t count = chain->apps.size();
+  for (const auto& destination : destinations) count += destination.app_entries.size();
+  return count;
 }
 
 Planned plan_pipeline(const std::string& file, const PlanContext& context) {
@@ -182,8 +217,9 @@ Planned plan_pipeline(const std::string& file, const PlanContext& context) {
   reader.finish();
   plan.data = (std::filesystem::path(plan.folder) / plan.settings.data).lexically_normal().string();
   plan_sources(plan, context.registry, planned.problems);
-  plan_destinations(plan, context.registry, planned.problems);
-  plan_chain(plan, context, planned.problems);
+  const scripting::AppFolders folders{plan.folder, app_places(plan.folder, context)};
+  plan_destinations(plan, context.registry, folders, planned.problems);
+  plan.chain = plan_apps(plan.settings.apps, "apps", folders, scripting::plan_chain, plan.app_entries, planned.problems);
   for (const auto* key : {"data", "workers", "log", "projects", "sources", "control", "ingest", "state", "delivery"}) {
     plan.fixed_parts.emplace_back(key, fingerprint_of(document.root, key));
   }
@@ -194,6 +230,7 @@ Planned plan_pipeline(const std::string& file, const PlanContext& context) {
 
 config::StructInfo common_destination_settings() {
   config::StructInfo common = config::struct_info<DestinationSettings>();
+  say_what_apps_are(common);
   std::ranges::copy(config::struct_info<delivery::DestinationSettings>().fields, std::back_inserter(common.fields));
   return common;
 }
@@ -206,11 +243,8 @@ std::string pipeline_schema(const Registry& registry) {
   for (const auto& [name, type] : registry.destinations.all()) {
     destinations.variants.push_back({name, type.summary, type.settings});
   }
-  // `apps` is read by the scripting room; its entries have fields like any other.
   config::StructInfo pipeline = config::struct_info<PipelineSettings>();
-  for (auto& declared : pipeline.fields) {
-    if (declared.name == "apps") declared.type = &config::detail::type_info<std::vector<scripting::AppEntry>>();
-  }
+  say_what_apps_are(pipeline);
   return config::pipeline_schema(pipeline, {sources, destinations}, "A Penstock pipeline");
 }
 

@@ -25,7 +25,11 @@ struct PlannedDestination {
   DestinationSettings settings;
   delivery::DestinationSettings delivery;
   Plan<std::unique_ptr<Destination>> plan;
-  std::uint64_t fingerprint = 0;  // differs when anything about it was changed: then a reload restarts it
+  std::vector<scripting::AppEntry> app_entries;  // what `chain` was made from
+  std::shared_ptr<const scripting::ChainPlan> chain;  // null: it has no apps
+  std::uint64_t fingerprint = 0;  // differs when anything in its entry was changed: then a reload restarts it
+
+  std::uint64_t chain_version() const { return chain ? chain->version : 0; }  // likewise, when its apps were
 };
 
 // Everything needed to start, as often as wanted.
@@ -39,6 +43,7 @@ struct PipelinePlan {
   std::vector<scripting::AppEntry> app_entries;  // what `chain` was made from, to make it again when the apps' files change
   std::shared_ptr<const scripting::ChainPlan> chain;
   std::vector<PlannedDestination> destinations;
+  std::size_t app_count() const;  // of all chains
   // Of what a reload cannot change: sources, data, workers, log, control, ingest, state, delivery; by name.
   std::vector<std::pair<std::string, std::uint64_t>> fixed_parts;
 };
@@ -60,6 +65,11 @@ struct PlanContext {
 std::vector<std::string> app_places(const std::string& folder, const PlanContext& context);
 
 Planned plan_pipeline(const std::string& file, const PlanContext& context);
+
+// The chain of a destination from its entries; null when there is a problem, and then it is noted. As scripting::plan_chain, and
+// refuses apps that need state.
+std::shared_ptr<const scripting::ChainPlan> plan_destination_chain(const std::vector<scripting::AppEntry>& entries,
+                                                                   config::Problems& problems);
 
 // What every destination takes besides what its type adds: an entry is read by two structs, and a reader sees one map.
 config::StructInfo common_destination_settings();

@@ -124,12 +124,17 @@ struct SourceSettings {
 struct DestinationSettings {
   std::string name;
   std::string type;
+  config::Node apps;
 
   static constexpr auto fields() {
     return std::tuple{
         field("name", &DestinationSettings::name, "Unique; its cursor, dead letters and metrics go by it.", Need::required),
         field("type", &DestinationSettings::type, "Which kind of destination: see `penstock connectors list`.",
-              Need::required)};
+              Need::required),
+        field(
+            "apps", &DestinationSettings::apps,
+            "Lua apps that its events pass after `events` and `when`, in this order; others do not see what they make. They "
+            "have no app.state, and their app.now() is when the event was received.")};
   }
 };
 

@@ -38,7 +38,7 @@ struct AppStatus {
   std::uint64_t errors = 0;
   std::uint64_t passed_by = 0;  // while it was suspended
   bool suspended = false;
-  bool holds = false;  // ingest waits while it is suspended; otherwise events pass it by
+  bool holds = false;  // ingest, or the destination, waits while it is suspended; otherwise events pass it by
   std::string reason;  // why it is suspended
 };
 
@@ -58,6 +58,7 @@ struct DestinationStatus {
   std::size_t retrying = 0;  // writes that wait for another try
   std::uint64_t again_waiting = 0;  // dead letters that are to be sent again
   std::optional<std::uint64_t> replay_left{};  // events that a replay has still to look at; none: there is no replay
+  std::vector<AppStatus> apps{};  // its own
 };
 
 struct PipelineStatus {

@@ -1,0 +1,75 @@
+#pragma once
+// What becomes of an event of the log at one destination before it is part of a batch: `when:` says whether it is wanted, then the
+// destination's apps change it, split it, drop it, or fail. The body is indexed once for all of them, and not at all when there
+// is neither. Lives on one strand.
+//
+// The same event gives the same result, byte for byte, as long as the apps are the same: they have no state here, and app.now()
+// is the time at which the event was received. So what a crash, a retry or a replay sends again is what was sent before.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "pipeline/event/json.h"
+#include "pipeline/ports/transform.h"
+
+namespace penstock::delivery {
+
+// A `when:` or `--where`, bound by the caller. Called on the destination's strand.
+using When = std::move_only_function<Result<bool>(const json::ObjectIndex&, const Facts&)>;
+
+// What a destination does to events; either may be empty.
+struct Preparing {
+  When when;
+  std::unique_ptr<Transform> apps;
+  // Names of the sources whose bodies are not of the SDKs' shape, so that a field that apps assign there is no fact.
+  std::vector<std::string> mapped_sources{};
+};
+
+// Reused; valid until the next event is prepared.
+struct Prepared {
+  enum class Kind : std::uint8_t { goes, filtered, dropped, failed };
+  Kind kind = Kind::goes;
+  std::span<const EventView> events;  // goes: one or several
+  bool made = false;  // they are what apps made of the event, in memory that the next one takes
+  std::string app;  // failed: which app; empty: `when:`, or nobody in particular,
+  std::string code;
+  std::string reason;
+};
+
+class Preparation {
+ public:
+  explicit Preparation(Preparing parts) : parts_(std::move(parts)) {}
+
+  // An event of the log, which must stay while the result is in use.
+  const Prepared& prepare(const EventView& event);
+  // One that a replay brings again: `where`, perhaps empty, must hold too. One on which a condition fails is not wanted: it was
+  // settled when it was live.
+  const Prepared& prepare_replayed(const EventView& event, When& where);
+  // One that was wanted before: its conditions are not asked again.
+  const Prepared& prepare_wanted(const EventView& event);
+
+  bool has_apps() const { return parts_.apps != nullptr; }
+  // An app waits for its author, and so must the events.
+  bool holding() const { return parts_.apps && parts_.apps->holding(); }
+  std::string why_holding() const { return parts_.apps ? parts_.apps->why_holding() : std::string(); }
+  // Between two events: shows what the apps counted.
+  void publish() {
+    if (parts_.apps) parts_.apps->publish();
+  }
+
+ private:
+  const Prepared& run_apps(const EventView& event);
+  const Prepared& settle(Prepared::Kind kind);
+  const Prepared& fail_with(std::string app, std::string code, std::string reason);
+
+  Preparing parts_;
+  json::ObjectIndex index_;
+  Transformed transformed_;
+  Prepared prepared_;
+};
+
+}  // namespace penstock::delivery
