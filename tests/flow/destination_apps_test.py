@@ -9,11 +9,14 @@ from rig import event, wait_until
 
 APP = "local M = {}\nfunction M.transform(event, app)\n  local n = event.properties.n\n  %s\n  return event\nend\nreturn M\n"
 MANIFEST = "name: %s\nversion: 1.0.0\nsummary: A test.\n"
-SPLIT = """local parts = {}
-  for i = 1, 2 do
-    parts[i] = { event = event.event, distinct_id = event.distinct_id, uuid = event.uuid, properties = { n = n, part = i } }
-  end
-  return parts"""
+SPLIT = """do
+    local parts = {}
+    for i = 1, 2 do
+      parts[i] = { event = event.event, distinct_id = event.distinct_id, uuid = event.uuid,
+                   properties = { n = n, part = i, now = app.now(), id = app.uuid() } }
+    end
+    return parts
+  end"""
 PLAIN = "  - { name: plain, type: file, path: ./plain.ndjson, batch: { within: 20ms } }\n"
 
 
@@ -129,7 +132,7 @@ class DestinationApps(rig.FlowTest):
         wait_until(lambda: len(crm.received) >= 25, "a replay goes through the apps, too")
 
     def test_kill_9_loses_nothing_and_what_comes_twice_is_the_same(self):
-        self.app("split", f"event.properties.now = app.now()\n  event.properties.id = app.uuid()\n  {SPLIT}")
+        self.app("split", SPLIT)
         crm = rig.Receiver(lambda bodies: 200 if len(crm.received) < self.most else 503)
         self.config(f"  - name: crm\n    type: webhook\n    url: {crm.url}\n    batch: {{ within: 5ms, events: 7 }}\n"
                     "    apps: [{ use: split }]\n")
