@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <map>
 #include <random>
+#include <set>
 
 #include "pipeline/delivery/runner_rig.h"
 
@@ -100,12 +101,108 @@ void a_random_run(std::uint64_t seed) {
   }
 }
 
+int number_of(std::string_view body) {
+  const auto at = body.find("\"n\":") + 4;
+  return std::stoi(std::string(body.substr(at)));
+}
+
+// Of five events apps drop one, make three of one, and fail on one until they are mended.
+std::vector<std::string> made_of(std::string_view body) {
+  switch (number_of(body) % 5) {
+    case 0: return {};
+    case 1: return {std::string(body), std::string(body) + " ", std::string(body) + "  "};
+    case 2: return {std::string(body) + "   "};
+    default: return {std::string(body)};
+  }
+}
+
+void send_all_again(Rig& rig) {
+  REQUIRE(rig.store->want_again(dead::Filter{}));
+  rig.runner->send_again();
+  rig.executor.run_ready();
+}
+
+void a_life_with_apps(Rig& rig, Random& random, fakes::FakeApps& apps) {
+  rig.start(apps);
+  for (int step = 0; step < 40; ++step) {
+    switch (random() % 7) {
+      case 0: rig.add(static_cast<int>(1 + random() % 60)); break;
+      case 1: rig.crm.cork(); break;
+      case 2: rig.crm.uncork(); break;
+      case 3: send_all_again(rig); break;
+      case 4: apps.hold = !apps.hold; break;
+      default: rig.advance(Duration{static_cast<int>(random() % 3000)}); break;
+    }
+    rig.executor.run_ready();
+  }
+}
+
+void a_random_run_with_apps(std::uint64_t seed) {
+  INFO("seed ", seed, " (run it alone with PENSTOCK_SEED)");
+  Random random(seed);
+  Rig rig;
+  rig.settings.batch.events = static_cast<int>(1 + random() % 20);
+  rig.settings.in_flight_max = static_cast<int>(1 + random() % 5);
+  rig.settings.order = random() % 2 == 0 ? Order::key : Order::none;
+  rig.distinct_ids = static_cast<int>(1 + random() % 50);
+  rig.settings.retry.attempts_max = static_cast<int>(1 + random() % 6);
+  rig.crm.answer_with([&](const Batch& batch) { return moody(random, batch); });
+  fakes::FakeApps apps;
+  apps.make_of = [](std::string_view body) -> Result<std::vector<std::string>> {
+    if (number_of(body) % 5 == 3) return fail(ErrorKind::invalid, "nil");
+    return made_of(body);
+  };
+  const auto lives = 1 + random() % 3;
+  for (std::uint64_t life = 0; life < lives; ++life) {
+    a_life_with_apps(rig, random, apps);
+    if (life + 1 < lives) rig.crash();
+  }
+  apps.hold = false;
+  rig.crm.uncork();
+  for (int i = 0; i < 200 && !rig.everything_settled(); ++i) rig.advance(std::chrono::minutes(1));
+  REQUIRE(rig.everything_settled());
+  const auto letters = rig.dead_bodies();
+  const std::set<std::string> died(letters.begin(), letters.end());
+  CHECK(died.size() == letters.size());  // of each event one
+  for (int i = 1; i <= rig.added; ++i) {
+    if (i % 5 == 3) REQUIRE(died.contains(body_of(i)));
+    if (i % 5 == 0) REQUIRE_FALSE(died.contains(body_of(i)));
+  }
+
+  // Mended, and with a receiver that takes everything, nothing is missing.
+  apps.make_of = made_of;
+  rig.crm.deliver_everything();
+  for (int i = 0; i < 100 && !rig.dead().empty(); ++i) {
+    send_all_again(rig);
+    rig.advance(std::chrono::minutes(1));
+  }
+  REQUIRE(rig.dead().empty());
+  CHECK(rig.crm.violations().empty());
+  std::map<std::string, int> delivered;
+  for (const auto& body : rig.crm.delivered()) ++delivered[body];
+  std::size_t expected = 0;
+  for (int i = 1; i <= rig.added; ++i) {
+    for (const auto& part : made_of(body_of(i))) {
+      CAPTURE(part);
+      ++expected;
+      REQUIRE(delivered[part] >= 1);
+    }
+  }
+  CHECK(delivered.size() == expected);
+}
+
 }  // namespace
 
 TEST_CASE("whatever the destination answers, every event ends delivered or dead") {
   if (const char* given = std::getenv("PENSTOCK_SEED")) return a_random_run(std::strtoull(given, nullptr, 10));
   const std::uint64_t first = std::random_device()();
   for (std::uint64_t i = 0; i < 40; ++i) a_random_run(first + i);
+}
+
+TEST_CASE("whatever apps make of events, and wherever it dies, all of it is delivered in the end") {
+  if (const char* given = std::getenv("PENSTOCK_SEED")) return a_random_run_with_apps(std::strtoull(given, nullptr, 10));
+  const std::uint64_t first = std::random_device()();
+  for (std::uint64_t i = 0; i < 20; ++i) a_random_run_with_apps(first + i);
 }
 
 }  // namespace penstock::delivery
