@@ -153,16 +153,14 @@ void DestinationLoop::add_to_draft(const Feed::Current& current, const Prepared&
   for (const EventView& part : prepared.events) {
     if (!draft_.fits(part, draft_limits_) || draft_.full(draft_limits_)) seal(feed_.position());
     if (draft_.empty()) draft_.opened_at = around_.clock.steady();
-    draft_.add(current, part, prepared.made);
+    prepared.made ? draft_.add_made(current, part) : draft_.add(current);
   }
 }
 
 void DestinationLoop::seal(const Offsets& after) {
   Draft sealed = std::exchange(draft_, {});
   const auto mark = low_water_.add(after, sealed.parcels.size() + sealed.letters.size(), sealed.oldest);
-  if (!sealed.letters.empty()) last_death_ = sealed.letters.back().reason;
-  for (auto& letter : sealed.letters) recorder_.bury(std::move(letter), mark);
-  recorder_.write();
+  bury(std::move(sealed.letters), mark);
   if (sealed.parcels.empty()) return;
   dispatch(sealed.ship(mark));
   launch();

@@ -91,6 +91,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   void settled_again(std::size_t letters);
   DeadLetter letter_for(const EventView& event, std::int32_t partition, std::uint64_t offset) const;
   DeadLetter letter_for(const Feed::Current& current, const Prepared& failed) const;
+  void bury(std::vector<DeadLetter> letters, LowWater::Mark mark);
   void buried(const std::vector<Recorder::Burial>& burials, std::size_t discarded);
 
   // what holds it back (destination_steering.cc)

@@ -93,7 +93,7 @@ void DestinationLoop::take_replayed(SteadyTime now) {
     for (const EventView& part : prepared.events) {
       if (!draft.fits(part, draft_limits_) || draft.full(draft_limits_)) seal_replay();
       open();
-      draft.add(current, part, prepared.made);
+      prepared.made ? draft.add_made(current, part) : draft.add(current);
     }
   }
   replay_->feed.take();
@@ -104,9 +104,7 @@ void DestinationLoop::seal_replay() {
   Draft sealed = std::exchange(replay_->draft, {});
   const auto mark = kReplayMarks | replay_->low_water.add(replay_->feed.position(),
                                                           sealed.parcels.size() + sealed.letters.size(), sealed.oldest);
-  if (!sealed.letters.empty()) last_death_ = sealed.letters.back().reason;
-  for (auto& letter : sealed.letters) recorder_.bury(std::move(letter), mark);
-  recorder_.write();
+  bury(std::move(sealed.letters), mark);
   if (!sealed.parcels.empty()) dispatch(sealed.ship(mark));
 }
 

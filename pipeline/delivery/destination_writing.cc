@@ -171,6 +171,16 @@ DeadLetter DestinationLoop::letter_for(const Feed::Current& current, const Prepa
   return letter;
 }
 
+// Of what went no further than a condition or an app.
+void DestinationLoop::bury(std::vector<DeadLetter> letters, LowWater::Mark mark) {
+  for (auto& letter : letters) {
+    last_death_ =
+        fmt::format("{}{}{}", letter.app, letter.app.empty() ? "" : ": ", letter.reason.substr(0, letter.reason.find('\n')));
+    recorder_.bury(std::move(letter), mark);
+  }
+  recorder_.write();
+}
+
 void DestinationLoop::buried(const std::vector<Recorder::Burial>& burials, std::size_t discarded) {
   std::size_t died_again = 0;
   std::size_t died = 0;

@@ -26,15 +26,11 @@ class Draft {
   }
   SteadyTime due(const BatchSettings& limits) const { return opened_at + limits.within; }
 
-  // The event itself, or, if it is `made`, one of those that apps made of it.
-  void add(const Feed::Current& event, const EventView& part, bool is_made = false) {
-    note(event);
-    if (is_made && !made) keeps.push_back(made = std::make_shared<MadeEvents>());
-    const auto place = static_cast<std::uint32_t>(parcels.size());
-    parcels.push_back({is_made ? made->keep(part) : part, place, event.partition, event.offset, 0,
-                       is_made ? &made->origin_of(event.view) : nullptr});
-    bytes += part.body.size();
-    if (event.chunk && (keeps.empty() || keeps.back() != event.chunk)) keeps.push_back(event.chunk);
+  void add(const Feed::Current& event) { add(event, event.view, nullptr); }
+  // One of those that apps made of it.
+  void add_made(const Feed::Current& event, const EventView& part) {
+    if (!made) keeps.push_back(made = std::make_shared<MadeEvents>());
+    add(event, made->keep(part), &made->origin_of(event.view));
   }
   // An event that goes no further, but is settled only once its letter is durable.
   void add_letter(const Feed::Current& event, DeadLetter letter) {
@@ -60,6 +56,12 @@ class Draft {
   }
 
  private:
+  void add(const Feed::Current& event, const EventView& part, Origin* origin) {
+    note(event);
+    parcels.push_back({part, static_cast<std::uint32_t>(parcels.size()), event.partition, event.offset, 0, origin});
+    bytes += part.body.size();
+    if (event.chunk && (keeps.empty() || keeps.back() != event.chunk)) keeps.push_back(event.chunk);
+  }
   void note(const Feed::Current& event) {
     const Timestamp received = event.view.facts.received_at;
     oldest = empty() ? received : std::min(oldest, received);

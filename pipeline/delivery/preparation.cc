@@ -22,11 +22,7 @@ bool untouched(const std::vector<EventView>& made, const EventView& event) {
 
 }  // namespace
 
-const Prepared& Preparation::prepare(const EventView& event) {
-  if (!parts_.when && !parts_.apps) {
-    prepared_.events = {&event, 1};
-    return settle(Prepared::Kind::goes);
-  }
+const Prepared& Preparation::filter_and_run(const EventView& event) {
   if (const auto indexed = json::index_object(event.body, index_); !indexed)
     return fail_with({}, "invalid_json", indexed.error().message);
   if (parts_.when) {

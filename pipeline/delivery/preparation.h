@@ -34,7 +34,8 @@ struct Prepared {
   enum class Kind : std::uint8_t { goes, filtered, dropped, failed };
   Kind kind = Kind::goes;
   std::span<const EventView> events;  // goes: one or several
-  bool made = false;  // they are what apps made of the event, in memory that the next one takes
+  bool made =
+      false;  // they are what apps made of it, in memory that the next event takes; otherwise it is one, the event itself
   std::string app;  // failed: which app; empty: `when:`, or nobody in particular,
   std::string code;
   std::string reason;
@@ -45,7 +46,12 @@ class Preparation {
   explicit Preparation(Preparing parts) : parts_(std::move(parts)) {}
 
   // An event of the log, which must stay while the result is in use.
-  const Prepared& prepare(const EventView& event);
+  const Prepared& prepare(const EventView& event) {
+    if (parts_.when || parts_.apps) return filter_and_run(event);
+    prepared_.kind = Prepared::Kind::goes;
+    prepared_.events = {&event, 1};
+    return prepared_;
+  }
   // One that a replay brings again: `where`, perhaps empty, must hold too. One on which a condition fails is not wanted: it was
   // settled when it was live.
   const Prepared& prepare_replayed(const EventView& event, When& where);
@@ -62,6 +68,7 @@ class Preparation {
   }
 
  private:
+  const Prepared& filter_and_run(const EventView& event);
   const Prepared& run_apps(const EventView& event);
   const Prepared& settle(Prepared::Kind kind);
   const Prepared& fail_with(std::string app, std::string code, std::string reason);

@@ -39,6 +39,15 @@ TEST_CASE("without a condition and apps an event goes as it is, and its body is 
   CHECK(prepared.events[0].body.data() == event.body.data());
 }
 
+TEST_CASE("what a replay's condition passes over leaves no trace on what is live") {
+  Preparation preparation({});
+  When nothing = [](const json::ObjectIndex&, const Facts&) { return false; };
+  EventView event;
+  event.body = kBody;
+  CHECK(preparation.prepare_replayed(event, nothing).kind == Kind::filtered);
+  CHECK(preparation.prepare(event).kind == Kind::goes);
+}
+
 TEST_CASE("an event that apps leave alone keeps its place in memory, one that they change does not") {
   Bench bench;
   const EventView event = bench.event(kBody);
