@@ -54,7 +54,7 @@ struct LimitSettings {
     return std::tuple{
         field("memory", &LimitSettings::memory, "Of everything the app holds at once; 64MiB when not set.",
               range(1_MiB, 4_GiB)),
-        field("instructions", &LimitSettings::instructions, "Lua instructions for one event; 10000000 when not set.",
+        field("instructions", &LimitSettings::instructions, "Lua instructions for one event; 8000000 when not set.",
               range(std::int64_t{1000}, std::int64_t{1} << 40)),
         field("time", &LimitSettings::time, "Wall clock for one event; 1s when not set.",
               range(Duration{1}, Duration{60'000}))};

@@ -99,6 +99,9 @@ void add_library_calls(std::vector<Attack>& to) {
   add("tonumber of a long string", "local s = (' '):rep(1 << 20) .. '1' while true do tonumber(s) end");
   add("tonumber with a base", "local s = ('z'):rep(1 << 20) while true do tonumber(s, 36) end");
   add("arithmetic on a long string", "local s = ('1'):rep(190) .. ' ' while true do local x = s + 1 end");
+  add("mathematics of a long string", "local s, f = '0.' .. ('1'):rep(190), math.abs while true do f(s) end");
+  add("tonumber of many digits", "local s, f = '0.' .. ('1'):rep(190), tonumber while true do f(s) end");
+  add("the limit of a loop is a long string", "local s = '0.' .. ('0'):rep(190) while true do for i = 1, s + 0 do end end");
   add("comparing long strings",
       "local a, b = ('x'):rep(1 << 20) .. 'a', ('x'):rep(1 << 20) .. 'b' while true do local x = a < b end");
   add("equality of long strings",

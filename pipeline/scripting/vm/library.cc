@@ -1,5 +1,6 @@
 #include "pipeline/scripting/vm/library.h"
 
+#include <algorithm>
 #include <lua.hpp>
 
 #include "pipeline/scripting/vm/frozen.h"
@@ -13,10 +14,13 @@ constexpr std::uint64_t kBytesPerStep = 16;
 // One call of an iterator, beside the two instructions of the loop.
 constexpr std::uint64_t kStepSteps = 3;
 
-// With a base every character is looked at by itself.
+// With a base every character is looked at by itself; without, a number has at most 200, and each makes reading it longer.
 int checked_tonumber(lua_State* state) {
-  if (lua_type(state, 1) == LUA_TSTRING)
-    Vm::of(state).charge(state, lua_isnoneornil(state, 2) ? lua_rawlen(state, 1) / kBytesPerStep : lua_rawlen(state, 1));
+  constexpr std::uint64_t kNumeralMax = 200;
+  if (lua_type(state, 1) == LUA_TSTRING) {
+    const std::uint64_t size = lua_rawlen(state, 1);
+    Vm::of(state).charge(state, lua_isnoneornil(state, 2) ? size / kBytesPerStep + 2 * std::min(size, kNumeralMax) : size);
+  }
   return original(state);
 }
 

@@ -16,7 +16,7 @@ struct Safety {
 
 struct Limits {
   Bytes memory_max = 64_MiB;                   // of everything the state holds
-  std::int64_t instructions_max = 10'000'000;  // per call, about 50 ms; C functions charge the bytes and items they touch
+  std::int64_t instructions_max = 8'000'000;  // per call, about 40 ms; C functions charge the bytes and items they touch
   Duration time_max{1000};                     // per call, wall clock: the last line, for what is not charged
   Safety safety{};
 };

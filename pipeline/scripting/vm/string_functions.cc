@@ -138,6 +138,12 @@ int format(lua_State* state) {
   return results;
 }
 
+// Arithmetic reads a text as a number, up to 200 characters of it with the precision of all of them.
+int charge_numerals(lua_State* state) {
+  charge(state, 1 + 2 * (size_of(state, 1) + size_of(state, 2)));
+  return original(state);
+}
+
 }  // namespace
 
 void add_string(lua_State* state) {
@@ -157,6 +163,14 @@ void add_string(lua_State* state) {
   add_patterns(state);
   lua_pushliteral(state, "");
   lua_getmetatable(state, -1);
+  check(state, {{"__add", charge_numerals},
+                {"__sub", charge_numerals},
+                {"__mul", charge_numerals},
+                {"__mod", charge_numerals},
+                {"__pow", charge_numerals},
+                {"__div", charge_numerals},
+                {"__idiv", charge_numerals},
+                {"__unm", charge_numerals}});
   lua_pushboolean(state, 0);
   lua_setfield(state, -2, "__metatable");
   lua_pop(state, 2);

@@ -22,9 +22,10 @@
 // After a stop the state is spent: the owner throws it away and builds another, so the next event finds nothing of it.
 //
 // A step is an instruction or as much work of a C function as takes 2 to 10 ns. Work between two looks at the meter that takes
-// more than 100 ns a step was charged too little (comparing megabytes is one instruction); from the second time on it is paid by
-// processor time, 8 ns a step. So the default of 10 million instructions means about 100 ms, whatever a script does.
-// Arithmetic on a long string and ever new long keys were seen to take up to 250 and 130 ms.
+// more than 20 ns a step was charged too little (comparing megabytes is one instruction); from the second time on it is paid by
+// processor time, 8 ns a step. So the default of 8 million instructions means about 80 ms, whatever a script does. The line was
+// once at 100 ns: arithmetic on numerals of 190 digits stayed below it and took 250 ms, and the same as an argument of math.abs
+// the whole second; both now take less than 60.
 //
 // Measured by bench/red_team_bench with the default limits, two busy cores, shortest of three: a plain loop is over after 22 ms,
 // a loop of calls of C functions after 40 to 90 ms, filling memory after 20 to 90 ms, what is paid by time after 85 ms. Before allocation was charged and time paid for, growing string keys took the whole second.
