@@ -54,6 +54,25 @@ TEST_CASE("letters that are replayed are delivered with their bytes and facts, a
   CHECK(rig.everything_settled());
 }
 
+TEST_CASE("letters are sent again beside a backlog that does not end") {
+  Rig rig;
+  kill_some(rig, 5);
+  rig.settings.batch.events = 10;
+  rig.settings.in_flight_max = 1;
+  rig.runner.reset();
+  rig.crm.deliver_everything();
+  rig.crm.cork();
+  rig.start();
+  rig.add(1000);
+  want(rig);
+  for (int answers = 0; answers < 10; ++answers) {
+    rig.crm.answer_one();
+    rig.executor.run_ready();
+  }
+  CHECK(rig.dead().empty());
+  CHECK_FALSE(rig.everything_settled());
+}
+
 TEST_CASE("a letter that dies again stays, with what is new about it, and is wanted no more") {
   Rig rig;
   kill_some(rig, 4);

@@ -1,5 +1,5 @@
 // The retry lane: dead letters that somebody wants sent again, to this destination alone. They go through the same window and
-// the same rules as everything else, after what is live. What is wanted stands in the store, so a restart goes on with it; a
+// the same rules as everything else, in turns with what is live. What is wanted stands in the store, so a restart goes on with it; a
 // letter is wanted until it was delivered, and then is no more, or until it died again.
 #include <utility>
 
@@ -43,7 +43,7 @@ void DestinationLoop::read_again() {
 }
 
 bool DestinationLoop::may_read_again() const {
-  return (again_ || again_wanted_) && !paused_ && !suspended_until_ && !preparation_.holding() && window_has_room();
+  return (again_ || again_wanted_) && !paused_ && !suspended_until_ && !preparation_.holding();
 }
 
 bool DestinationLoop::take_wanted() {

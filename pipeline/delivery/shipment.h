@@ -30,10 +30,10 @@ struct Parcel {
 inline constexpr unsigned kKeyLaneBits = 10;
 using KeyLanes = std::bitset<1U << kKeyLaneBits>;
 
-// Marks from here on belong to the retry lane: dead letters that are sent again. They have no place in the log, go after what
-// is live, and move no cursor.
+// Marks from here on belong to the retry lane: dead letters that are sent again. They have no place in the log, have
+// their turns beside what is live, and move no cursor.
 inline constexpr LowWater::Mark kAgainMarks = LowWater::Mark{1} << 63;
-// The same for a replay, whose marks are those of its own low water. What is live goes first, then it, then the retry lane.
+// The same for a replay, whose marks are those of its own low water.
 inline constexpr LowWater::Mark kReplayMarks = LowWater::Mark{1} << 62;
 
 enum class Traffic : std::uint8_t { live, replay, again };

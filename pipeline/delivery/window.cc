@@ -3,6 +3,11 @@
 #include "pipeline/base/check.h"
 
 namespace penstock::delivery {
+namespace {
+
+constexpr int kLiveInARow = 3;
+
+}  // namespace
 
 KeyLanes Window::lanes_of(const Shipment& shipment) const {
   return order_ == Order::key ? shipment.key_lanes() : KeyLanes();
@@ -64,14 +69,19 @@ Shipment Window::extract(ReadyOnes::iterator it, const KeyLanes& taken) {
 std::pair<Window::Ticket, Batch> Window::take_off(SteadyTime now, bool second) {
   auto chosen = ready_.end();
   KeyLanes taken_before;
+  const bool others_turn = !second && live_in_a_row_ >= kLiveInARow;
   each_sendable(ready_, taken(), [&](auto it, const KeyLanes& before) {
     const bool first = chosen == ready_.end();
-    chosen = it;
-    taken_before = before;
-    return first && second;
+    const bool its_turn = others_turn && traffic_of(it->second.shipment.mark) != Traffic::live;
+    if (first || second || its_turn) {
+      chosen = it;
+      taken_before = before;
+    }
+    return others_turn ? !its_turn : first && second;
   });
   CHECK(chosen != ready_.end());
   Shipment goes = extract(chosen, taken_before);
+  live_in_a_row_ = traffic_of(goes.mark) == Traffic::live ? live_in_a_row_ + 1 : 0;
   Batch batch = goes.batch();
   in_flight_.emplace(++last_ticket_, Flight{std::move(goes), now});
   return {last_ticket_, std::move(batch)};

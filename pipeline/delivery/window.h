@@ -1,6 +1,7 @@
 #pragma once
 // The shipments of one destination that are not settled: ready to go, in flight, or waiting for another try. What is ready
-// goes in reading order, so what came back after an outage goes before what is newer. Lives on one strand.
+// goes in reading order, so what came back after an outage goes before what is newer; of four in a row one is a replay's or the
+// retry lane's, if there is any, so that they come to an end beside a backlog that does not. Lives on one strand.
 //
 // With `Order::key` a parcel goes only when nothing else of its key lane is in flight, waits, or is ready before it. A
 // shipment of which a part may go is parted, so what waits for another try holds up nobody but its own lanes.
@@ -34,7 +35,7 @@ class Window {
 
   // How many of the ready ones may go now, all of it or a part.
   std::size_t sendable() const;
-  // Moves the first sendable one, or the second if there is one, into flight and gives its ticket with the batch to submit.
+  // Moves the sendable one whose turn it is, or the second if there is one, into flight and gives its ticket with the batch to submit.
   // There must be a sendable one.
   std::pair<Ticket, Batch> take_off(SteadyTime now, bool second = false);
   // Nullopt: no such flight.
@@ -71,6 +72,7 @@ class Window {
   std::multimap<SteadyTime, Shipment> waiting_;
   std::unordered_map<Ticket, Flight> in_flight_;
   Ticket last_ticket_ = 0;
+  int live_in_a_row_ = 0;
 };
 
 }  // namespace penstock::delivery

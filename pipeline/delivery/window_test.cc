@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <string>
+#include <vector>
 
 namespace penstock::delivery {
 namespace {
@@ -43,6 +44,18 @@ TEST_CASE("without an order whatever is ready goes, the oldest first") {
   CHECK(flies(window, true) == "2.0 ");
   CHECK(flies(window) == "1.0 1.1 ");
   CHECK(flies(window) == "3.0 ");
+}
+
+TEST_CASE("what is sent again has its turn beside a backlog that does not end") {
+  Window window;
+  for (LowWater::Mark mark = 1; mark <= 9; ++mark) window.add(shipment(mark, {7}));
+  window.add(shipment(kReplayMarks | 1, {7}));
+  window.add(shipment(kAgainMarks | 1, {7}));
+  std::vector<Traffic> order;
+  while (window.sendable() > 0) order.push_back(traffic_of(window.land(window.take_off(kNow).first)->shipment.mark));
+  constexpr auto kLive = Traffic::live;
+  CHECK(order ==
+        std::vector{kLive, kLive, kLive, Traffic::replay, kLive, kLive, kLive, Traffic::again, kLive, kLive, kLive});
 }
 
 TEST_CASE("with an order a lane has one write under way, and what shares none goes beside it") {
