@@ -6,7 +6,8 @@
 //   POST /failing/NAME  every twentieth request 503, the others 200
 //   GET  /counts        {"NAME": {"requests": …, "events": …, "distinct": …}}, of what was answered with 200
 //
-// Bodies are NDJSON envelopes. Prints its address on the first line; ends when its standard input does.
+// Bodies are NDJSON envelopes. `receiver [PORT]` listens on 127.0.0.1, prints its address on the first line, and ends when its
+// standard input does.
 #include <fmt/format.h>
 
 #include <cstdint>
@@ -79,9 +80,10 @@ class Receiver {
 
 }  // namespace
 
-int main() {
+int main(int count, char** arguments) {
   Receiver receiver;
   penstock::http::HttpServerOptions options;
+  if (count > 1) options.listen.port = static_cast<std::uint16_t>(std::stoi(arguments[1]));
   options.request_timeout = penstock::Duration(3'600'000);
   auto server = penstock::http::HttpServer::start(options, [&receiver](ServerRequest request, Responder respond) {
     receiver.handle(std::move(request), std::move(respond));

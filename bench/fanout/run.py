@@ -39,8 +39,9 @@ def pinned(core):
 
 
 @contextlib.contextmanager
-def receiver(program):
-    process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+def started(program):
+    """The receiver on the core that is left; gives its address."""
+    process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                preexec_fn=pinned(cores()[1]))
     try:
         yield process.stdout.readline().strip()
@@ -92,7 +93,7 @@ def run_once(build, source, count, folder, with_bad):
     """(CPU seconds, wall seconds, highest RSS in MiB) until the seven have everything."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    with receiver(build / "bench" / "receiver") as address, open(folder / "penstock.log", "wb") as log:
+    with started([build / "bench" / "receiver"]) as address, open(folder / "penstock.log", "wb") as log:
         write_pipeline(folder, source, address, with_bad)
         started = time.monotonic()
         process = subprocess.Popen([build / "penstock", "run", folder / "penstock.yaml", "--keep-running"], stdout=log,
