@@ -6,6 +6,7 @@
 #include "pipeline/base/bytes.h"
 #include "pipeline/base/codec.h"
 #include "pipeline/base/compression.h"
+#include "pipeline/base/memory_budget.h"
 #include "pipeline/base/thread_pool.h"
 #include "pipeline/base/uuid.h"
 
@@ -45,12 +46,42 @@ TEST_CASE("stored numbers and texts read back, and a cut anywhere is an error") 
 }
 
 TEST_CASE("a compressed block that lies about its size is refused") {
-  std::string packed;
-  const std::string plain(10000, 'x');
-  lz4_compress(plain, packed);
-  CHECK_EQ(lz4_decompress(packed, plain.size()).value(), plain);
-  CHECK_FALSE(lz4_decompress(packed, plain.size() + 1));
-  CHECK_FALSE(lz4_decompress(packed, 1ULL << 30));
+  for (const auto how : {Compression::lz4, Compression::zstd}) {
+    std::string packed;
+    const std::string plain(10000, 'x');
+    compress(how, plain, packed);
+    CHECK_EQ(decompress(how, packed, plain.size()).value(), plain);
+    CHECK_FALSE(decompress(how, packed, plain.size() + 1));
+    CHECK_FALSE(decompress(how, packed, 1ULL << 30));
+    packed.pop_back();
+    CHECK_FALSE(decompress(how, packed, plain.size()));
+    CHECK_FALSE(decompress(how, "no such thing", plain.size()));
+  }
+}
+
+TEST_CASE("whoever waits for memory is called once when there is room") {
+  MemoryBudget memory(100);
+  memory.share_among(4);
+  CHECK_EQ(memory.share(), 25);
+  int called = 0;
+  const auto count = [&] { ++called; };
+  {
+    Counted mine(&memory);
+    mine.add(60);
+    memory.when_room(count);
+    CHECK_EQ(called, 1);  // there is room
+    mine.add(60);
+    CHECK(memory.full());
+    memory.when_room(count);
+    memory.add(10);
+    memory.release(10);
+    CHECK_EQ(called, 1);
+  }
+  CHECK_EQ(called, 2);
+  CHECK_EQ(memory.used(), 0);
+  memory.add(200);
+  memory.release(200);
+  CHECK_EQ(called, 2);
 }
 
 TEST_CASE("a strand runs its tasks in order") {

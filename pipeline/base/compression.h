@@ -1,6 +1,7 @@
 #pragma once
-// LZ4 for what the log stores. The plain size travels beside the bytes, so the caller bounds it before it allocates.
+// How the log makes what it stores smaller. The plain size travels beside the bytes, so the caller bounds it before it allocates.
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -8,10 +9,12 @@
 
 namespace penstock {
 
-// Appends the compressed form to `out` and returns its size.
-std::size_t lz4_compress(std::string_view plain, std::string& out);
+enum class Compression : std::uint8_t { lz4, zstd };
+
+// Appends the compressed form to `out` and returns its size. Zstandard is used at level 1.
+std::size_t compress(Compression how, std::string_view plain, std::string& out);
 
 // Exactly `plain_size` bytes, or an error of kind corrupt.
-Result<std::string> lz4_decompress(std::string_view packed, std::size_t plain_size);
+Result<std::string> decompress(Compression how, std::string_view packed, std::size_t plain_size);
 
 }  // namespace penstock

@@ -100,9 +100,27 @@ bool DestinationLoop::may_read() const {
          low_water_.unsettled_marks() < unsettled_marks_max(settings_) && recorder_.letters_waiting() < kLettersWaitingMax;
 }
 
+// With nothing open it goes on even so, a record at a time: what others hold must not stop it.
+bool DestinationLoop::memory_allows(bool anything_open) {
+  MemoryBudget* memory = around_.memory;
+  if (memory == nullptr || !memory->full() || !anything_open) return true;
+  if (feed_.held() + (replay_ ? replay_->feed.held() : 0) < memory->share()) return true;
+  if (!waits_for_memory_.exchange(true)) {
+    memory->when_room([weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (!self) return;
+      self->waits_for_memory_ = false;
+      self->wake();
+    });
+  }
+  return false;
+}
+
 void DestinationLoop::read() {
   const bool pausing = read_failure_ && around_.clock.steady() < read_again_at_;
   const bool at_end = !pausing && read_slice();
+  const bool open = low_water_.unsettled_marks() > 0;
+  if (around_.memory != nullptr && around_.memory->full() && open && (!may_read() || !memory_allows(open))) feed_.let_go();
   seal_when_due(at_end);
   if (draft_.empty()) low_water_.pass(feed_.position());
   collect_counts();
@@ -113,7 +131,7 @@ bool DestinationLoop::read_slice() {
   const SteadyTime slice_end = around_.clock.steady() + kSlice;
   // An app may take its time.
   const unsigned between_looks = preparation_.has_apps() ? 1 : kStepsBetweenLooks;
-  for (unsigned steps = 1; may_read(); ++steps) {
+  for (unsigned steps = 1; may_read() && memory_allows(low_water_.unsettled_marks() > 0); ++steps) {
     if (steps % between_looks == 0 && around_.clock.steady() >= slice_end) {
       wake();
       return false;

@@ -47,6 +47,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   void read();
   bool read_slice();
   bool may_read() const;
+  bool memory_allows(bool anything_open);
   void accept(const Feed::Current& current);
   void add_to_draft(const Feed::Current& current, const Prepared& prepared);
   void seal(const Offsets& after);
@@ -157,6 +158,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   bool hurrying_ = false;
   std::uint64_t filtered_by_when_ = 0;  // not counted yet
   std::atomic<bool> wake_posted_ = false;
+  std::atomic<bool> waits_for_memory_ = false;
   std::optional<SteadyTime> next_timer_;
 
   std::optional<Error> read_failure_;

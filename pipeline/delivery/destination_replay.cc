@@ -1,4 +1,4 @@
-// A replay beside the live events: the same window and the same rules, after what is live.
+// A replay beside the live events: the same window and the same rules, in turns with what is live.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -59,7 +59,7 @@ void DestinationLoop::read_replay() {
   if (!replay_) return;
   const SteadyTime now = around_.clock.steady();
   int read = 0;
-  while (!replay_->read_all() && may_replay(now)) {
+  while (!replay_->read_all() && may_replay(now) && memory_allows(replay_->low_water.unsettled_marks() > 0)) {
     if (++read > kEventsASlice || (preparation_.has_apps() && around_.clock.steady() >= now + kSlice)) {
       wake();
       break;
@@ -69,6 +69,8 @@ void DestinationLoop::read_replay() {
     if (*step == Feed::Step::end) break;
     if (*step == Feed::Step::event) take_replayed(now);
   }
+  const bool open = replay_->low_water.unsettled_marks() > 0;
+  if (around_.memory != nullptr && around_.memory->full() && open) replay_->feed.let_go();
   if (!replay_->draft.empty() && (replay_->read_all() || now >= replay_->draft.due(draft_limits_))) seal_replay();
   if (replay_->draft.empty()) replay_->low_water.pass(replay_->feed.position());
   tend_replay();

@@ -3,7 +3,8 @@
 // have them, batches, writes with a window of writes in flight, acts on each answer, and moves the cursor over what is settled:
 // delivered, filtered out, dropped by an app, or durable among its dead letters. Whatever happens to the destination costs others nothing and holds a bounded number of
 // batches in memory: `in_flight_max` ready ones, as many in flight, and those with an event that waits for another try, of
-// which at most four times as many (and no fewer than 16) are open before reading waits.
+// which at most four times as many (and no fewer than 16) are open before reading waits. When the memory for chunks on their
+// way is used up, one that holds its share or more reads on only with nothing open.
 //
 // Answers. *delivered*: settled. *rejected*: the batch is halved until the guilty event is alone, then it is a dead letter.
 // *retry*: again after a pause; attempts and age count, then as rejected. *unavailable*: nothing counts; no further write
@@ -32,6 +33,7 @@
 #include <string>
 
 #include "pipeline/base/executor.h"
+#include "pipeline/base/memory_budget.h"
 #include "pipeline/delivery/delivery_metrics.h"
 #include "pipeline/delivery/delivery_store.h"
 #include "pipeline/delivery/destination_status.h"
@@ -63,6 +65,7 @@ struct Surroundings {
   const Clock& clock;
   Executor& executor;
   Executor& blocking;
+  MemoryBudget* memory = nullptr;  // of decoded chunks; null: no limit
 };
 
 class DestinationLoop;

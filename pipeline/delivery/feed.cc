@@ -8,6 +8,20 @@ namespace {
 // Events passed over in one call of next(): about a tenth of a millisecond.
 constexpr std::uint32_t kPassedOverMax = 1024;
 
+struct Held {
+  std::shared_ptr<const Chunk> chunk;
+  std::shared_ptr<std::atomic<std::size_t>> sum;
+  std::size_t bytes;
+
+  Held(std::shared_ptr<const Chunk> of, std::shared_ptr<std::atomic<std::size_t>> in)
+      : chunk(std::move(of)), sum(std::move(in)), bytes(chunk->memory()) {
+    *sum += bytes;
+  }
+  ~Held() { *sum -= bytes; }
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+};
+
 }  // namespace
 
 Feed::Feed(Log& log, const EventFilter& filter, Offsets start) : log_(log), filter_(filter), position_(std::move(start)) {}
@@ -58,6 +72,7 @@ Result<Feed::Step> Feed::next() {
 
 void Feed::enter_chunk() {
   chunk_ = record_->chunks[next_chunk_++];
+  kept_ = nullptr;
   const std::uint64_t base = chunk_->base_offset();
   // Events before the position share a record with later ones; they were settled before.
   index_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(here() > base ? here() - base : 0, chunk_->size()));
@@ -95,7 +110,7 @@ Result<Feed::Step> Feed::step_in_chunk() {
     const Facts& facts = chunk_->facts(index_);
     if (wanted(facts.event)) {
       TRY_ASSIGN(const std::string_view body, chunk_->body(index_));
-      current_ = {{facts, body}, chunk_, chunk_->partition(), base + index_};
+      current_ = {{facts, body}, hold(), chunk_->partition(), base + index_};
       return Step::event;
     }
     ++filtered_;
@@ -108,10 +123,25 @@ Result<Feed::Step> Feed::step_in_chunk() {
   return Step::end;
 }
 
+std::shared_ptr<const Chunk> Feed::hold() {
+  if (!kept_) {
+    const auto held = std::make_shared<Held>(chunk_, held_);
+    kept_ = {held, held->chunk.get()};
+  }
+  return kept_;
+}
+
 void Feed::take() {
   here() = current_.offset + 1;
   ++index_;
   current_.chunk = nullptr;
+}
+
+void Feed::let_go() {
+  reader_ = nullptr;
+  record_ = nullptr;
+  chunk_ = nullptr;
+  kept_ = nullptr;
 }
 
 }  // namespace penstock::delivery

@@ -2,6 +2,7 @@
 // Reads `events` from a cursor on and shows the events a destination wants, one by one. What `events:` excludes is passed
 // over without unpacking bodies; a chunk with no wanted name is passed over whole. Lives on one strand.
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 
@@ -20,7 +21,7 @@ class Feed {
 
   struct Current {
     EventView view;
-    std::shared_ptr<const Chunk> chunk;  // keeps the view
+    std::shared_ptr<const Chunk> chunk;  // keeps the view, and counts as held as long as it is kept
     std::int32_t partition = 0;
     std::uint64_t offset = 0;
   };
@@ -33,8 +34,13 @@ class Feed {
   const Current& current() const { return current_; }
   void take();
 
+  // Gives back the record that is being read, for somebody who has to wait; `next` reads it again. What was shown was taken.
+  void let_go();
+
   // Everything before it was taken or passed over.
   const Offsets& position() const { return position_; }
+  // Bytes of the chunks that are kept for events it has shown, each once.
+  std::size_t held() const { return *held_; }
   // Since the last call: events that the filter passed over, and those that retention had removed.
   std::uint64_t collect_filtered() { return std::exchange(filtered_, 0); }
   std::uint64_t collect_skipped() { return std::exchange(skipped_, 0); }
@@ -47,6 +53,7 @@ class Feed {
   void enter_chunk();
   bool wanted(std::string_view event);
   Result<Step> step_in_chunk();
+  std::shared_ptr<const Chunk> hold();
   std::uint64_t& here() { return position_[static_cast<std::size_t>(chunk_->partition())]; }
 
   Log& log_;
@@ -54,12 +61,14 @@ class Feed {
   Offsets position_;
   std::unique_ptr<LogReader> reader_;
   std::shared_ptr<const StoredRecord> record_;
-  std::size_t next_chunk_ = 0;           // in record_
+  std::size_t next_chunk_ = 0;  // in record_
   std::shared_ptr<const Chunk> chunk_;
-  std::uint32_t index_ = 0;              // in chunk_
+  std::uint32_t index_ = 0;  // in chunk_
   Wants wants_ = Wants::all;
-  std::string_view last_name_;           // the chunk's names are few and shared: the last answer is often the next one
+  std::string_view last_name_;  // the chunk's names are few and shared: the last answer is often the next one
   bool last_wanted_ = false;
+  std::shared_ptr<const Chunk> kept_;  // chunk_, counted in held_; null until one of its events was wanted
+  std::shared_ptr<std::atomic<std::size_t>> held_ = std::make_shared<std::atomic<std::size_t>>(0);
   Current current_;
   std::uint64_t filtered_ = 0;
   std::uint64_t skipped_ = 0;

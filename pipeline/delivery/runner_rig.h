@@ -77,7 +77,7 @@ struct Rig {
   void start(fakes::FakeApps& apps) { start(Preparing{.when = {}, .apps = apps.make()}); }
   void start(Preparing preparing) {
     auto started = DestinationRunner::start({"crm", settings, crm.make(), std::move(preparing), {}, 7},
-                                            {log, *store, clock, executor, executor});
+                                            {log, *store, clock, executor, executor, memory});
     runner = std::move(started).value();
     executor.run_ready();
   }
@@ -126,6 +126,7 @@ struct Rig {
   std::unique_ptr<DeliveryStore> store;
   fakes::FakeDestination crm;
   DestinationSettings settings;
+  MemoryBudget* memory = nullptr;
   std::unique_ptr<DestinationRunner> runner;
   int added = 0;
   int distinct_ids = 1;  // that events have by turns

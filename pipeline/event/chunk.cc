@@ -4,7 +4,6 @@
 
 #include "pipeline/base/check.h"
 #include "pipeline/base/checksum.h"
-#include "pipeline/base/compression.h"
 #include "pipeline/event/chunk_format.h"
 #include "pipeline/event/fact_columns.h"
 
@@ -48,27 +47,33 @@ Result<ChunkLabel> chunk_label(std::string_view stored_chunk) {
   return ChunkLabel{header.partition, header.count, header.base_offset};
 }
 
-Result<std::shared_ptr<const Chunk>> Chunk::open(std::string stored) {
+Result<std::shared_ptr<const Chunk>> Chunk::open(std::string stored, MemoryBudget* memory) {
   TRY_ASSIGN(const ChunkHeader header, read_chunk_header(stored));
-  const std::shared_ptr<Chunk> chunk(new Chunk);
+  const std::shared_ptr<Chunk> chunk(new Chunk(memory));
   chunk->stored_ = std::move(stored);  // from here the views into it are good
   TRY_ASSIGN(const Sections sections, cut_sections(header, chunk->stored_));
-  TRY_ASSIGN(const std::string plain, lz4_decompress(sections.facts, header.facts_plain_bytes));
+  TRY_ASSIGN(const std::string plain, decompress(header.compression(), sections.facts, header.facts_plain_bytes));
   const bool has_persons = (header.flags & kChunkHasPersons) != 0;
   FactTable table{chunk->names_, chunk->facts_, chunk->body_ends_, chunk->facts_text_};
   TRY(read_fact_columns(sections.names, plain, header.count, has_persons, header.bodies_plain_bytes, table));
   chunk->partition_ = header.partition;
   chunk->base_offset_ = header.base_offset;
+  chunk->compression_ = header.compression();
   chunk->packed_bodies_ = sections.bodies;
+  chunk->counted_.add(chunk->memory());
   return chunk;
 }
 
 Result<std::string_view> Chunk::body(std::uint32_t index) const {
   CHECK(index < size());
   std::call_once(unpacked_, [this] {
-    bodies_ = lz4_decompress(packed_bodies_, body_ends_.back());
-    if (bodies_) unpacked_bytes_.store(bodies_->capacity(), std::memory_order_relaxed);
-    else bodies_ = fail(std::move(bodies_).error().context("chunk: bodies"));
+    bodies_ = decompress(compression_, packed_bodies_, body_ends_.back());
+    if (!bodies_) {
+      bodies_ = fail(std::move(bodies_).error().context("chunk: bodies"));
+      return;
+    }
+    unpacked_bytes_.store(bodies_->capacity(), std::memory_order_relaxed);
+    counted_.add(bodies_->capacity());
   });
   if (!bodies_) return fail(bodies_.error());
   const std::uint32_t start = index == 0 ? 0 : body_ends_[index - 1];

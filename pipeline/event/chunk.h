@@ -6,9 +6,9 @@
 //            checksum of the header itself. The base offset is set by the log, which alone knows it (`set_base_offset`).
 //   names    the set of event names, plain: how many (varint), then each with its length (varint). A destination that wants
 //            none of them skips the whole chunk.
-//   facts    columns, LZ4: uuids (16 bytes each), dictionary indexes for event, project and source, times as deltas, body
+//   facts    columns, compressed: uuids (16 bytes each), dictionary indexes for event, project and source, times as deltas, body
 //            lengths, distinct ids. person ids are an optional column (a flag), absent until people exist.
-//   bodies   the bodies one after another, LZ4.
+//   bodies   the bodies one after another, compressed. A flag says how: LZ4 blocks or Zstandard frames.
 // A newer version than this code knows is an error that says so.
 
 #include <atomic>
@@ -20,6 +20,8 @@
 #include <string_view>
 #include <vector>
 
+#include "pipeline/base/compression.h"
+#include "pipeline/base/memory_budget.h"
 #include "pipeline/base/result.h"
 #include "pipeline/event/facts.h"
 
@@ -32,7 +34,7 @@ inline constexpr std::size_t kChunkSectionMax = 256 << 20;  // of facts or bodie
 // Collects events of one partition; copies what it is given. Reusable after `finish`. Not thread-safe.
 class ChunkBuilder {
  public:
-  explicit ChunkBuilder(int partition);
+  explicit ChunkBuilder(int partition, Compression compression = Compression::lz4);
   ~ChunkBuilder();
   ChunkBuilder(ChunkBuilder&&) noexcept;
   ChunkBuilder& operator=(ChunkBuilder&&) noexcept;
@@ -65,8 +67,9 @@ Result<ChunkLabel> chunk_label(std::string_view stored_chunk);
 // One stored chunk, checked and opened. Immutable and shared between threads; its events' views live as long as it does.
 class Chunk {
  public:
-  // Takes the bytes of exactly one chunk. Checks every checksum and every size before it believes it.
-  static Result<std::shared_ptr<const Chunk>> open(std::string stored);
+  // Takes the bytes of exactly one chunk. Checks every checksum and every size before it believes it. What it holds is counted
+  // in `memory`, if given, for as long as it lives.
+  static Result<std::shared_ptr<const Chunk>> open(std::string stored, MemoryBudget* memory = nullptr);
 
   int partition() const { return partition_; }
   std::uint64_t base_offset() const { return base_offset_; }
@@ -79,11 +82,11 @@ class Chunk {
   // Unpacks the bodies at the first call, from whichever thread; an error is corrupt storage and stays.
   Result<std::string_view> body(std::uint32_t index) const;
 
-  // Memory it holds now, for the sum that `memory_max` bounds.
+  // Bytes it holds now.
   std::size_t memory() const;
 
  private:
-  Chunk() = default;
+  explicit Chunk(MemoryBudget* memory) : counted_(memory) {}
 
   int partition_ = 0;
   std::uint64_t base_offset_ = 0;
@@ -92,10 +95,12 @@ class Chunk {
   std::vector<std::string_view> names_;
   std::vector<Facts> facts_;
   std::vector<std::uint32_t> body_ends_;
+  Compression compression_ = Compression::lz4;
   std::string_view packed_bodies_;
   mutable std::once_flag unpacked_;
   mutable Result<std::string> bodies_;  // written once under unpacked_
   mutable std::atomic<std::size_t> unpacked_bytes_ = 0;
+  mutable Counted counted_;
 };
 
 }  // namespace penstock

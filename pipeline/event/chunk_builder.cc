@@ -8,16 +8,19 @@
 namespace penstock {
 
 struct ChunkBuilder::Impl {
-  explicit Impl(int partition_number) : partition(partition_number) {}
+  Impl(int partition_number, Compression how) : partition(partition_number), compression(how) {}
 
   int partition;
+  Compression compression;
   FactColumns facts;
   std::string bodies;
   std::string sections;  // reused by finish
   std::string plain;     // reused by finish
 };
 
-ChunkBuilder::ChunkBuilder(int partition) : impl_(std::make_unique<Impl>(partition)) { CHECK(partition >= 0); }
+ChunkBuilder::ChunkBuilder(int partition, Compression compression) : impl_(std::make_unique<Impl>(partition, compression)) {
+  CHECK(partition >= 0);
+}
 ChunkBuilder::~ChunkBuilder() = default;
 ChunkBuilder::ChunkBuilder(ChunkBuilder&&) noexcept = default;
 ChunkBuilder& ChunkBuilder::operator=(ChunkBuilder&&) noexcept = default;
@@ -34,7 +37,7 @@ std::uint32_t ChunkBuilder::size() const { return impl_->facts.count(); }
 std::size_t ChunkBuilder::bytes() const { return impl_->facts.bytes() + impl_->bodies.size(); }
 
 void ChunkBuilder::finish(std::string& out) {
-  auto& [partition, facts, bodies, sections, plain] = *impl_;
+  auto& [partition, compression, facts, bodies, sections, plain] = *impl_;
   CHECK(facts.count() > 0);
   plain.clear();
   facts.write_plain(plain);
@@ -44,12 +47,13 @@ void ChunkBuilder::finish(std::string& out) {
   facts.write_names(sections);
   const auto names_bytes = sections.size();
   CHECK(names_bytes <= kChunkSectionMax);
-  const auto facts_bytes = lz4_compress(plain, sections);
-  const auto bodies_bytes = lz4_compress(bodies, sections);
+  const auto facts_bytes = compress(compression, plain, sections);
+  const auto bodies_bytes = compress(compression, bodies, sections);
   const std::string_view all = sections;
 
   ChunkHeader header;
-  header.flags = facts.has_persons() ? kChunkHasPersons : std::uint8_t{0};
+  header.flags = static_cast<std::uint8_t>((facts.has_persons() ? kChunkHasPersons : 0) |
+                                           (compression == Compression::zstd ? kChunkZstd : 0));
   header.partition = partition;
   header.count = facts.count();
   header.names_bytes = static_cast<std::uint32_t>(names_bytes);

@@ -56,8 +56,8 @@ std::vector<Sample> traffic(std::size_t count, std::uint32_t seed) {
   return samples;
 }
 
-std::string stored(const std::vector<Sample>& samples, int partition = 3) {
-  ChunkBuilder builder(partition);
+std::string stored(const std::vector<Sample>& samples, int partition = 3, Compression compression = Compression::lz4) {
+  ChunkBuilder builder(partition, compression);
   for (const auto& sample : samples) builder.add(sample.facts(), sample.body);
   std::string out;
   builder.finish(out);
@@ -76,9 +76,11 @@ std::vector<Sample> samples_of(const Chunk& chunk) {
 }
 
 void check_round_trip(const std::vector<Sample>& samples) {
-  const auto chunk = Chunk::open(stored(samples));
-  REQUIRE(chunk);
-  CHECK((samples_of(**chunk) == samples));
+  for (const auto compression : {Compression::lz4, Compression::zstd}) {
+    const auto chunk = Chunk::open(stored(samples, 3, compression));
+    REQUIRE(chunk);
+    CHECK((samples_of(**chunk) == samples));
+  }
 }
 
 }  // namespace
@@ -192,6 +194,17 @@ TEST_CASE("a chunk that is cut, longer, or changed in any byte is an error") {
       CHECK_EQ(opened.error().kind, ErrorKind::corrupt);
       CHECK_EQ(chunk_label(changed).has_value(), at >= 80);
     }
+  }
+}
+
+TEST_CASE("Zstandard makes a chunk smaller than LZ4 does, and is checked the same") {
+  const auto samples = traffic(200, 12);
+  const auto whole = stored(samples, 3, Compression::zstd);
+  CHECK_LT(whole.size(), stored(samples).size());
+  for (std::size_t at = 0; at < whole.size(); at += 7) {
+    auto changed = whole;
+    changed[at] = static_cast<char>(static_cast<unsigned char>(changed[at]) ^ 0x10U);
+    CHECK_FALSE(Chunk::open(changed));
   }
 }
 

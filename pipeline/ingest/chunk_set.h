@@ -11,12 +11,13 @@ namespace penstock::ingest {
 
 class ChunkSet {
  public:
-  explicit ChunkSet(int partitions) : builders_(static_cast<std::size_t>(partitions)) {}
+  explicit ChunkSet(int partitions, Compression compression = Compression::lz4)
+      : compression_(compression), builders_(static_cast<std::size_t>(partitions)) {}
 
   void add(const Facts& facts, std::string_view body) {
     const int partition = partition_of(facts, static_cast<int>(builders_.size()));
     auto& builder = builders_[static_cast<std::size_t>(partition)];
-    if (!builder) builder.emplace(partition);
+    if (!builder) builder.emplace(partition, compression_);
     const auto before = builder->bytes();
     builder->add(facts, body);
     bytes_ += builder->bytes() - before;
@@ -37,6 +38,7 @@ class ChunkSet {
   }
 
  private:
+  Compression compression_;
   std::vector<std::optional<ChunkBuilder>> builders_;
   std::size_t events_ = 0;
   std::size_t bytes_ = 0;

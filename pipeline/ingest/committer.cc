@@ -4,7 +4,7 @@ namespace penstock::ingest {
 Committer::Committer(Log& log, const Clock& clock, StateOverlay& state, CommitLimits limits, WorkerMetrics metrics,
                      CommitListener listener)
     : log_(log), clock_(clock), state_(state), limits_(limits), metrics_(metrics), listener_(std::move(listener)),
-      chunks_(log.partitions()) {}
+      chunks_(log.partitions(), limits.compression) {}
 
 Committer::~Committer() {
   std::unique_lock lock(mutex_);

@@ -31,6 +31,7 @@ struct CommitLimits {
   // for facts and headers.
   std::size_t record_events = 1'000'000;
   std::size_t record_bytes = 192 << 20;
+  Compression compression = Compression::lz4;
 };
 
 // Used by one worker thread; the log's thread only reports back.

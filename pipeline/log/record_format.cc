@@ -123,11 +123,12 @@ Result<void> read_dead(Reader& in, StoredRecord& record) {
   return {};
 }
 
-Result<void> read_chunks(Reader& in, const std::vector<StoredLabel>& labels, PartitionShare share, StoredRecord& record) {
+Result<void> read_chunks(Reader& in, const std::vector<StoredLabel>& labels, PartitionShare share, MemoryBudget* memory,
+                         StoredRecord& record) {
   for (const StoredLabel& label : labels) {
     TRY_ASSIGN(const std::string_view stored, in.bytes(label.bytes));
     if (!share.has(static_cast<int>(label.partition))) continue;
-    TRY_ASSIGN(auto chunk, Chunk::open(std::string(stored)));
+    TRY_ASSIGN(auto chunk, Chunk::open(std::string(stored), memory));
     if (static_cast<std::uint64_t>(chunk->partition()) != label.partition || chunk->size() != label.events ||
         chunk->base_offset() != label.base_offset) {
       return fail(ErrorKind::corrupt, "a chunk is not the one its label announces");
@@ -242,7 +243,8 @@ Result<void> skip_record(std::string_view record, Offsets& next) {
   return advance(labels, next);
 }
 
-Result<std::shared_ptr<const StoredRecord>> decode_record(std::string_view record, Offsets& next, PartitionShare share) {
+Result<std::shared_ptr<const StoredRecord>> decode_record(std::string_view record, Offsets& next, PartitionShare share,
+                                                          MemoryBudget* memory) {
   TRY_ASSIGN(const RecordHeader header, decode_header(record));
   auto stored = std::make_shared<StoredRecord>();
   stored->sequence = header.sequence;
@@ -253,7 +255,7 @@ Result<std::shared_ptr<const StoredRecord>> decode_record(std::string_view recor
   TRY(read_positions(in, *stored));
   TRY(read_state(in, *stored));
   TRY(read_dead(in, *stored));
-  TRY(read_chunks(in, labels, share, *stored));
+  TRY(read_chunks(in, labels, share, memory, *stored));
   Offsets after = next;
   TRY(advance(labels, after));
   next = after;

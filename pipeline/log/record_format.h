@@ -85,7 +85,9 @@ void append_record(PreparedRecord& record, const Place& place, Offsets& next, st
 // Moves `next` past the record's events without opening its chunks. corrupt: the record does not continue `next`.
 Result<void> skip_record(std::string_view record, Offsets& next);
 
-// Opens a record that check_record approved, without its chunks of other shares. `next` moves past it.
-Result<std::shared_ptr<const StoredRecord>> decode_record(std::string_view record, Offsets& next, PartitionShare share = {});
+// Opens a record that check_record approved, without its chunks of other shares. `next` moves past it. Chunks are counted in
+// `memory`, if given.
+Result<std::shared_ptr<const StoredRecord>> decode_record(std::string_view record, Offsets& next, PartitionShare share = {},
+                                                          MemoryBudget* memory = nullptr);
 
 }  // namespace penstock::log_format

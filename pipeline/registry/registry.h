@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "pipeline/base/bytes.h"
 #include "pipeline/base/clock.h"
 #include "pipeline/base/result.h"
 #include "pipeline/config/fields.h"
@@ -35,6 +36,7 @@ template <class Made>
 struct Plan {
   std::function<Result<Made>(const ConnectorContext&)> build;
   bool finite = false;  // sources: ends by itself
+  Bytes memory{0};  // sources: what they may hold that nobody has taken yet
 };
 
 // What the catalogue says of one type, and how its settings are read.
@@ -53,7 +55,7 @@ template <class Made>
 class ConnectorTypes {
  public:
   // T has: struct Config with fields(); constructor T(Config, const ConnectorContext&); static constexpr kSummary, kExample.
-  // Sources may have `static bool finite(const Config&)`.
+  // Sources may have `static bool finite(const Config&)` and `static Bytes memory(const Config&)`.
   template <class T>
   void add(std::string name);
 
@@ -86,6 +88,7 @@ void ConnectorTypes<Made>::add(std::string name) {
     reader.read(settings);
     Plan<Made> plan;
     if constexpr (requires { T::finite(settings); }) plan.finite = T::finite(settings);
+    if constexpr (requires { T::memory(settings); }) plan.memory = T::memory(settings);
     plan.build = [settings](const ConnectorContext& context) -> Result<Made> {
       return Made(std::make_unique<T>(settings, context));
     };

@@ -9,6 +9,7 @@
 #include "pipeline/base/log.h"
 #include "pipeline/scripting/transform/condition.h"
 #include "pipeline/topology/dead_letters.h"
+#include "pipeline/topology/memory_plan.h"
 
 namespace penstock::topology {
 namespace {
@@ -58,13 +59,15 @@ std::uint64_t events_in(const Log& log, LogName name) { return delivery::events_
 
 }  // namespace
 
-Parts::Parts(PipelinePlan given, const Registry& known) : plan(std::move(given)), registry(known) {}
+Parts::Parts(PipelinePlan given, const Registry& known)
+    : plan(std::move(given)), registry(known), chunk_memory(plan_memory(plan).chunks.count) {}
 
 Result<void> Parts::open() {
   logs::local::LocalLogOptions options;
   options.folder = plan.data;
   options.partitions = plan.settings.log.partitions;
   options.segment_bytes = plan.settings.log.segment;
+  options.memory = &chunk_memory;
   TRY_ASSIGN(log, logs::local::LocalLog::open(std::move(options), disk, clock));
   StateOptions state{plan.data + "/state", plan.data + "/checkpoints", plan.settings.state.checkpoint_every};
   TRY_ASSIGN(state_, DerivedState::open(std::move(state), *log, clock));
@@ -129,8 +132,8 @@ Result<std::unique_ptr<RunningDestination>> Parts::start(PreparedDestination pre
   running->app_board = &board;
   running->drain = prepared.parts.settings.drain;
   running->hold = prepared.parts.settings.hold;
-  auto runner = delivery::DestinationRunner::start(std::move(prepared.parts),
-                                                   {*log, *store_, clock, *delivery_threads_, *blocking_threads_});
+  auto runner = delivery::DestinationRunner::start(
+      std::move(prepared.parts), {*log, *store_, clock, *delivery_threads_, *blocking_threads_, &chunk_memory});
   if (!runner) return fail(std::move(runner).error().context("destination " + prepared.name));
   running->runner = *std::move(runner);
   return running;
@@ -151,6 +154,7 @@ Result<BuiltIngest> Parts::build_ingest() {
   options.gate = &gate;
   const ingest::DedupSettings dedup{settings.dedup.window, static_cast<std::size_t>(settings.dedup.uuids)};
   options.commit = {static_cast<std::size_t>(settings.commit_events), settings.commit_bytes.count, settings.commit_within};
+  options.commit.compression = plan.settings.log.compression;
   built.workers = std::make_unique<ingest::Workers>(
       *log, clock, [this](const std::string& source) { return stored_positions(source); },
       [this](std::uint64_t sequence, const LogRecord& changes) {
@@ -240,6 +244,10 @@ std::string Parts::render_metrics(const std::vector<ingest::InputLag>& lag) {
   metrics
       .gauge("penstock_state_commits_since_checkpoint", "Commits that the newest checkpoint of derived state does not have.")
       .set(static_cast<double>(state_->next_sequence() - state_->checkpointed_sequence()));
+  metrics.gauge("penstock_memory_chunks_bytes", "Bytes of the logs' decoded chunks in memory.")
+      .set(static_cast<double>(chunk_memory.used()));
+  metrics.gauge("penstock_memory_chunks_max_bytes", "What they may come to: what the rest leaves of memory_max.")
+      .set(static_cast<double>(chunk_memory.max()));
   return metrics.render();
 }
 

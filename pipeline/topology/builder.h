@@ -96,6 +96,7 @@ class Parts {
   AppBoard app_board;
   ingest::Gate gate;
   Disk& disk = posix_disk();
+  MemoryBudget chunk_memory;  // of the logs' decoded chunks
   std::unique_ptr<logs::local::LocalLog> log;
 
  private:

@@ -26,6 +26,7 @@ Pipeline::~Pipeline() = default;
 
 Result<void> Pipeline::Impl::start() {
   TRY(parts.open());
+  parts.chunk_memory.share_among(parts.plan.destinations.size());
   for (const auto& planned : parts.plan.destinations) {
     TRY_ASSIGN(auto prepared, parts.prepare(planned));
     TRY_ASSIGN(auto running, parts.start(std::move(prepared)));

@@ -61,6 +61,7 @@ std::vector<std::unique_ptr<RunningDestination>> Pipeline::Impl::take_leaving(
   std::vector<std::unique_ptr<RunningDestination>> leaving;
   const std::lock_guard lock(mutex);
   destinations_wanted = next.size();
+  parts.chunk_memory.share_among(destinations_wanted);
   for (auto it = destinations.begin(); it != destinations.end();) {
     const std::string& name = it->first;
     const bool gone = std::ranges::none_of(next, [&](const auto& d) { return d.settings.name == name; });

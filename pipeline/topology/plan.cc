@@ -12,6 +12,7 @@
 #include "pipeline/scripting/check/condition_check.h"
 #include "pipeline/scripting/package/app_files.h"
 #include "pipeline/scripting/transform/condition.h"
+#include "pipeline/topology/memory_plan.h"
 
 namespace penstock::topology {
 namespace {
@@ -220,7 +221,11 @@ Planned plan_pipeline(const std::string& file, const PlanContext& context) {
   const scripting::AppFolders folders{plan.folder, app_places(plan.folder, context)};
   plan_destinations(plan, context.registry, folders, planned.problems);
   plan.chain = plan_apps(plan.settings.apps, "apps", folders, scripting::plan_chain, plan.app_entries, planned.problems);
-  for (const auto* key : {"data", "workers", "log", "projects", "sources", "control", "ingest", "state", "delivery"}) {
+  if (const auto problem = planned.problems.empty() ? too_little(plan_memory(plan)) : std::nullopt) {
+    planned.problems.push_back({document.root.find("memory_max")->at, "memory_max", *problem});
+  }
+  for (const auto* key :
+       {"data", "workers", "log", "projects", "sources", "control", "ingest", "state", "delivery", "memory_max"}) {
     plan.fixed_parts.emplace_back(key, fingerprint_of(document.root, key));
   }
   config::sort_problems(planned.problems);

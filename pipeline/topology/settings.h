@@ -7,6 +7,7 @@
 #include <tuple>
 #include <vector>
 
+#include "pipeline/base/compression.h"
 #include "pipeline/config/fields.h"
 
 namespace penstock::topology {
@@ -18,6 +19,12 @@ enum class LogType : std::uint8_t { local };
 template <>
 struct penstock::config::enum_names<penstock::topology::LogType> {
   static constexpr std::array names{std::pair{std::string_view("local"), penstock::topology::LogType::local}};
+};
+
+template <>
+struct penstock::config::enum_names<penstock::Compression> {
+  static constexpr std::array names{std::pair{std::string_view("lz4"), penstock::Compression::lz4},
+                                    std::pair{std::string_view("zstd"), penstock::Compression::zstd}};
 };
 
 namespace penstock::topology {
@@ -61,8 +68,9 @@ struct RetentionSettings {
 struct LogSettings {
   LogType type = LogType::local;
   std::optional<int> partitions;
+  Compression compression = Compression::lz4;
   Bytes segment = 64_MiB;
-  Bytes pending_max = 64_MiB;
+  Bytes pending_max = 32_MiB;
   RetentionSettings retention;
 
   static constexpr auto fields() {
@@ -72,6 +80,10 @@ struct LogSettings {
             "partitions", &LogSettings::partitions,
             "Partitions of both logs, 16 unless said. Fixed when the data folder is made; another number later is refused.",
             range(1, 1024)),
+        field("compression", &LogSettings::compression,
+              "How the log `events` is stored. `zstd` takes less of the disk and more of the processor; what is stored "
+              "stays as "
+              "it is."),
         field("segment", &LogSettings::segment, "Size at which a new segment file is begun.", range(1_MiB, 1_GiB)),
         field("pending_max", &LogSettings::pending_max,
               "Bytes that may wait for the disk before pushed sources are told to come again.", range(1_MiB, 4_GiB)),
@@ -217,6 +229,7 @@ struct PipelineSettings {
   IngestSettings ingest;
   StateSettings state;
   DeliverySettings delivery;
+  std::optional<Bytes> memory_max;
 
   static constexpr auto fields() {
     return std::tuple{
@@ -237,7 +250,14 @@ struct PipelineSettings {
         field("control", &PipelineSettings::control, "The control API."),
         field("ingest", &PipelineSettings::ingest, "How ingest commits."),
         field("state", &PipelineSettings::state, "What the log implies: positions of sources, rows of app.state."),
-        field("delivery", &PipelineSettings::delivery, "What destinations share.")};
+        field("delivery", &PipelineSettings::delivery, "What destinations share."),
+        field("memory_max", &PipelineSettings::memory_max,
+              "Most bytes that all buffers hold together, whatever becomes of destinations; beside it there are the program "
+              "itself "
+              "(about 40 MiB), the Lua states of apps, and for each destination the record of the log that it reads. "
+              "Default: what "
+              "the other settings need, and 64 MiB.",
+              range(64_MiB, Bytes{1ULL << 50}))};
   }
 };
 

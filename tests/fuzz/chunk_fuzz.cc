@@ -43,7 +43,7 @@ std::string packed(std::string_view input) {
   if (input.size() < 4) return {};
   ChunkHeader header;
   header.count = 1 + static_cast<std::uint8_t>(input[0]);
-  header.flags = static_cast<std::uint8_t>(input[1]) & kChunkHasPersons;
+  header.flags = static_cast<std::uint8_t>(input[1]) & (kChunkHasPersons | kChunkZstd);
   header.names_bytes = static_cast<std::uint8_t>(input[2]);
   header.bodies_plain_bytes = static_cast<std::uint8_t>(input[3]);
   input.remove_prefix(4);
@@ -51,9 +51,9 @@ std::string packed(std::string_view input) {
   std::string sections(input.substr(0, header.names_bytes));
   const auto facts = input.substr(header.names_bytes);
   header.facts_plain_bytes = static_cast<std::uint32_t>(facts.size());
-  header.facts_stored_bytes = static_cast<std::uint32_t>(lz4_compress(facts, sections));
+  header.facts_stored_bytes = static_cast<std::uint32_t>(compress(header.compression(), facts, sections));
   header.bodies_stored_bytes =
-      static_cast<std::uint32_t>(lz4_compress(std::string(header.bodies_plain_bytes, 'b'), sections));
+      static_cast<std::uint32_t>(compress(header.compression(), std::string(header.bodies_plain_bytes, 'b'), sections));
   std::string stored;
   write_chunk_header(header, stored);
   return with_right_checksums(stored.append(sections));

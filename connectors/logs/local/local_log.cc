@@ -37,10 +37,11 @@ struct LocalLog::Impl {
                                             PartitionShare share = {}) {
     OneLog& one = of(log);
     TRY_ASSIGN(auto start, seek(disk, one.table, reached));
-    return std::make_unique<LocalReader>(disk, one.table, one.recent, std::move(start), std::move(before), share);
+    return std::make_unique<LocalReader>(disk, one.table, one.recent, memory, std::move(start), std::move(before), share);
   }
 
   Disk& disk;
+  MemoryBudget* memory = nullptr;
   DataFolder folder;  // its lock is released last
   Failure failure;
   std::atomic<std::size_t> pending_bytes = 0;
@@ -67,6 +68,7 @@ class LocalLog::NoTrimming {
 Result<std::unique_ptr<LocalLog>> LocalLog::open(LocalLogOptions options, Disk& disk, const Clock& clock) {
   TRY_ASSIGN(DataFolder folder, open_data_folder(disk, options.folder, options.partitions));
   auto impl = std::make_unique<Impl>(disk, std::move(folder));
+  impl->memory = options.memory;
   for (const LogName log : {LogName::captured, LogName::events}) {
     const std::string path = fmt::format("{}/log/{}", options.folder, to_string(log));
     TRY(disk.create_directories(path));

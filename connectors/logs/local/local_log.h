@@ -14,6 +14,7 @@
 #include "connectors/logs/local/log_copy.h"
 #include "pipeline/base/bytes.h"
 #include "pipeline/base/clock.h"
+#include "pipeline/base/memory_budget.h"
 #include "pipeline/ports/disk.h"
 #include "pipeline/ports/log.h"
 
@@ -25,6 +26,7 @@ struct LocalLogOptions {
   Bytes segment_bytes = 64_MiB;   // one file's size, about: a write is never split
   Bytes group_max = 32_MiB;       // written and synced at once
   Bytes recent_max = 8_MiB;       // of decoded records shared by readers at the tail, per log
+  MemoryBudget* memory = nullptr;  // where decoded chunks are counted; outlives them
 };
 
 class LocalLog final : public Log {

@@ -36,7 +36,7 @@ Result<std::shared_ptr<const StoredRecord>> LocalReader::take() {
   }
   TRY_ASSIGN(const auto found, read());
   Offsets after = at_.next;
-  auto record = log_format::decode_record(found.record, after, share_);
+  auto record = log_format::decode_record(found.record, after, share_, memory_);
   if (!record) return fail_at(cursor_->path(), at_.position, record.error());
   if (whole) recent_.add({*record, found.record.size()});
   advance(found.record.size(), std::move(after));

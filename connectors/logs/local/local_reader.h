@@ -17,9 +17,10 @@ class LocalReader final : public LogReader {
   // Whether a record may be passed over, by its sequence and the offsets after it; asked until it says no once.
   using Before = std::function<bool(std::uint64_t sequence, const Offsets& after)>;
 
-  LocalReader(Disk& disk, const SegmentTable& table, RecentRecords& recent, StartingPoint start, Before before,
-              PartitionShare share)
-      : disk_(disk), table_(table), recent_(recent), share_(share), at_(std::move(start)), before_(std::move(before)) {}
+  LocalReader(Disk& disk, const SegmentTable& table, RecentRecords& recent, MemoryBudget* memory, StartingPoint start,
+              Before before, PartitionShare share)
+      : disk_(disk), table_(table), recent_(recent), memory_(memory), share_(share), at_(std::move(start)),
+        before_(std::move(before)) {}
 
   Result<std::shared_ptr<const StoredRecord>> next() override;
   void wait(std::chrono::steady_clock::time_point deadline) override { table_.wait_for(at_.sequence, deadline); }
@@ -35,6 +36,7 @@ class LocalReader final : public LogReader {
   Disk& disk_;
   const SegmentTable& table_;
   RecentRecords& recent_;
+  MemoryBudget* const memory_;
   const PartitionShare share_;
   StartingPoint at_;
   Before before_;                          // empty once it said no

@@ -31,7 +31,7 @@ class HttpSource final : public PushedSource {
     config::Secret token;
     Bytes body_max = 20_MiB;
     std::uint32_t events_max = 50'000;
-    Bytes in_flight_max = 64_MiB;
+    Bytes in_flight_max = 32_MiB;
 
     static constexpr auto fields() {
       using config::field;
@@ -64,6 +64,8 @@ class HttpSource final : public PushedSource {
   Result<void> start(Intake& intake) override;
   void stop() override;
   bool finished() const override { return false; }
+
+  static Bytes memory(const Config& config) { return config.in_flight_max; }
 
   int port() const;  // 0 before start()
 

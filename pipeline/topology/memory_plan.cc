@@ -1,0 +1,74 @@
+#include "pipeline/topology/memory_plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+#include <thread>
+
+namespace penstock::topology {
+namespace {
+
+constexpr std::uint64_t kBytesPerUuid = 28;  // pipeline/ingest/seen_uuids.h
+constexpr Bytes kStores = 48_MiB;            // write buffers and caches of derived state and delivery's store
+constexpr Bytes kRecentRecords = 16_MiB;     // of both logs: LocalLogOptions::recent_max
+constexpr Bytes kMoreChunks = 64_MiB;        // what the default gives beyond what is needed
+// One batch is collected, one is being committed, one record is being read.
+constexpr std::uint64_t kCommitsAtOnce = 3;
+constexpr std::size_t kPartsTold = 4;
+
+std::uint64_t workers_of(const PipelineSettings& settings) {
+  const int spare = static_cast<int>(std::thread::hardware_concurrency()) - 1;
+  return static_cast<std::uint64_t>(settings.workers.value_or(std::max(spare, 1)));
+}
+
+Bytes sum_of(const std::vector<MemoryPart>& parts) {
+  return std::accumulate(parts.begin(), parts.end(), Bytes{0},
+                         [](Bytes sum, const MemoryPart& part) { return Bytes{sum.count + part.bytes.count}; });
+}
+
+Bytes in_whole_mib(std::uint64_t bytes) { return {(bytes + (1 << 20) - 1) >> 20 << 20}; }
+
+// Chunks of the newest records, and one record in the hands of a destination that lags.
+Bytes fewest_chunks(const IngestSettings& ingest) { return {kRecentRecords.count + 2 * ingest.commit_bytes.count}; }
+
+}  // namespace
+
+MemoryPlan plan_memory(const PipelinePlan& plan) {
+  const auto& settings = plan.settings;
+  MemoryPlan memory;
+  const auto add = [&](std::string what, std::uint64_t bytes) {
+    memory.parts.push_back({std::move(what), in_whole_mib(bytes)});
+  };
+  add("log.pending_max", settings.log.pending_max.count);
+  for (const auto& source : plan.sources)
+    if (source.plan.memory.count > 0) add("requests of source " + source.settings.name, source.plan.memory.count);
+  const std::uint64_t commits = kCommitsAtOnce * workers_of(settings);
+  add(fmt::format("{} times ingest.commit_bytes, {} for each of the workers", commits, kCommitsAtOnce),
+      commits * settings.ingest.commit_bytes.count);
+  add("ingest.dedup.uuids", kBytesPerUuid * static_cast<std::uint64_t>(settings.ingest.dedup.uuids));
+  add("the stores", kStores.count);
+  for (const auto& destination : plan.destinations) {
+    add(fmt::format("writes of destination {} (in_flight_max times batch.bytes)", destination.settings.name),
+        static_cast<std::uint64_t>(destination.delivery.in_flight_max) * destination.delivery.batch.bytes.count);
+  }
+  const Bytes parts = sum_of(memory.parts);
+  memory.needed = in_whole_mib(parts.count + fewest_chunks(settings.ingest).count);
+  memory.max = settings.memory_max.value_or(Bytes{memory.needed.count + kMoreChunks.count});
+  memory.chunks = {memory.max.count - std::min(memory.max.count, parts.count)};
+  return memory;
+}
+
+std::optional<std::string> too_little(const MemoryPlan& memory) {
+  if (memory.max >= memory.needed) return std::nullopt;
+  auto parts = memory.parts;
+  std::ranges::stable_sort(parts, [](const auto& a, const auto& b) { return a.bytes.count > b.bytes.count; });
+  if (parts.size() > kPartsTold) parts.resize(kPartsTold);
+  std::string largest;
+  for (const auto& part : parts)
+    largest += fmt::format("{}{} {}", largest.empty() ? "" : ", ", part.what, to_string(part.bytes));
+  return fmt::format("too little: what may wait in memory needs {}; lower its largest parts ({}), or allow more",
+                     to_string(memory.needed), largest);
+}
+
+}  // namespace penstock::topology

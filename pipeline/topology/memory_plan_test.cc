@@ -1,0 +1,57 @@
+#include "pipeline/topology/memory_plan.h"
+
+#include <doctest/doctest.h>
+
+#include <numeric>
+
+namespace penstock::topology {
+namespace {
+
+PipelinePlan a_plan(int destinations) {
+  PipelinePlan plan;
+  for (int i = 0; i < destinations; ++i) {
+    PlannedDestination& made = plan.destinations.emplace_back();
+    made.settings.name = "d" + std::to_string(i);
+    made.delivery.in_flight_max = 4;
+    made.delivery.batch.bytes = 2_MiB;
+  }
+  return plan;
+}
+
+}  // namespace
+
+TEST_CASE("by default every buffer has what its setting says, and the chunks some more") {
+  const auto few = plan_memory(a_plan(1));
+  const auto many = plan_memory(a_plan(11));
+  CHECK_FALSE(too_little(few));
+  CHECK_EQ(many.max.count - few.max.count, 10 * 4 * (2_MiB).count);
+  CHECK_EQ(many.chunks, few.chunks);
+  CHECK_GE(few.chunks, 64_MiB);
+}
+
+TEST_CASE("what is left of memory_max goes to the chunks") {
+  auto plan = a_plan(1);
+  plan.settings.memory_max = 512_MiB;
+  plan.sources.emplace_back().plan.memory = 32_MiB;
+  const auto memory = plan_memory(plan);
+  const auto parts = std::accumulate(memory.parts.begin(), memory.parts.end(), std::uint64_t{0},
+                                     [](auto sum, const auto& part) { return sum + part.bytes.count; });
+  CHECK_EQ(parts + memory.chunks.count, (512_MiB).count);
+  CHECK_FALSE(too_little(memory));
+}
+
+TEST_CASE("too little memory is refused with the sum and the largest parts") {
+  auto plan = a_plan(3);
+  plan.destinations[1].delivery.batch.bytes = 64_MiB;
+  plan.settings.memory_max = 128_MiB;
+  const auto problem = too_little(plan_memory(plan));
+  REQUIRE(problem);
+  CHECK_NE(problem->find("writes of destination d1 (in_flight_max times batch.bytes) 256MiB, the stores 48MiB"),
+           std::string::npos);
+  plan.settings.memory_max = plan_memory(plan).needed;
+  CHECK_FALSE(too_little(plan_memory(plan)));
+  --plan.settings.memory_max->count;
+  CHECK(too_little(plan_memory(plan)));
+}
+
+}  // namespace penstock::topology
