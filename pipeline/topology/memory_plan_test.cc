@@ -9,6 +9,7 @@ namespace {
 
 PipelinePlan a_plan(int destinations) {
   PipelinePlan plan;
+  plan.settings.workers = 1;
   for (int i = 0; i < destinations; ++i) {
     PlannedDestination& made = plan.destinations.emplace_back();
     made.settings.name = "d" + std::to_string(i);

@@ -11,7 +11,8 @@ from rig import event, wait_until
 
 EVENTS, IN_A_REQUEST, EVENT_BYTES = 30_000, 500, 2_000
 MIB = 1 << 20
-SETTINGS = """memory_max: 160MiB
+SETTINGS = """workers: 1
+memory_max: 160MiB
 log: { pending_max: 8MiB }
 ingest: { commit_bytes: 1MiB, dedup: { uuids: 0 } }
 """
