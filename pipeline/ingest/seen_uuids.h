@@ -35,6 +35,8 @@ class SeenUuids {
   const DedupSettings& settings() const { return settings_; }
   bool enabled() const { return settings_.uuids_max > 0; }
   bool contains(const Uuid& uuid) const;
+  // It will be asked for soon: its place is fetched into the cache meanwhile.
+  void expect(const Uuid& uuid) const;
   // Nothing: it was there already. `now` goes back by no more than threads differ.
   std::optional<Claim> claim(const Uuid& uuid, Timestamp now);
   // As if it had never been claimed. Does nothing when it was forgotten meanwhile.
@@ -59,6 +61,7 @@ class UuidClaims {
   explicit UuidClaims(SeenUuids& seen) : seen_(seen) {}
 
   bool contains(const Uuid& uuid) const { return seen_.contains(uuid); }
+  void expect(const Uuid& uuid) const { seen_.expect(uuid); }
   // False: it was there already.
   bool claim(const Uuid& uuid, Timestamp now);
 

@@ -10,6 +10,7 @@ namespace penstock::ingest {
 namespace {
 
 // How long the worker sleeps when there is nothing to do: bounds the latency of followed files and of a commit's answer.
+constexpr std::uint32_t kUuidsAhead = 4;  // far enough for the memory to answer
 constexpr Duration kIdleWait{20};
 constexpr Duration kIdleWaitInFlight{2};
 constexpr Duration kRewindWait{1000};
@@ -268,6 +269,7 @@ Result<void> Worker::take_chunk(const Chunk& chunk, Timestamp now) {
   const bool canonical = !known || pushed->second.identity.paths.canonical();
   Tally tally;
   for (std::uint32_t i = 0; i < chunk.size(); ++i) {
+    if (i + kUuidsAhead < chunk.size()) claims_.expect(chunk.facts(i + kUuidsAhead).uuid);
     TRY_ASSIGN(const std::string_view body, chunk.body(i));
     TRY(transformer_.accepted(chunk.facts(i), body, canonical, now, tally));
     if (trial_failed()) return {};
