@@ -48,6 +48,7 @@ struct Transfer {
   Deadlines::iterator by_deadline;
   HttpReply reply;
   std::size_t header_bytes = 0;
+  bool whole_head = false;  // the empty line after the headers has come
   std::array<char, CURL_ERROR_SIZE> detail{};
 };
 
@@ -85,6 +86,7 @@ std::size_t on_header(const char* data, std::size_t, std::size_t size, void* use
   std::string_view line(data, size);
   while (!line.empty() && (line.back() == '\r' || line.back() == '\n')) line.remove_suffix(1);
   if (line.starts_with("HTTP/")) transfer.reply.headers.clear();  // an interim answer (100) came before
+  transfer.whole_head = line.empty() || (transfer.whole_head && !line.starts_with("HTTP/"));
   const auto colon = line.find(':');
   if (colon == std::string_view::npos) return size;
   auto value = line.substr(colon + 1);
@@ -297,8 +299,9 @@ void CurlClient::Impl::complete_finished() {
   while (const CURLMsg* message = curl_multi_info_read(multi, &left)) {
     if (message->msg != CURLMSG_DONE) continue;
     CURL* easy = message->easy_handle;
-    const auto code = message->data.result;
     auto& transfer = *active.at(easy);
+    const bool cut = message->data.result == CURLE_OK && !transfer.whole_head;  // curl lets that pass
+    const auto code = cut ? CURLE_PARTIAL_FILE : message->data.result;
     if (code != CURLE_OK && !(code == CURLE_WRITE_ERROR && transfer.reply.truncated)) {
       end(easy, fail(ErrorKind::unavailable, transfer.host + " " + what_happened(code, easy, transfer.detail.data())));
       continue;

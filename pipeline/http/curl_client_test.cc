@@ -129,6 +129,11 @@ TEST_CASE("what a bad peer does is said in a few words") {
         "did not answer in HTTP");
   CHECK(error_from([](Wire wire) { wire.read_until("{}"), wire.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab"); }) ==
         "closed the connection in the middle of its answer");
+  for (const auto* head :
+       {"HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nX-Cut: he", "HTTP/1.1 100 Go on\r\n\r\nHTTP/1.1 200 OK\r\nA: b\r\n"}) {
+    CHECK(error_from([head](Wire wire) { wire.read_until("{}"), wire.send(head); }) ==
+          "closed the connection in the middle of its answer");
+  }
   CHECK(error_from([](Wire wire) {
           wire.read_until("{}"), wire.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab"), wire.reset();
         }) == "reset the connection");
