@@ -1,5 +1,6 @@
 #include "connectors/destinations/stdout/stdout_destination.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -58,6 +59,7 @@ StdoutSink::~StdoutSink() { ::close(wake_fd_); }
 Result<void> StdoutSink::open(std::stop_token) {
   struct stat now;
   if (::fstat(fd_, &now) != 0) return fail_errno("standard output is not open", errno);
+  if ((::fcntl(fd_, F_GETFL) & O_ACCMODE) == O_RDONLY) return fail_errno("standard output is not open", EBADF);
   takes_any_size_ = S_ISREG(now.st_mode);
   // A pipe without a reader says so before anything is written to it.
   pollfd state{fd_, POLLOUT, 0};

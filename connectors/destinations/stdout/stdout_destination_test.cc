@@ -195,6 +195,9 @@ TEST_CASE("what cannot be written says why") {
   ::close(full);
   constexpr int kNeverOpened = 987;
   CHECK_FALSE(destination_on(kNeverOpened)->connect({}).has_value());
+  const int only_read = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  CHECK(destination_on(only_read)->connect({}).error().message.starts_with("standard output is not open"));
+  ::close(only_read);
 }
 
 TEST_CASE("the example in the reference is a configuration") {

@@ -171,7 +171,9 @@ StdinSource::StdinSource(Config config, const ConnectorContext& context, int fd)
 StdinSource::~StdinSource() { stop(); }
 
 Result<void> StdinSource::start(Intake& intake) {
-  if (::fcntl(fd_, F_GETFD) < 0) return fail_errno("standard input is not open", errno);
+  const int flags = ::fcntl(fd_, F_GETFL);
+  if (flags < 0) return fail_errno("standard input is not open", errno);
+  if ((flags & O_ACCMODE) == O_WRONLY) return fail_errno("standard input is not open", EBADF);
   pump_ = std::make_unique<Pump>(*this, intake);
   return {};
 }

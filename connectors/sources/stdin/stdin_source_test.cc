@@ -185,10 +185,14 @@ TEST_CASE("a standard input that is not open is an error") {
   fakes::ManualClock clock;
   NoHttp http;
   fakes::FakeIntake intake;
-  StdinSource source({}, ConnectorContext{"in", "", clock, http}, 987);
-  const auto started = source.start(intake);
-  REQUIRE_FALSE(started.has_value());
-  CHECK(started.error().message.find("standard input is not open") != std::string::npos);
+  const int only_written = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+  for (const int fd : {987, only_written}) {
+    StdinSource source({}, ConnectorContext{"in", "", clock, http}, fd);
+    const auto started = source.start(intake);
+    REQUIRE_FALSE(started.has_value());
+    CHECK(started.error().message.find("standard input is not open") != std::string::npos);
+  }
+  ::close(only_written);
 }
 
 TEST_CASE("a line over the limit is its beginning, however it comes in, and the next line is whole") {
