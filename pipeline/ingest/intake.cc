@@ -41,15 +41,15 @@ void CapturedIntake::push(PushedRecords records, std::move_only_function<void(Re
     const std::lock_guard lock(mutex_);
     record = to_record(records, accepted);
   }
-  metrics_.received.add(records.bodies.size());
-  metrics_.received_bytes.add(records.text.size());
-  metrics_.dead.add(accepted.rejected.size());
+  Tally tally{.received = records.bodies.size(), .received_bytes = records.text.size(), .dead = accepted.rejected.size()};
   log_.append(LogName::captured, std::move(record),
-              [accepted = std::move(accepted), done = std::move(done)](Result<Appended> appended) mutable {
+              [metrics = metrics_, tally, accepted = std::move(accepted),
+               done = std::move(done)](Result<Appended> appended) mutable {
                 if (!appended) {
                   done(fail(ErrorKind::unavailable, std::move(appended).error().message));
                   return;
                 }
+                tally.add_to(metrics);
                 done(std::move(accepted));
               });
 }

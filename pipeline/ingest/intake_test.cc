@@ -1,0 +1,42 @@
+#include "pipeline/ingest/intake.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/fakes/manual_clock.h"
+#include "tests/fakes/memory_log.h"
+
+namespace penstock::ingest {
+namespace {
+
+struct Door {
+  bool push(const std::string& first, const std::string& second) {
+    PushedRecords records{.text = first + second, .bodies = {}};
+    records.bodies = {std::string_view(records.text).substr(0, first.size()),
+                      std::string_view(records.text).substr(first.size())};
+    bool accepted = false;
+    intake.push(std::move(records), [&](const Result<Accepted>& answer) { accepted = answer.has_value(); });
+    return accepted;
+  }
+  bool shows(const std::string& line) const { return metrics.render().find(line + "\n") != std::string::npos; }
+
+  fakes::ManualClock clock;
+  fakes::MemoryLog log{clock};
+  telemetry::Metrics metrics;
+  CapturedIntake intake{{.name = "web", .project = "shop", .paths = {}}, log, clock, SourceMetrics(metrics, "web"), 1 << 20};
+};
+
+}  // namespace
+
+TEST_CASE("what the log refused is not counted; the client pushes it again") {
+  Door door;
+  const std::string good = R"({"event":"a","distinct_id":"u"})";
+  door.log.refuse_next_append(Error{ErrorKind::limit, "the disk is full"});
+  CHECK_FALSE(door.push(good, "{broken"));
+  CHECK(door.shows(R"(penstock_source_records_total{source="web"} 0)"));
+  CHECK(door.shows(R"(penstock_ingest_events_total{outcome="dead",source="web"} 0)"));
+  CHECK(door.push(good, "{broken"));
+  CHECK(door.shows(R"(penstock_source_records_total{source="web"} 2)"));
+  CHECK(door.shows(R"(penstock_ingest_events_total{outcome="dead",source="web"} 1)"));
+}
+
+}  // namespace penstock::ingest
