@@ -26,6 +26,8 @@ struct HttpServerOptions {
   int connections_max = 1024;               // then idle ones are closed, and if there are none, accepting waits
   Duration idle_timeout{60'000};            // between two requests
   Duration request_timeout{30'000};  // from a request's first byte to its last; and for the peer to take the answer
+  // Told the status with which the server itself refuses a request, before the handler saw it; on the server's thread.
+  std::function<void(int status)> on_refusal = nullptr;
 };
 
 // Answers one request: called once, from any thread, at any time. When the connection or the server is gone by then,

@@ -154,6 +154,7 @@ void Session::answer(std::uint64_t request, ServerReply reply) {
 }
 
 void Session::write(ServerReply reply, bool keep_alive) {
+  if (state_ != State::handled && core_.options.on_refusal) core_.options.on_refusal(reply.status);
   state_ = State::writing;
   auto& response = response_.emplace(static_cast<beast_http::status>(reply.status), version_);
   response.set(beast_http::field::date, http_date());

@@ -24,7 +24,16 @@ SourceMetrics::SourceMetrics(telemetry::Metrics& metrics, const std::string& sou
       warnings(metrics.counter("penstock_source_warnings_total", "Things a source had to tell: truncated or odd files.",
                                {{"source", source}})),
       losses(metrics.counter("penstock_source_losses_total",
-                             "Files, or the ends of files, that were gone before they were read.", {{"source", source}})) {}
+                             "Files, or the ends of files, that were gone before they were read.", {{"source", source}})),
+      metrics_(&metrics), source_(source) {}
+
+void SourceMetrics::count_refusal(std::string_view code) const {
+  if (metrics_ == nullptr) return;
+  metrics_
+      ->counter("penstock_source_refused_total", "Requests that a source turned away, by the status of the answer.",
+                {{"source", source_}, {"code", std::string(code)}})
+      .add();
+}
 
 void publish(const InputLag& lag, telemetry::Metrics& metrics) {
   const telemetry::Labels labels{{"input", lag.input}};

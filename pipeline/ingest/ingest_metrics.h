@@ -2,6 +2,7 @@
 // What intake and ingest count. The only place that names these metrics.
 
 #include <string>
+#include <string_view>
 
 #include "pipeline/ingest/lag_watch.h"
 #include "pipeline/telemetry/metrics.h"
@@ -23,6 +24,13 @@ struct SourceMetrics {
   telemetry::Counter duplicate_keys;   // top-level keys that came again; the last value stayed
   telemetry::Counter warnings;         // of a source: truncated files and the like
   telemetry::Counter losses;           // files, or ends of files, that were gone before they were read
+
+  // What a pushed source turned away, by its own short code. May register a metric at the first use of a code.
+  void count_refusal(std::string_view code) const;
+
+ private:
+  telemetry::Metrics* metrics_ = nullptr;
+  std::string source_;
 };
 
 // What one poll or one record brought, added to the metrics when it is durable: an atomic per event and counter would cost a

@@ -32,6 +32,7 @@ class CapturedIntake final : public Intake {
                  const Gate* gate = nullptr);
 
   void push(PushedRecords records, std::move_only_function<void(Result<Accepted>)> done) override;
+  void refused(std::string_view code) override { metrics_.count_refusal(code); }
 
  private:
   LogRecord to_record(const PushedRecords& records, Accepted& accepted);

@@ -39,4 +39,11 @@ TEST_CASE("what the log refused is not counted; the client pushes it again") {
   CHECK(door.shows(R"(penstock_ingest_events_total{outcome="dead",source="web"} 1)"));
 }
 
+TEST_CASE("what a source turns away is counted by its code") {
+  Door door;
+  for (const auto* code : {"413", "400", "413"}) door.intake.refused(code);
+  CHECK(door.shows(R"(penstock_source_refused_total{code="413",source="web"} 2)"));
+  CHECK(door.shows(R"(penstock_source_refused_total{code="400",source="web"} 1)"));
+}
+
 }  // namespace penstock::ingest

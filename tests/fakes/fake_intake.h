@@ -40,6 +40,11 @@ class FakeIntake final : public Intake {
     done(std::move(accepted));
   }
 
+  void refused(std::string_view code) override {
+    const std::lock_guard lock(mutex_);
+    refused_.emplace_back(code);
+  }
+
   void cork() {
     const std::lock_guard lock(mutex_);
     corked_ = true;
@@ -62,6 +67,11 @@ class FakeIntake final : public Intake {
     const std::lock_guard lock(mutex_);
     return pushes_;
   }
+  // The codes of what was turned away, in order.
+  std::vector<std::string> refused() const {
+    const std::lock_guard lock(mutex_);
+    return refused_;
+  }
   // False when there were not that many within 10 seconds.
   bool wait_for_pushes(std::size_t count) {
     std::unique_lock lock(mutex_);
@@ -74,6 +84,7 @@ class FakeIntake final : public Intake {
   bool corked_ = false;
   std::optional<Error> failure_;
   std::vector<std::vector<std::string>> pushes_;
+  std::vector<std::string> refused_;
   std::vector<std::pair<std::move_only_function<void(Result<Accepted>)>, Accepted>> waiting_;
 };
 

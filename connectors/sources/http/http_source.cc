@@ -86,8 +86,9 @@ Result<void> HttpSource::start(Intake& intake) {
   options.name = name_;
   options.body_max = config_.body_max;
   options.in_flight_bytes_max = config_.in_flight_max;
+  options.on_refusal = [&intake](int status) { intake.refused(std::to_string(status)); };
   TRY_ASSIGN(server_, HttpServer::start(options, [this](ServerRequest request, Responder respond) {
-               handle(std::move(request), std::move(respond));
+               handle(std::move(request), counted(std::move(respond)));
              }));
   log_info("source", "source {} listens on {}", name_, server_->address());
   return {};
@@ -100,6 +101,13 @@ void HttpSource::stop() {
 }
 
 int HttpSource::port() const { return server_ == nullptr ? 0 : server_->port(); }
+
+Responder HttpSource::counted(Responder respond) {
+  return [this, respond = std::move(respond)](ServerReply reply) mutable {
+    if (reply.status >= 400) intake_->refused(std::to_string(reply.status));
+    respond(std::move(reply));
+  };
+}
 
 void HttpSource::handle(ServerRequest request, Responder respond) {
   const bool ours = request.path == config_.path;

@@ -70,6 +70,8 @@ class HttpSource final : public PushedSource {
   int port() const;  // 0 before start()
 
  private:
+  // The same, with refusals counted.
+  penstock::http::Responder counted(penstock::http::Responder respond);
   void handle(penstock::http::ServerRequest request, penstock::http::Responder respond);
   void take(penstock::http::ServerRequest request, penstock::http::Responder respond);
   Result<std::string> plain_body(penstock::http::ServerRequest& request) const;

@@ -89,6 +89,23 @@ TEST_CASE("a bad line is rejected with its index, the others are accepted") {
         "{\"accepted\":2,\"rejected\":1,\"errors\":[{\"index\":1,\"reason\":\"expected a JSON object\"}]}\n");
 }
 
+TEST_CASE("whatever is refused is counted by its status, whoever refused it") {
+  Config config;
+  config.body_max = 64_KiB;
+  Rig rig(config);
+  rig.post("{\"a\":1}");
+  rig.post("no json");
+  rig.ask("POST", "/elsewhere", "{}");
+  rig.ask("PUT", "/events", "{}");
+  rig.post(std::string(65 << 10, ' '));
+  auto wire = Wire::connect(rig.source.port());
+  wire.send("no HTTP\r\n\r\n");
+  wire.read_message();
+  rig.intake.fail_with(Error{ErrorKind::unavailable, "the disk is full"});
+  rig.post("{\"a\":1}");
+  CHECK(rig.intake.refused() == std::vector<std::string>{"400", "404", "405", "413", "400", "503"});
+}
+
 TEST_CASE("an answer lists a bounded number of errors") {
   Rig rig;
   std::string body = "{}\n";
