@@ -1,4 +1,5 @@
 """What clients do wrong to the http source, while a good one is served all the time."""
+import collections
 import contextlib
 import gzip
 import json
@@ -115,6 +116,9 @@ class BadRequests(HttpSourceTest):
                 self.assertEqual(self.status_of(connection), status)
                 self.serve_a_good_client()
         self.assert_only(self.good)
+        metrics = self.metrics()
+        for status, count in collections.Counter(status for _, status in REFUSED.values()).items():
+            self.assertEqual(metrics.get("penstock_source_refused_total", source="web", code=status), count, status)
         self.assertEqual(self.dead(), [])
         self.stop(self.process)
 
