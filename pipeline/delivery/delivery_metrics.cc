@@ -51,6 +51,15 @@ void DeliveryMetrics::count_unavailable(const std::string& code) {
       .add();
 }
 
+void DeliveryMetrics::count_dead_letter(const std::string& code) {
+  if (metrics_ == nullptr) return;
+  metrics_
+      ->counter("penstock_delivery_dead_letters_total",
+                "Events that became dead letters of the destination, by what it said.",
+                {{"destination", destination_}, {"code", code}})
+      .add();
+}
+
 void DeliveryMetrics::set_health(Health health) const {
   for (std::size_t i = 0; i < kHealths.size(); ++i) health_[i].set(kHealths[i] == health ? 1 : 0);
 }

@@ -29,6 +29,7 @@ class DeliveryMetrics {
   // Codes are the connector's own short, stable words. May register a metric at the first use of a code.
   void count_retry(const std::string& code, std::size_t events);
   void count_unavailable(const std::string& code);
+  void count_dead_letter(const std::string& code);
   void set_health(Health health) const;
 
  private:

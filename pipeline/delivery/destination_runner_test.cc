@@ -275,6 +275,7 @@ TEST_CASE("what happens is counted") {
            R"(penstock_delivery_events_total{destination="crm",outcome="delivered"} 2)",
            R"(penstock_delivery_events_total{destination="crm",outcome="dead"} 1)",
            R"(penstock_delivery_events_total{destination="crm",outcome="filtered"} 2)",
+           R"(penstock_delivery_dead_letters_total{code="http_400",destination="crm"} 1)",
            R"(penstock_delivery_retries_total{code="busy",destination="crm"} 1)",
            R"(penstock_delivery_batches_total{destination="crm"} 4)",
            R"(penstock_delivery_lag_events{destination="crm"} 0)",

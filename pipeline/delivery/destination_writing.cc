@@ -185,8 +185,12 @@ void DestinationLoop::buried(const std::vector<Recorder::Burial>& burials, std::
   std::size_t died_again = 0;
   std::size_t died = 0;
   for (const auto& burial : burials) {
-    if (traffic_of(burial.mark) != Traffic::again && !burial.repeated) ++died;
-    switch (traffic_of(burial.mark)) {
+    const auto traffic = traffic_of(burial.mark);
+    if (traffic != Traffic::again && !burial.repeated) {
+      ++died;
+      metrics_.count_dead_letter(burial.letter.code);
+    }
+    switch (traffic) {
       case Traffic::again: ++died_again; break;
       case Traffic::replay: settle_replayed(burial.mark, 1); break;
       case Traffic::live: low_water_.settle(burial.mark, 1); break;

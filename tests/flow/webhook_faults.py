@@ -202,6 +202,8 @@ class Answers(WebhookTest):
                 self.assertEqual(self.peers[name].numbers(), [n for n in range(COUNT) if n not in refusal.dead])
                 self.assertEqual((rows[name]["health"], rows[name]["dead"]), ("healthy", len(refusal.dead)))
                 self.assert_all_delivered(name, metrics, COUNT - len(refusal.dead), len(refusal.dead))
+                letters_counted = metrics.get("penstock_delivery_dead_letters_total", code=refusal.code, destination=name)
+                self.assertEqual(letters_counted, len(refusal.dead))
                 retries = metrics.get("penstock_delivery_retries_total", code=refusal.code, destination=name)
                 self.assertEqual(retries, 0, "a refusal is final")
         self.stop(process)
