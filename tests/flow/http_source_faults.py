@@ -39,7 +39,7 @@ REFUSED = {
     "binary_body": (request(bytes(range(256))), 400),
     "half_an_object": (request('{"event": "signup", "distinct_id": "u'), 400),
     "half_an_array": (request(f"[{one(900)}, {one(901)}"), 400),
-    "length_too_short": (request(one(902), length=20), 400),
+    "length_too_short": (request(one(902), "Connection: close\r\n", length=20), 400),
     "length_no_number": (request(one(903), length="many"), 400),
     "length_negative": (request(one(904), length=-5), 400),
     "length_huge": (request("", length=10 ** 15), 413),
