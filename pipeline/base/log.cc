@@ -57,6 +57,8 @@ void configure_log(LogLevel minimum, LogFormat format) {
   if (json_lines) logger().set_pattern("%v");
 }
 
+void silence_log() { logger().set_level(spdlog::level::off); }
+
 bool log_enabled(LogLevel level) { return logger().should_log(spdlog_level(level)); }
 
 void log_line(LogLevel level, std::string_view component, std::string_view message) {

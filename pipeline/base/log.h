@@ -17,6 +17,8 @@ enum class LogFormat : std::uint8_t { automatic, text, json };
 
 // Call once, early in main; before it, messages of level info and up go out as text.
 void configure_log(LogLevel minimum, LogFormat format);
+// From now on nothing is told: for a simulation, which makes thousands of outages on purpose.
+void silence_log();
 
 bool log_enabled(LogLevel level);
 void log_line(LogLevel level, std::string_view component, std::string_view message);

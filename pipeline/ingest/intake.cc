@@ -18,9 +18,10 @@ std::string make_run_id(const Clock& clock) {
 }  // namespace
 
 CapturedIntake::CapturedIntake(SourceIdentity source, Log& log, const Clock& clock, SourceMetrics metrics,
-                               std::size_t pending_bytes_max, const Gate* gate)
+                               std::size_t pending_bytes_max, const Gate* gate, std::string run_id)
     : source_(std::move(source)), log_(log), clock_(clock), metrics_(metrics), pending_bytes_max_(pending_bytes_max),
-      gate_(gate), facts_(source_.paths, source_.project), run_id_(make_run_id(clock)) {}
+      gate_(gate), facts_(source_.paths, source_.project), run_id_(run_id.empty() ? make_run_id(clock) : std::move(run_id)) {
+}
 
 void CapturedIntake::push(PushedRecords records, std::move_only_function<void(Result<Accepted>)> done) {
   if (const auto failure = log_.failure()) {

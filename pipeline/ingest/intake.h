@@ -27,9 +27,10 @@ struct SourceIdentity {
 class CapturedIntake final : public Intake {
  public:
   // More than `pending_bytes_max` bytes waiting for the disk: the answer is `unavailable`, and the client comes again.
-  // So is it while the gate, if there is one, is closed.
+  // So is it while the gate, if there is one, is closed. `run_id` tells the uuids of this process's events that came without
+  // one from another's; empty: it is made up.
   CapturedIntake(SourceIdentity source, Log& log, const Clock& clock, SourceMetrics metrics, std::size_t pending_bytes_max,
-                 const Gate* gate = nullptr);
+                 const Gate* gate = nullptr, std::string run_id = {});
 
   void push(PushedRecords records, std::move_only_function<void(Result<Accepted>)> done) override;
   void refused(std::string_view code) override { metrics_.count_refusal(code); }
@@ -45,11 +46,11 @@ class CapturedIntake final : public Intake {
   const Gate* const gate_;
 
   std::mutex mutex_;
-  BodyReader reader_;              // guarded by mutex_
-  json::ObjectIndex index_;        // guarded by mutex_
-  FactReader facts_;               // guarded by mutex_
-  const std::string run_id_;       // with the count below names a push; part of the uuid of events that have none
-  std::uint64_t pushes_ = 0;       // guarded by mutex_
+  BodyReader reader_;  // guarded by mutex_
+  json::ObjectIndex index_;  // guarded by mutex_
+  FactReader facts_;  // guarded by mutex_
+  const std::string run_id_;  // with the count below names a push; part of the uuid of events that have none
+  std::uint64_t pushes_ = 0;  // guarded by mutex_
 };
 
 }  // namespace penstock::ingest

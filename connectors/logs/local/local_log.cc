@@ -75,7 +75,10 @@ Result<std::unique_ptr<LocalLog>> LocalLog::open(LocalLogOptions options, Disk& 
     auto recovered = recover(disk, path, log, impl->folder.partitions, clock.now());
     if (!recovered)
       return fail(std::move(recovered).error().context(fmt::format("the log {} cannot be opened", to_string(log))));
-    const LogWriter::Options writer{.log = log, .segment_bytes = options.segment_bytes, .group_max = options.group_max};
+    const LogWriter::Options writer{.log = log,
+                                    .segment_bytes = options.segment_bytes,
+                                    .group_max = options.group_max,
+                                    .own_thread = options.own_threads};
     impl->logs[static_cast<std::size_t>(log)] = std::make_unique<OneLog>(
         writer, options.recent_max, path, disk, clock, impl->failure, impl->pending_bytes, *std::move(recovered));
   }
@@ -167,5 +170,8 @@ std::optional<Error> LocalLog::failure() const { return impl_->failure.get(); }
 void LocalLog::close() {
   for (const auto& log : impl_->logs) log->writer.close();
 }
+
+bool LocalLog::write_queued(LogName log) { return impl_->of(log).writer.write_queued(); }
+std::size_t LocalLog::queued(LogName log) const { return impl_->of(log).writer.queued(); }
 
 }  // namespace penstock::logs::local

@@ -27,6 +27,7 @@ struct LocalLogOptions {
   Bytes group_max = 32_MiB;       // written and synced at once
   Bytes recent_max = 8_MiB;       // of decoded records shared by readers at the tail, per log
   MemoryBudget* memory = nullptr;  // where decoded chunks are counted; outlives them
+  bool own_threads = true;  // false: nothing is written but by write_queued and close, for whoever drives it by hand
 };
 
 class LocalLog final : public Log {
@@ -62,6 +63,9 @@ class LocalLog final : public Log {
     LogCopy events;
   };
   Result<Copies> copy_to(const std::string& data, const std::function<Result<void>()>& before);
+  // Without threads of its own: makes durable, and answers, one group of what is queued. False: there was nothing.
+  bool write_queued(LogName log);
+  std::size_t queued(LogName log) const;
 
  private:
   struct Impl;

@@ -33,7 +33,9 @@ LogWriter::LogWriter(Options options, Disk& disk, const Clock& clock, SegmentTab
       file_(std::move(recovered.last)), segment_(recovered.segments.back().first_sequence),
       durable_bytes_(recovered.segments.back().bytes), next_sequence_(recovered.next_sequence),
       next_(std::move(recovered.next)), last_append_(recovered.last_append),
-      last_indexed_(recovered.index.empty() ? 0 : recovered.index.back().position), thread_([this] { run(); }) {}
+      last_indexed_(recovered.index.empty() ? 0 : recovered.index.back().position) {
+  if (options_.own_thread) thread_ = std::thread([this] { run(); });
+}
 
 LogWriter::~LogWriter() { close(); }
 
@@ -58,6 +60,20 @@ void LogWriter::close() {
   filled_.notify_one();
   const std::lock_guard lock(join_mutex_);
   if (thread_.joinable()) thread_.join();
+  if (!options_.own_thread)
+    while (write_queued()) {}
+}
+
+std::size_t LogWriter::queued() {
+  const std::lock_guard lock(mutex_);
+  return queue_.size();
+}
+
+bool LogWriter::write_queued() {
+  Group group = take_group(false);
+  if (group.empty()) return false;
+  commit(std::move(group));
+  return true;
 }
 
 void LogWriter::run() {

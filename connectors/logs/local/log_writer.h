@@ -46,15 +46,21 @@ class LogWriter {
     LogName log = LogName::captured;
     Bytes segment_bytes = 64_MiB;  // a segment that has reached it is followed by a new one
     Bytes group_max = 32_MiB;  // of queued records written at once; always at least one
+    bool own_thread = true;  // false: nothing is written but by write_queued and close, on their callers' threads
   };
 
-  // Starts the thread. References outlive it. `recovered` gives the file and where the log stands.
+  // Starts the thread, if it is to have one. References outlive it. `recovered` gives the file and where the log stands.
   LogWriter(Options options, Disk& disk, const Clock& clock, SegmentTable& table, Failure& failure,
             std::atomic<std::size_t>& pending_bytes, Recovered recovered);
   ~LogWriter();
 
   // Thread-safe, returns at once. `done` is called from the writer's thread; after close() from the caller's, `stopped`.
   void append(Result<log_format::PreparedRecord> record, AppendDone done);
+
+  // Writes and answers one group of what is queued. False: there was nothing. For a writer without a thread; one caller at
+  // a time.
+  bool write_queued();
+  std::size_t queued();  // appends that nobody has begun to write
 
   // Finishes what is queued and joins. Thread-safe, may be called again.
   void close();
@@ -102,7 +108,7 @@ class LogWriter {
   std::vector<log_format::IndexEntry> new_entries_;
   std::string buffer_;
 
-  std::thread thread_;  // last: everything above is ready when it starts
+  std::thread thread_;  // if it has one
 };
 
 }  // namespace penstock::logs::local
