@@ -135,6 +135,41 @@ TEST_CASE("a reader seeks by the index, into sealed segments too, with the index
   CHECK(disk.exists(first_index));
 }
 
+TEST_CASE("a reader that has read a segment to its end goes on when retention has taken it") {
+  MemoryDisk disk;
+  LocalHarness harness(disk, "data", 1_B);
+  Log& log = harness.log();
+  append_and_wait(log, LogName::captured, sample_record(0, 1)).value();
+  const auto reader = log.read_from_sequence(LogName::captured, 0).value();
+  REQUIRE(conformance::read_to_end(*reader).size() == 1);
+  append_and_wait(log, LogName::captured, sample_record(0, 2)).value();
+  append_and_wait(log, LogName::captured, sample_record(0, 3)).value();
+  const TrimLimits read{.older_than = {}, .bytes_max = 0, .before_sequence = 1, .keep_from = {}};
+  REQUIRE(log.trim(LogName::captured, read).value().events == 1);
+  CHECK(conformance::read_to_end(*reader).size() == 2);
+}
+
+TEST_CASE("a log without threads writes when it is told to, and at its end") {
+  MemoryDisk disk;
+  fakes::ManualClock clock;
+  const auto log = LocalLog::open({.folder = "data", .own_threads = false}, disk, clock).value();
+  int answers = 0;
+  const auto append = [&](int n) {
+    log->append(LogName::events, sample_record(0, n), [&](const Result<Appended>& done) { answers += done ? 1 : 0; });
+  };
+  append(1);
+  append(2);
+  CHECK(log->queued(LogName::events) == 2);
+  CHECK(answers == 0);
+  CHECK(log->write_queued(LogName::events));
+  CHECK(answers == 2);
+  CHECK_FALSE(log->write_queued(LogName::events));
+  append(3);
+  log->close();
+  CHECK(answers == 3);
+  CHECK(conformance::read_all(*log, LogName::events).size() == 3);
+}
+
 TEST_CASE("append times never go back, whatever the clock does") {
   MemoryDisk disk;
   fakes::ManualClock clock;

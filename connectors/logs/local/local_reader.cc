@@ -56,9 +56,15 @@ Result<SegmentCursor::Found> LocalReader::read() {
 }
 
 Result<void> LocalReader::enter_segment() {
+  const std::uint64_t first_record = log_format::segment_header_bytes(static_cast<int>(at_.next.size()));
   if (!cursor_) TRY(open_segment(at_.segment, at_.position));
   while (at_.position >= limit_) {
     const auto extent = table_.extent(at_.segment);
+    // One that was read to its end may have gone since.
+    if (!extent && table_.extent(at_.sequence)) {
+      TRY(open_segment(at_.sequence, first_record));
+      continue;
+    }
     if (!extent) return fail(ErrorKind::not_found, cursor_->path() + " was removed by retention while it was read");
     limit_ = extent->bytes;
     if (at_.position < limit_) break;
@@ -66,7 +72,7 @@ Result<void> LocalReader::enter_segment() {
       return fail_at(cursor_->path(), at_.position,
                      {ErrorKind::corrupt, fmt::format("the file ends before record {}", at_.sequence)});
     }
-    TRY(open_segment(*extent->next_segment, log_format::segment_header_bytes(static_cast<int>(at_.next.size()))));
+    TRY(open_segment(*extent->next_segment, first_record));
   }
   return {};
 }
