@@ -14,6 +14,9 @@ namespace {
 constexpr std::chrono::milliseconds kSlice{5};
 constexpr unsigned kStepsBetweenLooks = 32;      // at the clock
 constexpr std::size_t kLettersWaitingMax = 2000;
+// Ready batches that were tried in vain and do not keep others from being read: among those must be one that goes, if not the
+// destination but some events are at fault.
+constexpr std::size_t kTriedMax = 8;
 constexpr Duration kTick{1000};
 constexpr Duration kCursorSeenEvery{3'600'000};  // a cursor that does not move still says that its destination is there
 constexpr Duration kReadPauseMin{100};
@@ -91,7 +94,8 @@ void DestinationLoop::pump() {
 
 // With an order, what waits for something of its key is no reason not to read on, up to a limit.
 bool DestinationLoop::window_has_room() const {
-  return window_.sendable() < static_cast<std::size_t>(settings_.in_flight_max) &&
+  const auto sendable = window_.count_sendable();
+  return sendable.all < static_cast<std::size_t>(settings_.in_flight_max) + std::min(sendable.tried, kTriedMax) &&
          (settings_.order == Order::none || window_.ready() + window_.waiting() < unsettled_marks_max(settings_));
 }
 

@@ -50,6 +50,7 @@ struct Shipment {
   Timestamp first_failed_at;  // of the first such answer
   SteadyTime first_failed{};
   Suspicion suspicion;  // whether its failures are its own fault
+  std::uint64_t tried = 0;  // the ticket of its last flight; 0: it had none
 
   // The place in reading order. No two shipments have the same.
   std::pair<LowWater::Mark, std::uint32_t> order() const { return {mark, parcels.front().place}; }
@@ -83,6 +84,7 @@ inline Shipment part_of(const Shipment& whole, std::vector<Parcel> parcels) {
   part.first_failed_at = whole.first_failed_at;
   part.first_failed = whole.first_failed;
   part.suspicion = whole.suspicion;
+  part.tried = whole.tried;
   return part;
 }
 

@@ -90,6 +90,25 @@ TEST_CASE("one event that makes the receiver fail for ever is one dead letter, a
   CHECK(rig.crm.violations().empty());
 }
 
+TEST_CASE(
+    "poisonous events that fill the window, each alone in its write, become dead letters, and everything else goes on") {
+  Rig rig;
+  SUBCASE("one write at a time") { rig.settings.in_flight_max = 1; }
+  SUBCASE("four writes at a time") { rig.settings.in_flight_max = 4; }
+  rig.settings.batch = {.events = 1, .bytes = 1_MiB, .within = Duration{100}};
+  const auto poison = bodies(1, 4);
+  rig.crm.answer_with(choke_on(poison));
+  rig.start();
+  for (int i = 0; i < 6000 && rig.dead().size() < poison.size(); ++i) {
+    rig.add(1);
+    rig.advance(Duration{100});
+  }
+  rig.advance(Duration{60'000});
+  CHECK(rig.dead_bodies() == poison);
+  CHECK(rig.everything_settled());
+  CHECK(rig.crm.delivered().size() == static_cast<std::size_t>(rig.added) - poison.size());
+}
+
 TEST_CASE("an hour in which everything fails makes no dead letter, and afterwards everything is delivered") {
   Rig rig;
   rig.settings.batch = {.events = 10, .bytes = 1_MiB, .within = Duration{100}};

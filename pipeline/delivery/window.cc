@@ -34,6 +34,7 @@ void Window::each_sendable(Ones& ready, KeyLanes taken, Visit visit) {
 
 void Window::add(Shipment shipment) {
   const auto order = shipment.order();
+  if (shipment.tried > 0) ++ready_tried_;
   const KeyLanes lanes = lanes_of(shipment);
   const bool added = ready_.emplace(order, Ready{std::move(shipment), lanes}).second;
   CHECK(added);
@@ -48,16 +49,21 @@ void Window::promote(SteadyTime now) {
   }
 }
 
-std::size_t Window::sendable() const {
-  if (order_ == Order::none) return ready_.size();
-  std::size_t count = 0;
-  each_sendable(ready_, taken(), [&](auto, const KeyLanes&) { return ++count, true; });
+Window::Count Window::count_sendable() const {
+  if (order_ == Order::none) return {ready_.size(), ready_tried_};
+  Count count;
+  each_sendable(ready_, taken(), [&](auto it, const KeyLanes&) {
+    ++count.all;
+    if (it->second.shipment.tried > 0) ++count.tried;
+    return true;
+  });
   return count;
 }
 
 // What is taken of its lanes stays behind.
 Shipment Window::extract(ReadyOnes::iterator it, const KeyLanes& taken) {
   Ready whole = std::move(ready_.extract(it).mapped());
+  if (whole.shipment.tried > 0) --ready_tried_;
   if ((whole.lanes & taken).none()) return std::move(whole.shipment);
   std::vector<Parcel> goes;
   std::vector<Parcel> stays;
@@ -66,24 +72,28 @@ Shipment Window::extract(ReadyOnes::iterator it, const KeyLanes& taken) {
   return part_of(whole.shipment, std::move(goes));
 }
 
-std::pair<Window::Ticket, Batch> Window::take_off(SteadyTime now, bool second) {
+std::pair<Window::Ticket, Batch> Window::take_off(SteadyTime now, bool another) {
   auto chosen = ready_.end();
   KeyLanes taken_before;
-  const bool others_turn = !second && live_in_a_row_ >= kLiveInARow;
+  const bool others_turn = !another && live_in_a_row_ >= kLiveInARow;
+  bool is_first = false;  // `chosen` is
   each_sendable(ready_, taken(), [&](auto it, const KeyLanes& before) {
     const bool first = chosen == ready_.end();
     const bool its_turn = others_turn && traffic_of(it->second.shipment.mark) != Traffic::live;
-    if (first || second || its_turn) {
+    const bool longer_ago = another && !first && (is_first || it->second.shipment.tried < chosen->second.shipment.tried);
+    if (first || its_turn || longer_ago) {
+      is_first = first;
       chosen = it;
       taken_before = before;
     }
-    return others_turn ? !its_turn : first && second;
+    return another || (others_turn && !its_turn);
   });
   CHECK(chosen != ready_.end());
   Shipment goes = extract(chosen, taken_before);
   live_in_a_row_ = traffic_of(goes.mark) == Traffic::live ? live_in_a_row_ + 1 : 0;
   Batch batch = goes.batch();
-  in_flight_.emplace(++last_ticket_, Flight{std::move(goes), now});
+  goes.tried = ++last_ticket_;
+  in_flight_.emplace(last_ticket_, Flight{std::move(goes), now});
   return {last_ticket_, std::move(batch)};
 }
 
@@ -94,12 +104,18 @@ std::optional<Window::Flight> Window::land(Ticket ticket) {
 }
 
 void Window::drop_waiting(Traffic traffic) {
-  std::erase_if(ready_, [traffic](const auto& entry) { return traffic_of(entry.second.shipment.mark) == traffic; });
+  std::erase_if(ready_, [&](const auto& entry) {
+    const Shipment& shipment = entry.second.shipment;
+    if (traffic_of(shipment.mark) != traffic) return false;
+    if (shipment.tried > 0) --ready_tried_;
+    return true;
+  });
   std::erase_if(waiting_, [traffic](const auto& entry) { return traffic_of(entry.second.mark) == traffic; });
 }
 
 void Window::drop_waiting() {
   ready_.clear();
+  ready_tried_ = 0;
   waiting_.clear();
 }
 

@@ -33,11 +33,16 @@ class Window {
   // Makes ready what has waited long enough.
   void promote(SteadyTime now);
 
-  // How many of the ready ones may go now, all of it or a part.
-  std::size_t sendable() const;
-  // Moves the sendable one whose turn it is, or the second if there is one, into flight and gives its ticket with the batch to submit.
-  // There must be a sendable one.
-  std::pair<Ticket, Batch> take_off(SteadyTime now, bool second = false);
+  // How many of the ready ones may go now, all of it or a part; and of these, how many have been in flight before.
+  std::size_t sendable() const { return count_sendable().all; }
+  struct Count {
+    std::size_t all = 0;
+    std::size_t tried = 0;
+  };
+  Count count_sendable() const;
+  // Moves the sendable one whose turn it is into flight and gives its ticket with the batch to submit. There must be a sendable one.
+  // `another`: if there are others, the one of them whose last flight is the longest ago, so that each has its turn.
+  std::pair<Ticket, Batch> take_off(SteadyTime now, bool another = false);
   // Nullopt: no such flight.
   std::optional<Flight> land(Ticket ticket);
 
@@ -69,6 +74,7 @@ class Window {
 
   const Order order_;
   ReadyOnes ready_;
+  std::size_t ready_tried_ = 0;  // of these, how many have been in flight before
   std::multimap<SteadyTime, Shipment> waiting_;
   std::unordered_map<Ticket, Flight> in_flight_;
   Ticket last_ticket_ = 0;

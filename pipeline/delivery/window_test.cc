@@ -27,9 +27,9 @@ Shipment shipment(LowWater::Mark mark, std::initializer_list<std::uint16_t> lane
   return made;
 }
 
-std::string flies(Window& window, bool second = false) {
+std::string flies(Window& window, bool another = false) {
   std::string text;
-  for (const EventView& event : window.take_off(kNow, second).second.events) text += std::string(event.body) + " ";
+  for (const EventView& event : window.take_off(kNow, another).second.events) text += std::string(event.body) + " ";
   return text;
 }
 
@@ -56,6 +56,27 @@ TEST_CASE("what is sent again has its turn beside a backlog that does not end") 
   constexpr auto kLive = Traffic::live;
   CHECK(order ==
         std::vector{kLive, kLive, kLive, Traffic::replay, kLive, kLive, kLive, Traffic::again, kLive, kLive, kLive});
+}
+
+TEST_CASE("the other ones have their turns, the one first whose last flight is the longest ago") {
+  Window window;
+  for (const LowWater::Mark mark : {1U, 2U, 3U}) window.add(shipment(mark, {7}));
+  const auto flies_and_comes_back = [&](bool another) {
+    auto [ticket, batch] = window.take_off(kNow, another);
+    window.add(window.land(ticket)->shipment);
+    return std::string(batch.events.front().body);
+  };
+  CHECK(flies_and_comes_back(true) == "2.0");
+  CHECK(flies_and_comes_back(true) == "3.0");
+  CHECK(flies_and_comes_back(false) == "1.0");
+  CHECK(flies_and_comes_back(true) == "2.0");
+  CHECK(flies_and_comes_back(true) == "3.0");
+  CHECK(window.count_sendable().tried == 3);
+  window.add(shipment(4, {7}));
+  CHECK(flies_and_comes_back(true) == "4.0");
+  CHECK(window.count_sendable().tried == 4);
+  window.drop_waiting(Traffic::live);
+  CHECK(window.count_sendable().tried == 0);
 }
 
 TEST_CASE("with an order a lane has one write under way, and what shares none goes beside it") {
