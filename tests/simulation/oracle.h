@@ -1,0 +1,22 @@
+#pragma once
+// What must be true of a run that has come to its end.
+
+#include <vector>
+
+#include "tests/simulation/ledger.h"
+#include "tests/simulation/world.h"
+
+namespace penstock::simulation {
+
+struct Ending {
+  const Ledger& ledger;
+  Offsets begin;  // of `events`: what retention has left
+  Offsets end;
+  const std::vector<OrderedReplay>& replays;
+  bool restarted = false;  // without a restart nothing is delivered twice
+};
+
+// Broken promises go to the world's trace.
+void check_promises(World& world, const Ending& ending);
+
+}  // namespace penstock::simulation

@@ -1,0 +1,76 @@
+#pragma once
+// One run: clients send, the process works, disk and receivers fail, the process is killed and starts again, all by chance from
+// one seed; then everything is healed, time runs on until everything is settled, and the promises are checked (oracle.h).
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "tests/simulation/ledger.h"
+#include "tests/simulation/process.h"
+#include "tests/simulation/world.h"
+
+namespace penstock::simulation {
+
+class Simulation {
+ public:
+  // The store must have nothing of the destinations in it, see forget_destinations.
+  Simulation(std::uint64_t seed, delivery::DeliveryStore& store, bool traced);
+
+  // What was found wrong, a sentence each.
+  std::vector<std::string> run();
+
+ private:
+  // What delivery's store holds on the medium whatever happens: writes without sync that came later may go with the power.
+  struct OnMedium {
+    std::optional<delivery::Cursor> cursor;
+    std::optional<delivery::ReplayOrder> replay;
+  };
+
+  void plan_requests();
+  Request draw_request(std::size_t client);
+  SentEvent draw_event(const std::string& distinct_id);
+  std::map<std::string, Fate> draw_fates(Kind kind);
+
+  void act();
+  void act_on_ingest();
+  void make_trouble();
+  void trouble_disk();
+  void trouble_receiver();
+  void steer();
+  void order_replay(std::size_t destination);
+  void look_after_logs();
+  Offsets needed_by_clients() const;
+  void check_bounds();
+
+  void start();
+  void kill();
+  void lose_unsynced_writes();
+  void note_medium();
+
+  void heal();
+  bool run_until_quiet();
+  void settle();
+  bool settled();
+  void check_end();
+
+  World world_;
+  Chance& chance_;
+  Trace& trace_;
+  std::unique_ptr<Process> process_;
+  Ledger ledger_;
+  std::vector<OrderedReplay> replays_;
+  std::vector<OnMedium> on_medium_;
+  std::map<std::string, int> sequences_;  // of each distinct id, so far
+  std::vector<int> poisons_;  // by destination, events so far
+  std::vector<std::size_t> doomed_;  // by destination, events that may be open at the receiver when the process has let go
+  std::uint64_t events_made_ = 0;
+  int kills_left_ = 0;
+  bool restarted_ = false;  // the process, or a destination
+};
+
+// Takes cursors, replays and dead letters of all destinations that a simulation can have out of the store.
+void forget_destinations(delivery::DeliveryStore& store);
+
+}  // namespace penstock::simulation
