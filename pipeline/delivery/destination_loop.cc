@@ -219,12 +219,13 @@ void DestinationLoop::collect_counts() {
   }
 }
 
-// One timer for the earliest of all things that time alone can change.
+// One timer for the earliest of all things that time alone can change. Nothing else: what is due but held back by a pause would
+// be due again at once, and again.
 void DestinationLoop::arm() {
   std::optional<SteadyTime> earliest = window_.next_promotion();
   const auto consider = [&](SteadyTime when) { earliest = earliest ? std::min(*earliest, when) : when; };
   if (!draft_.empty() && window_has_room()) consider(draft_.due(draft_limits_));
-  if (breaker_.holding() && window_.in_flight() == 0) consider(breaker_.until());
+  if (!paused_ && breaker_.holding() && window_.in_flight() == 0) consider(breaker_.until());
   if (read_failure_ && may_read()) consider(read_again_at_);
   if (tokens_at_) consider(*tokens_at_);
   if (replay_ && replay_->tokens_at) consider(*replay_->tokens_at);

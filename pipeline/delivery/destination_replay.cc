@@ -48,10 +48,11 @@ bool DestinationLoop::of_ended_replay(LowWater::Mark mark) const {
 // Half of the window is for what is live.
 bool DestinationLoop::may_replay(SteadyTime now) {
   const auto most = std::max<std::size_t>(1, static_cast<std::size_t>(settings_.in_flight_max) / 2);
-  if (!replay_ || paused_ || suspended_until_ || preparation_.holding() || replay_->low_water.unsettled_marks() >= most)
-    return false;
+  if (!replay_) return false;
+  replay_->tokens_at.reset();
+  if (paused_ || suspended_until_ || preparation_.holding() || replay_->low_water.unsettled_marks() >= most) return false;
   const SteadyTime when = replay_->tokens.ready_at(now);
-  replay_->tokens_at = when > now ? std::optional(when) : std::nullopt;
+  if (when > now) replay_->tokens_at = when;
   return when <= now;
 }
 
@@ -65,7 +66,10 @@ void DestinationLoop::read_replay() {
       break;
     }
     const auto step = replay_->feed.next();
-    if (!step) return read_failed(step.error());
+    if (!step) {
+      read_failed(step.error());
+      break;
+    }
     if (*step == Feed::Step::end) break;
     if (*step == Feed::Step::event) take_replayed(now);
   }

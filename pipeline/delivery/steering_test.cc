@@ -171,6 +171,36 @@ TEST_CASE("a paused destination gets nothing until it is resumed, and loses noth
   CHECK(rig.health() == Health::healthy);
 }
 
+TEST_CASE("what a pause holds back takes no turns until it is resumed") {
+  Rig rig;
+  rig.settings.batch = {.events = 1, .bytes = 1_MiB, .within = Duration{100}};
+  rig.start();
+  SUBCASE("an outage that would be over") {
+    rig.crm.fail_next(unavailable());
+    rig.add(1);
+    CHECK(rig.health() == Health::unavailable);
+  }
+  SUBCASE("a replay that may go on") {
+    rig.add(20);
+    delivery::ReplayOrder order{
+        .next = Offsets(4, 0), .to = rig.log.end(LogName::events), .where = {}, .rate = 2, .total = 20};
+    rig.runner->replay(order, {});
+    rig.executor.run_ready();
+  }
+  rig.runner->pause("lunch");
+  rig.executor.run_ready();
+  std::size_t turns = 0;
+  for (int second = 0; second < 60; ++second) {
+    rig.clock.advance(Duration{1000});
+    turns += rig.executor.run_at_most(100);
+  }
+  CHECK(turns < 600);
+  rig.runner->resume();
+  rig.advance(Duration{60'000});
+  CHECK(rig.everything_settled());
+  CHECK(rig.runner->status().replay_left == std::nullopt);
+}
+
 TEST_CASE("a destination that rejects nearly everything is suspended, and tried again after a while") {
   Rig rig;
   rig.settings.batch.events = 10;

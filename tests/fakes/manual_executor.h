@@ -2,6 +2,7 @@
 // All strands on the test's own thread, in a fixed order: a run is a function of its inputs.
 
 #include <deque>
+#include <limits>
 #include <map>
 
 #include "pipeline/base/executor.h"
@@ -16,9 +17,11 @@ class ManualExecutor final : public Executor {
   std::unique_ptr<Strand> make_strand() override { return std::make_unique<ManualStrand>(*this); }
 
   // Runs until nothing is ready at the clock's present time. Returns how many tasks ran.
-  std::size_t run_ready() {
+  std::size_t run_ready() { return run_at_most(std::numeric_limits<std::size_t>::max()); }
+  // The same, but gives up after so many.
+  std::size_t run_at_most(std::size_t most) {
     std::size_t ran = 0;
-    for (;;) {
+    while (ran < most) {
       while (!timers_.empty() && timers_.begin()->first <= clock_.steady()) {
         ready_.push_back(std::move(timers_.begin()->second));
         timers_.erase(timers_.begin());
@@ -29,6 +32,7 @@ class ManualExecutor final : public Executor {
       task();
       ++ran;
     }
+    return ran;
   }
 
   // Moves the clock from timer to timer up to `by`, running what becomes ready on the way.
