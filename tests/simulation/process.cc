@@ -49,8 +49,11 @@ Result<void> Process::open() {
   ingest::WorkerOptions options{.commit = settings.commit, .dedup = {kRemembered, kUuidsMax}, .gate = &gate_};
   worker_ = std::make_unique<ingest::Worker>(
       *log_, world_.clock, [this](const std::string& source) { return world_.state.positions_of(*log_, source); },
-      [this](std::uint64_t sequence, const LogRecord& changes) { world_.state.apply(sequence, changes); }, world_.state,
-      std::make_unique<ContentChain>(), std::vector<ingest::PolledInput>{}, std::move(pushed), options,
+      [this](std::uint64_t sequence, const LogRecord& changes) {
+        world_.trace.say("commit {} is durable, with {} dead letters", sequence, changes.dead.size());
+        world_.state.apply(sequence, changes);
+      },
+      world_.state, std::make_unique<ContentChain>(), std::vector<ingest::PolledInput>{}, std::move(pushed), options,
       ingest::WorkerMetrics{});
   worker_->drain();  // after a refusal it then reads again at once, instead of waiting for a clock that is not ours
   return worker_->open();

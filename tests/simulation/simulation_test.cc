@@ -19,7 +19,7 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kSeconds{8};
+constexpr std::chrono::seconds kSeconds{10};
 constexpr std::chrono::seconds kSecondsLong{300};
 constexpr unsigned kSecondsStuck = 60;  // of the machine's time, for one run
 constexpr std::uint64_t kRunsOfStore = 50;  // then a new one: what was deleted still slows it down
