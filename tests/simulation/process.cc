@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "pipeline/ingest/remember_uuids.h"
 #include "tests/simulation/content_chain.h"
 
 namespace penstock::simulation {
@@ -13,8 +14,8 @@ constexpr std::size_t kUuidsMax = 2048;  // more than a run has
 constexpr Duration kRemembered{86'400'000};
 
 delivery::When condition_of(const std::string& destination) {
-  return [destination](const EventView& event) -> Result<bool> {
-    const Fate fate = fate_at(event.body, destination);
+  return [destination](const json::ObjectIndex& body, const Facts&) -> Result<bool> {
+    const Fate fate = fate_at(body.text(), destination);
     if (fate == Fate::when_fails) return fail(ErrorKind::invalid, "nil has no fields");
     return fate != Fate::unwanted;
   };
@@ -46,14 +47,16 @@ Result<void> Process::open() {
                                                      "run " + std::to_string(world_.started));
   std::vector<ingest::PushedInput> pushed;
   pushed.push_back({web, {}});
-  ingest::WorkerOptions options{.commit = settings.commit, .dedup = {kRemembered, kUuidsMax}, .gate = &gate_};
+  const ingest::WorkerOptions options{.commit = settings.commit, .gate = &gate_};
+  seen_ = std::make_unique<ingest::SeenUuids>(ingest::DedupSettings{kRemembered, kUuidsMax});
+  TRY(ingest::remember_uuids(*seen_, *log_, world_.clock));
   worker_ = std::make_unique<ingest::Worker>(
       *log_, world_.clock, [this](const std::string& source) { return world_.state.positions_of(*log_, source); },
       [this](std::uint64_t sequence, const LogRecord& changes) {
         world_.trace.say("commit {} is durable, with {} dead letters", sequence, changes.dead.size());
         world_.state.apply(sequence, changes);
       },
-      world_.state, std::make_unique<ContentChain>(), std::vector<ingest::PolledInput>{}, std::move(pushed), options,
+      world_.state, *seen_, std::make_unique<ContentChain>(), std::vector<ingest::PolledInput>{}, std::move(pushed), options,
       ingest::WorkerMetrics{});
   worker_->drain();  // after a refusal it then reads again at once, instead of waiting for a clock that is not ours
   return worker_->open();
@@ -73,7 +76,7 @@ Result<void> Process::start_destination(std::size_t index) {
   delivery::DestinationParts parts{.name = name,
                                    .settings = plan.settings,
                                    .destination = receiver.make(),
-                                   .when = condition_of(name),
+                                   .preparing = {.when = condition_of(name), .apps = nullptr, .mapped_sources = {}},
                                    .metrics = {},
                                    .seed = world_.chance.number(),
                                    .paused = {},

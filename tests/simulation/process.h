@@ -53,6 +53,7 @@ class Process {
   std::unique_ptr<logs::local::LocalLog> log_;
   ingest::Gate gate_;
   std::unique_ptr<ingest::CapturedIntake> intake_;
+  std::unique_ptr<ingest::SeenUuids> seen_;
   std::unique_ptr<ingest::Worker> worker_;
   std::vector<std::unique_ptr<delivery::DestinationRunner>> runners_;
   SteadyTime appended_at_{};  // the commit in flight
