@@ -26,19 +26,9 @@ def replace_folder_by_a_file(path):
     path.parent.write_text("in the way")
 
 
-def put_the_folder_back(path):
-    path.parent.unlink()
-    shutil.move(path.parent.with_suffix(".away"), path.parent)
-
-
 def replace_by_a_folder(path):
     path.rename(path.with_suffix(".away"))
     path.mkdir()
-
-
-def put_the_file_back(path):
-    path.rmdir()
-    path.with_suffix(".away").rename(path)
 
 
 def replace_by_a_pipe(path):
@@ -46,9 +36,8 @@ def replace_by_a_pipe(path):
     os.mkfifo(path)
 
 
-def replace_the_pipe(path):
-    path.unlink()
-    path.with_suffix(".away").rename(path)
+def put_the_file_back(path):
+    path.with_suffix(".away").replace(path)  # in one step: a new one is made as soon as the place is free
 
 
 LOCKS = {}
@@ -86,12 +75,13 @@ def mount(folder, options):
 
 FILE_FAULTS = {
     "folder_removed": FileFault(lambda path: shutil.rmtree(path.parent)),
-    "folder_in_the_way": FileFault(replace_folder_by_a_file, put_the_folder_back, "Not a directory|cannot create the folder"),
+    "folder_in_the_way": FileFault(replace_folder_by_a_file, lambda path: path.parent.unlink(),
+                                   "Not a directory|cannot create the folder"),
     "removed": FileFault(lambda path: path.unlink()),
     "renamed": FileFault(lambda path: path.rename(path.with_suffix(".1"))),
     "emptied": FileFault(lambda path: os.truncate(path, 0)),
-    "folder_in_its_place": FileFault(replace_by_a_folder, put_the_file_back, "Is a directory"),
-    "pipe_in_its_place": FileFault(replace_by_a_pipe, replace_the_pipe, "is not a regular file"),
+    "folder_in_its_place": FileFault(replace_by_a_folder, lambda path: path.rmdir(), "Is a directory"),
+    "pipe_in_its_place": FileFault(replace_by_a_pipe, put_the_file_back, "is not a regular file"),
     "locked": FileFault(let_another_have_it, lambda path: LOCKS.pop(path).close(), "is being written by another"),
     "read_only": FileFault(make_read_only, make_writable, "Read-only file system|Permission denied"),
     "full": FileFault(fill_the_disk, lambda path: (path.parent / "filler").unlink(), "No space left on device", "enospc"),
@@ -159,7 +149,7 @@ class Files(FaultTest):
 
     def expected(self, name):
         """What was taken away with the file is gone; what was put back is there."""
-        kept = name in ("folder_in_the_way", "folder_in_its_place", "pipe_in_its_place", "full")
+        kept = name in ("pipe_in_its_place", "full")
         kept = kept or (name == "read_only" and os.geteuid() == 0)
         return list(range(0 if kept else COUNT // 2, COUNT))
 

@@ -1,4 +1,4 @@
-"""Everything that the receiver of a webhook can do wrong, all at once in one pipeline: each costs its destination and no other."""
+"""Everything that the receiver of a webhook can do wrong, all at once in one pipeline: each costs one destination only."""
 import collections
 import json
 import signal
