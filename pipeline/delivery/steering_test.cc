@@ -201,6 +201,23 @@ TEST_CASE("what a pause holds back takes no turns until it is resumed") {
   CHECK(rig.runner->status().replay_left == std::nullopt);
 }
 
+TEST_CASE("a poisonous event in every batch there is does not look like an outage for ever") {
+  Rig rig;
+  rig.settings.batch.events = 10;
+  std::vector<std::string> poison;
+  for (int n = 5; n <= 200; n += 10) poison.push_back(body_of(n));
+  rig.crm.answer_with(choke_on(poison));
+  rig.start();
+  rig.add(200);
+  for (int minutes = 0; minutes < 5000 && !rig.everything_settled(); ++minutes) rig.advance(Duration{60'000});
+  CHECK(rig.everything_settled());
+  auto dead = rig.dead_bodies();
+  std::ranges::sort(dead);
+  std::ranges::sort(poison);
+  CHECK(dead == poison);
+  CHECK(rig.crm.delivered().size() == 180);
+}
+
 TEST_CASE("a destination that rejects nearly everything is suspended, and tried again after a while") {
   Rig rig;
   rig.settings.batch.events = 10;

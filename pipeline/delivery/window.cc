@@ -1,5 +1,7 @@
 #include "pipeline/delivery/window.h"
 
+#include <iterator>
+
 #include "pipeline/base/check.h"
 
 namespace penstock::delivery {
@@ -72,6 +74,15 @@ Shipment Window::extract(ReadyOnes::iterator it, const KeyLanes& taken) {
   return part_of(whole.shipment, std::move(goes));
 }
 
+// The first half; the other one stays. What was tried in vain may have one event that is to blame, and the rest proves it.
+Shipment Window::halve(Shipment whole) {
+  const auto middle = whole.parcels.begin() + static_cast<std::ptrdiff_t>(whole.parcels.size() / 2);
+  std::vector<Parcel> rest(std::make_move_iterator(middle), std::make_move_iterator(whole.parcels.end()));
+  whole.parcels.erase(middle, whole.parcels.end());
+  add(part_of(whole, std::move(rest)));
+  return whole;
+}
+
 std::pair<Window::Ticket, Batch> Window::take_off(SteadyTime now, bool another) {
   auto chosen = ready_.end();
   KeyLanes taken_before;
@@ -90,6 +101,7 @@ std::pair<Window::Ticket, Batch> Window::take_off(SteadyTime now, bool another) 
   });
   CHECK(chosen != ready_.end());
   Shipment goes = extract(chosen, taken_before);
+  if (another && goes.tried > 0 && goes.parcels.size() > 1) goes = halve(std::move(goes));
   live_in_a_row_ = traffic_of(goes.mark) == Traffic::live ? live_in_a_row_ + 1 : 0;
   Batch batch = goes.batch();
   goes.tried = ++last_ticket_;

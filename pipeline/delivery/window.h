@@ -41,7 +41,8 @@ class Window {
   };
   Count count_sendable() const;
   // Moves the sendable one whose turn it is into flight and gives its ticket with the batch to submit. There must be a sendable one.
-  // `another`: if there are others, the one of them whose last flight is the longest ago, so that each has its turn.
+  // `another`: if there are others, the one of them whose last flight is the longest ago, so that each has its turn; of one
+  // that was tried before, the first half.
   std::pair<Ticket, Batch> take_off(SteadyTime now, bool another = false);
   // Nullopt: no such flight.
   std::optional<Flight> land(Ticket ticket);
@@ -71,6 +72,7 @@ class Window {
   KeyLanes lanes_of(const Shipment& shipment) const;
   KeyLanes taken() const;
   Shipment extract(ReadyOnes::iterator it, const KeyLanes& taken);
+  Shipment halve(Shipment whole);
 
   const Order order_;
   ReadyOnes ready_;
