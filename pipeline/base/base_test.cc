@@ -63,6 +63,9 @@ TEST_CASE("whoever waits for memory is called once when there is room") {
   MemoryBudget memory(100);
   memory.share_among(4);
   CHECK_EQ(memory.share(), 25);
+  MemoryBudget partly(100, 60);
+  partly.share_among(3);
+  CHECK_EQ(partly.share(), 20);
   int called = 0;
   const auto count = [&] { ++called; };
   {

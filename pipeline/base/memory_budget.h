@@ -13,7 +13,9 @@ namespace penstock {
 
 class MemoryBudget {
  public:
-  explicit MemoryBudget(std::size_t max) : max_(max) {}
+  explicit MemoryBudget(std::size_t max) : MemoryBudget(max, max) {}
+  // Of it `shared` is divided among users; the rest is for what belongs to nobody.
+  MemoryBudget(std::size_t max, std::size_t shared) : max_(max), shared_(shared) {}
 
   std::size_t max() const { return max_; }
   std::size_t used() const { return used_; }
@@ -27,10 +29,11 @@ class MemoryBudget {
 
   // How many share it: each may hold its part whatever the others hold.
   void share_among(std::size_t users) { users_ = users; }
-  std::size_t share() const { return max_ / std::max<std::size_t>(1, users_); }
+  std::size_t share() const { return shared_ / std::max<std::size_t>(1, users_); }
 
  private:
   const std::size_t max_;
+  const std::size_t shared_;
   std::atomic<std::size_t> used_ = 0;
   std::atomic<std::size_t> users_ = 1;
   std::mutex mutex_;

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -84,7 +85,8 @@ class AppFiles {
       warned_ = true;
       log_warning("apps", "{}; `penstock reload` still takes them", watched.error().message);
     }
-    if (!watch_->changed(now)) return;
+    // The first time also what changed between the start and the watch.
+    if (!watch_->changed(now) && !std::exchange(first_, false)) return;
     const auto report = pipeline_.reload_apps();
     if (!report) return log_error("apps", "changed on disk, but not taken: {}", report.error().message);
     for (const auto& change : report->changes) log_info("apps", "changed on disk: {}", change);
@@ -94,6 +96,7 @@ class AppFiles {
   topology::Pipeline& pipeline_;
   std::optional<FolderWatch> watch_;
   bool warned_ = false;
+  bool first_ = true;
 };
 
 enum class Ending { stopped, finished, failed };
@@ -169,6 +172,14 @@ int run_planned(topology::PipelinePlan plan, const RunOptions& options, const to
   return kOk;
 }
 
+// Every connection is an open file, and the usual soft limit is for programs of the time of select().
+void raise_file_limit() {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &files) != 0) log_warning("penstock", "the limit of open files stays as it is");
+}
+
 }  // namespace
 
 int run(const RunOptions& options, const topology::PlanContext& context) {
@@ -177,6 +188,7 @@ int run(const RunOptions& options, const topology::PlanContext& context) {
   const sigset_t set = awaited_signals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
+  raise_file_limit();
 
   auto planned = topology::plan_pipeline(options.file, context);
   if (!planned.plan) {

@@ -55,12 +55,25 @@ Result<std::optional<delivery::RateSettings>> rate_of(const catalog::Catalog& ca
   return delivery::RateSettings{static_cast<int>(found->events_per_second), Bytes{found->bytes_per_second}};
 }
 
+// A frozen peer holds as many connections as its destination may have writes under way, so there are enough for all of them,
+// and for as many again that a reload may add.
+http::CurlClientOptions connections_for(const PipelinePlan& plan) {
+  int writes = 0;
+  for (const auto& destination : plan.destinations) writes += destination.delivery.in_flight_max;
+  http::CurlClientOptions options;
+  options.connections_max = std::max(options.connections_max, 2 * writes);
+  options.connections_per_host_max = options.connections_max;
+  options.requests_max = std::max(options.requests_max, 2 * writes);
+  return options;
+}
+
 std::uint64_t events_in(const Log& log, LogName name) { return delivery::events_between(log.begin(name), log.end(name)); }
 
 }  // namespace
 
 Parts::Parts(PipelinePlan given, const Registry& known)
-    : plan(std::move(given)), registry(known), chunk_memory(plan_memory(plan).chunks.count) {}
+    : plan(std::move(given)), registry(known), chunk_memory(plan_memory(plan).chunks.count, plan_memory(plan).shared.count) {
+}
 
 Result<void> Parts::open() {
   logs::local::LocalLogOptions options;
@@ -73,7 +86,7 @@ Result<void> Parts::open() {
   TRY_ASSIGN(state_, DerivedState::open(std::move(state), *log, clock));
   TRY_ASSIGN(store_, delivery::DeliveryStore::open(plan.data + "/delivery", clock));
   TRY_ASSIGN(catalog_, catalog::Catalog::open(plan.data + "/catalog.db", clock));
-  TRY_ASSIGN(http_, http::CurlClient::start());
+  TRY_ASSIGN(http_, http::CurlClient::start(connections_for(plan)));
   delivery_threads_ = std::make_unique<ThreadPool>("delivery", plan.settings.delivery.threads);
   blocking_threads_ = std::make_unique<ThreadPool>("blocking", kBlockingThreads);
   return {};

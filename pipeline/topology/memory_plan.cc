@@ -56,6 +56,7 @@ MemoryPlan plan_memory(const PipelinePlan& plan) {
   memory.needed = in_whole_mib(parts.count + fewest_chunks(settings.ingest).count);
   memory.max = settings.memory_max.value_or(Bytes{memory.needed.count + kMoreChunks.count});
   memory.chunks = {memory.max.count - std::min(memory.max.count, parts.count)};
+  memory.shared = {memory.chunks.count - std::min(memory.chunks.count, kRecentRecords.count)};
   return memory;
 }
 

@@ -22,6 +22,7 @@ struct MemoryPlan {
   Bytes needed;  // of the parts and the fewest chunks that work
   Bytes max;  // `memory_max`, or its default: what is needed and room for more chunks
   Bytes chunks;  // what they get of it
+  Bytes shared;  // of that, what destinations divide: without the newest records, which are kept for whoever comes
 };
 
 MemoryPlan plan_memory(const PipelinePlan& plan);

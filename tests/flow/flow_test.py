@@ -3,6 +3,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import sys
 import unittest
 import urllib.error
@@ -112,6 +113,19 @@ class Destinations(FlowTest):
         shown = json.loads(self.cli("dead", "show", "--json", dead[0]["id"]).stdout)
         self.assertEqual(json.loads(shown["body"])["properties"]["n"], 33)
         self.assertEqual(numbers(receiver.received), [n for n in range(100) if n != 33])
+
+    def test_many_frozen_destinations_take_no_connection_from_a_healthy_one(self):
+        thaw = threading.Event()
+        self.addCleanup(thaw.set)
+        frozen, healthy = Receiver(lambda bodies: thaw.wait() and 200), Receiver()
+        self.config("\n".join(f'  - {{ name: frozen{n}, type: webhook, url: "{frozen.url}", in_flight_max: 40, timeout: 10m, '
+                              "batch: { events: 1 } }" for n in range(8)) +
+                    f'\n  - {{ name: healthy, type: webhook, url: "{healthy.url}", batch: {{ within: 20ms }} }}')
+        self.start()
+        self.accept([event(n) for n in range(100)])
+        wait_until(lambda: all(self.destination(f"frozen{n}")["in_flight"] == 40 for n in range(8)), "all of them are frozen")
+        self.accept([event(n) for n in range(100, 200)])
+        wait_until(lambda: len(healthy.received) == 200, "the healthy one has everything")
 
     def test_an_outage_holds_the_cursor_makes_no_dead_letters_and_stalls_nobody(self):
         down = {"now": True}

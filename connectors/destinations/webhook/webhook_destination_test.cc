@@ -173,7 +173,8 @@ TEST_CASE("single stops at an answer that is about the receiver") {
 }
 
 TEST_CASE("an envelope has the facts, headers and token go along, compression is named") {
-  for (const auto compression : {Compression::gzip, Compression::zstd}) {
+  using Named = penstock::destinations::webhook::Compression;
+  for (const auto compression : {Named::gzip, Named::zstd}) {
     const Receiver receiver;
     Config config;
     config.body = Body::envelope;
