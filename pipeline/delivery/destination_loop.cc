@@ -17,6 +17,9 @@ constexpr std::size_t kLettersWaitingMax = 2000;
 // Ready batches that were tried in vain and do not keep others from being read: among those must be one that goes, if not the
 // destination but some events are at fault.
 constexpr std::size_t kTriedMax = 8;
+// The same of single events that halving has left alone, for what proves them guilty is that others are delivered: these may
+// have to be read first. Each keeps its chunk.
+constexpr std::size_t kAloneMax = 256;
 constexpr Duration kTick{1000};
 constexpr Duration kCursorSeenEvery{3'600'000};  // a cursor that does not move still says that its destination is there
 constexpr Duration kReadPauseMin{100};
@@ -95,13 +98,15 @@ void DestinationLoop::pump() {
 // With an order, what waits for something of its key is no reason not to read on, up to a limit.
 bool DestinationLoop::window_has_room() const {
   const auto sendable = window_.count_sendable();
-  return sendable.all < static_cast<std::size_t>(settings_.in_flight_max) + std::min(sendable.tried, kTriedMax) &&
-         (settings_.order == Order::none || window_.ready() + window_.waiting() < unsettled_marks_max(settings_));
+  const std::size_t alone = std::min(window_.alone(), kAloneMax);
+  return sendable.all < static_cast<std::size_t>(settings_.in_flight_max) + std::min(sendable.tried, kTriedMax + alone) &&
+         (settings_.order == Order::none || window_.ready() + window_.waiting() < unsettled_marks_max(settings_) + alone);
 }
 
 bool DestinationLoop::may_read() const {
   return !paused_ && !suspended_until_ && !preparation_.holding() && window_has_room() &&
-         low_water_.unsettled_marks() < unsettled_marks_max(settings_) && recorder_.letters_waiting() < kLettersWaitingMax;
+         low_water_.unsettled_marks() < unsettled_marks_max(settings_) + std::min(window_.alone(), kAloneMax) &&
+         recorder_.letters_waiting() < kLettersWaitingMax;
 }
 
 // With nothing open it goes on even so, a record at a time: what others hold must not stop it.

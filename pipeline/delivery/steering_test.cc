@@ -209,13 +209,18 @@ TEST_CASE("a poisonous event in every batch there is does not look like an outag
   rig.crm.answer_with(choke_on(poison));
   rig.start();
   rig.add(200);
-  for (int minutes = 0; minutes < 5000 && !rig.everything_settled(); ++minutes) rig.advance(Duration{60'000});
+  for (int minutes = 0; minutes < 2000; ++minutes) rig.advance(Duration{60'000});
+  CHECK(rig.crm.delivered().size() == 180);
+  // The last ones are proven by what comes later.
+  for (int later = 0; later < 40 && !rig.everything_settled(); ++later) {
+    rig.add(1);
+    for (int minutes = 0; minutes < 20; ++minutes) rig.advance(Duration{60'000});
+  }
   CHECK(rig.everything_settled());
   auto dead = rig.dead_bodies();
   std::ranges::sort(dead);
   std::ranges::sort(poison);
   CHECK(dead == poison);
-  CHECK(rig.crm.delivered().size() == 180);
 }
 
 TEST_CASE("a destination that rejects nearly everything is suspended, and tried again after a while") {

@@ -34,9 +34,21 @@ void Window::each_sendable(Ones& ready, KeyLanes taken, Visit visit) {
   }
 }
 
+void Window::joins_ready(const Shipment& shipment) {
+  if (shipment.tried == 0) return;
+  ++ready_tried_;
+  if (shipment.parcels.size() == 1) ++ready_alone_;
+}
+
+void Window::leaves_ready(const Shipment& shipment) {
+  if (shipment.tried == 0) return;
+  --ready_tried_;
+  if (shipment.parcels.size() == 1) --ready_alone_;
+}
+
 void Window::add(Shipment shipment) {
   const auto order = shipment.order();
-  if (shipment.tried > 0) ++ready_tried_;
+  joins_ready(shipment);
   const KeyLanes lanes = lanes_of(shipment);
   const bool added = ready_.emplace(order, Ready{std::move(shipment), lanes}).second;
   CHECK(added);
@@ -65,7 +77,7 @@ Window::Count Window::count_sendable() const {
 // What is taken of its lanes stays behind.
 Shipment Window::extract(ReadyOnes::iterator it, const KeyLanes& taken) {
   Ready whole = std::move(ready_.extract(it).mapped());
-  if (whole.shipment.tried > 0) --ready_tried_;
+  leaves_ready(whole.shipment);
   if ((whole.lanes & taken).none()) return std::move(whole.shipment);
   std::vector<Parcel> goes;
   std::vector<Parcel> stays;
@@ -119,7 +131,7 @@ void Window::drop_waiting(Traffic traffic) {
   std::erase_if(ready_, [&](const auto& entry) {
     const Shipment& shipment = entry.second.shipment;
     if (traffic_of(shipment.mark) != traffic) return false;
-    if (shipment.tried > 0) --ready_tried_;
+    leaves_ready(shipment);
     return true;
   });
   std::erase_if(waiting_, [traffic](const auto& entry) { return traffic_of(entry.second.mark) == traffic; });
@@ -127,7 +139,7 @@ void Window::drop_waiting(Traffic traffic) {
 
 void Window::drop_waiting() {
   ready_.clear();
-  ready_tried_ = 0;
+  ready_tried_ = ready_alone_ = 0;
   waiting_.clear();
 }
 

@@ -40,6 +40,8 @@ class Window {
     std::size_t tried = 0;
   };
   Count count_sendable() const;
+  // How many of the ready ones are a single event that has been in flight before: halving has left it alone.
+  std::size_t alone() const { return ready_alone_; }
   // Moves the sendable one whose turn it is into flight and gives its ticket with the batch to submit. There must be a sendable one.
   // `another`: if there are others, the one of them whose last flight is the longest ago, so that each has its turn; of one
   // that was tried before, the first half.
@@ -73,10 +75,13 @@ class Window {
   KeyLanes taken() const;
   Shipment extract(ReadyOnes::iterator it, const KeyLanes& taken);
   Shipment halve(Shipment whole);
+  void joins_ready(const Shipment& shipment);
+  void leaves_ready(const Shipment& shipment);
 
   const Order order_;
   ReadyOnes ready_;
   std::size_t ready_tried_ = 0;  // of these, how many have been in flight before
+  std::size_t ready_alone_ = 0;  // of those, how many are a single event
   std::multimap<SteadyTime, Shipment> waiting_;
   std::unordered_map<Ticket, Flight> in_flight_;
   Ticket last_ticket_ = 0;

@@ -30,7 +30,11 @@ constexpr std::size_t kLargeBytesPerStep = 16;
 constexpr std::uint64_t kHugeStride = 100;
 // A step takes 2 to 10 ns. Work that takes far longer is paid by the time it takes, so that nothing gets much more than its
 // instructions' worth of processor because it was charged too little.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::chrono::nanoseconds kSlowStep{200};  // every step is slower then
+#else
 constexpr std::chrono::nanoseconds kSlowStep{20};
+#endif
 constexpr std::chrono::nanoseconds kStepTime{8};
 
 // The frames of Lua from the innermost on, C functions left out. `place` becomes "file:line" of the first, if there is one.
