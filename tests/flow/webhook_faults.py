@@ -111,10 +111,13 @@ class WebhookTest(FaultTest):
         return rows if holds(rows) else None
 
     def settled_metrics(self, names):
+        return self.metrics_with_lag(names, lambda lag: lag == 0)
+
+    def metrics_with_lag(self, names, holds):
         """The gauges of lag follow once a second."""
-        def settled(metrics):
-            return all(metrics.get("penstock_delivery_lag_events", destination=name) == 0 for name in names)
-        return wait_until(lambda: next(filter(settled, [self.metrics()]), None), "the metrics know that all is settled")
+        def true_for_all(metrics):
+            return all(holds(metrics.get("penstock_delivery_lag_events", destination=name)) for name in names)
+        return wait_until(lambda: next(filter(true_for_all, [self.metrics()]), None), "the gauges of lag know it")
 
     def assert_all_delivered(self, name, metrics, count=COUNT, dead=0):
         events = "penstock_delivery_events_total"
@@ -129,7 +132,7 @@ class Outages(WebhookTest):
         self.accept_in_two(between=self.wait_for_all_to_be_down)
         rows = wait_until(lambda: self.when(lambda rows: all(rows[name]["lag_events"] == COUNT for name in OUTAGES)),
                           "all cursors stay where they are")
-        metrics = self.metrics()
+        metrics = self.metrics_with_lag(OUTAGES, lambda lag: lag == COUNT)
         for name, outage in OUTAGES.items():
             with self.subTest(name):
                 self.assert_down(name, outage, rows[name], metrics)

@@ -14,9 +14,9 @@ namespace {
 constexpr std::uint64_t kThreadSteps = 1000;
 // Errors and yields are exceptions of C++, which take microseconds; an error in a handler is an error that the handler gets,
 // two hundred times.
-constexpr std::uint64_t kCaughtSteps = 300;
+constexpr std::uint64_t kCaughtSteps = 400;
 constexpr std::uint64_t kHandlerFailedSteps = 50'000;
-constexpr std::uint64_t kResumeSteps = 300;
+constexpr std::uint64_t kResumeSteps = 400;
 
 // With the error value on top: raises it again when it was a limit, and returns when the script may have it.
 void pass_on_stop(lua_State* state, int status) {

@@ -13,8 +13,9 @@ namespace penstock::scripting {
 namespace {
 
 constexpr std::uint64_t kCallSteps = 5;
+constexpr std::uint64_t kReplacedSteps = 2;  // beside what is added
 constexpr std::uint64_t kBytesPerStep = 16;
-constexpr std::uint64_t kBytesPerStepOfText = 3;  // see pattern_match.cc
+constexpr std::uint64_t kBytesPerStepOfText = 2;  // see pattern_match.cc
 
 class Charged final : public PatternSteps {
  public:
@@ -193,6 +194,7 @@ class Substitution {
     std::size_t from = 0;
     while (count < most && search_on(m_, from, subject_.size(), last_end)) {
       ++count;
+      m_.fixed += kReplacedSteps;
       add(subject_.substr(from, m_.match.start() - from));
       replace();
       from = m_.match.end();

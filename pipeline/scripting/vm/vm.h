@@ -27,8 +27,9 @@
 // once at 100 ns: arithmetic on numerals of 190 digits stayed below it and took 250 ms, and the same as an argument of math.abs
 // the whole second; both now take less than 60.
 //
-// Measured by bench/red_team_bench with the default limits, two busy cores, shortest of three: a plain loop is over after 22 ms,
-// a loop of calls of C functions after 40 to 90 ms, filling memory after 20 to 90 ms, what is paid by time after 85 ms. Before allocation was charged and time paid for, growing string keys took the whole second.
+// Measured by bench/red_team_bench with the default limits, shortest of three: a plain loop is over after 30 ms, a loop of calls of
+// C functions after 30 to 88 ms, filling memory after 15 to 80 ms, what is paid by time after 60 to 80 ms. Before allocation was
+// charged and time paid for, growing string keys took the whole second.
 // pairs costs 1.6 times Lua's own for a list, 2.7 to 3.0 times for 5 to 100 string keys with an empty body.
 //
 // Lua here is the C++ build: its errors are exceptions, so destructors run when they pass; code between Lua and us must not
