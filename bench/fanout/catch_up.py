@@ -87,7 +87,7 @@ def run_once(build, source, count, folder):
         if before["delivered"] or before["dead"] or before["health"] != "unavailable":
             sys.exit(f"the webhook cannot have been dead: {before}")
         program = [build / "bench" / "receiver", str(port)]
-        with fanout.started(program) as address:
+        with fanout.receiving(program) as address:
             began = time.monotonic()
             penstock.wait_for(lambda: fanout.counts(address).get("dead", {}).get("events", 0) >= count, "it has caught up")
             took, got = time.monotonic() - began, fanout.counts(address)["dead"]

@@ -39,7 +39,7 @@ def pinned(core):
 
 
 @contextlib.contextmanager
-def started(program):
+def receiving(program):
     """The receiver on the core that is left; gives its address."""
     process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                preexec_fn=pinned(cores()[1]))
@@ -93,7 +93,7 @@ def run_once(build, source, count, folder, with_bad):
     """(CPU seconds, wall seconds, highest RSS in MiB) until the seven have everything."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    with started([build / "bench" / "receiver"]) as address, open(folder / "penstock.log", "wb") as log:
+    with receiving([build / "bench" / "receiver"]) as address, open(folder / "penstock.log", "wb") as log:
         write_pipeline(folder, source, address, with_bad)
         started = time.monotonic()
         process = subprocess.Popen([build / "penstock", "run", folder / "penstock.yaml", "--keep-running"], stdout=log,
