@@ -27,6 +27,7 @@ struct LocalLog::OneLog {
   RecentRecords recent;
   SegmentTable table;
   LogWriter writer;
+  bool removal_unsynced = false;  // guarded by Impl::trimming; a segment was removed, and perhaps comes back
 };
 
 struct LocalLog::Impl {
@@ -128,17 +129,24 @@ Result<Offsets> LocalLog::offsets_at(LogName log, Timestamp time) {
   return seek_time(impl_->disk, impl_->of(log).table, time);
 }
 
-// Segment by segment, oldest first and never past one that could not be removed: a gap would look like damage. The index goes
-// first, because a segment without one is nothing unusual.
+// Segment by segment, oldest first and never past one that could not be removed, or whose removal a power cut may undo: a gap
+// would look like damage. The index goes first, because a segment without one is nothing unusual.
 Result<Trimmed> LocalLog::trim(LogName log, const TrimLimits& limits) {
-  SegmentTable& table = impl_->of(log).table;
+  OneLog& trimming = impl_->of(log);
+  SegmentTable& table = trimming.table;
   const std::lock_guard one(impl_->trimming);
   if (impl_->copying > 0) return Trimmed{};
+  if (trimming.removal_unsynced) {
+    if (auto synced = impl_->disk.sync_directory(table.folder()); !synced)
+      return fail(std::move(synced).error().context("retention"));
+    trimming.removal_unsynced = false;
+  }
   Trimmed trimmed;
   while (auto segment = table.take_oldest(limits)) {
     if (auto removed = remove_segment(impl_->disk, table.folder(), segment->first_sequence); !removed) {
       const bool there = impl_->disk.exists(segment_path(table.folder(), segment->first_sequence));
       if (there) table.put_back(*std::move(segment));
+      else trimming.removal_unsynced = true;
       return fail(std::move(removed).error().context("retention"));
     }
     const Offsets begin = table.begin();

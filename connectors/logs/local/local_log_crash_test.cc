@@ -259,6 +259,21 @@ TEST_CASE("a trim that fails or is cut short leaves a log without gaps") {
   }
 }
 
+TEST_CASE("nothing more is removed while a power cut may bring back what was removed last") {
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    CAPTURE(seed);
+    MemoryDisk disk;
+    auto log = must_open(disk, 300_B);
+    append_some(*log, 0, 30);
+    const TrimLimits everything{.older_than = {}, .bytes_max = 0, .before_sequence = 8, .keep_from = {}};
+    disk.fail(MemoryDisk::Verb::sync_directory, EIO, 0, 3);
+    for (int tries = 0; tries < 3; ++tries) CHECK_FALSE(log->trim(kEvents, everything));
+    must_open(*disk.crash(seed), 300_B);
+    CHECK(log->trim(kEvents, everything));
+    must_open(*disk.crash(seed), 300_B);
+  }
+}
+
 TEST_CASE("after a power cut a log opens and holds what was acknowledged") {
   const std::uint64_t base = std::random_device{}();
   for (std::uint64_t seed = base; seed < base + 60; ++seed) {
