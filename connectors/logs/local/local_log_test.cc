@@ -149,6 +149,22 @@ TEST_CASE("a reader that has read a segment to its end goes on when retention ha
   CHECK(conformance::read_to_end(*reader).size() == 2);
 }
 
+TEST_CASE("a reader that has not begun goes on when retention has taken only what it would pass over") {
+  MemoryDisk disk;
+  LocalHarness harness(disk, "data", 1_B);
+  Log& log = harness.log();
+  for (int n = 1; n <= 3; ++n) append_and_wait(log, LogName::captured, sample_record(0, n)).value();
+  const auto at_the_end = log.read_from_sequence(LogName::captured, 3).value();
+  const auto within = log.read_from_sequence(LogName::captured, 1).value();
+  for (int n = 4; n <= 5; ++n) append_and_wait(log, LogName::captured, sample_record(0, n)).value();
+  const TrimLimits read{.older_than = {}, .bytes_max = 0, .before_sequence = 3, .keep_from = {}};
+  REQUIRE(log.trim(LogName::captured, read).value().events > 0);
+  CHECK(conformance::read_to_end(*at_the_end).size() == 2);
+  const auto lost = within->next();
+  REQUIRE_FALSE(lost.has_value());
+  CHECK(lost.error().kind == ErrorKind::not_found);
+}
+
 TEST_CASE("a log without threads writes when it is told to, and at its end") {
   MemoryDisk disk;
   fakes::ManualClock clock;

@@ -57,7 +57,7 @@ Result<SegmentCursor::Found> LocalReader::read() {
 
 Result<void> LocalReader::enter_segment() {
   const std::uint64_t first_record = log_format::segment_header_bytes(static_cast<int>(at_.next.size()));
-  if (!cursor_) TRY(open_segment(at_.segment, at_.position));
+  if (!cursor_) TRY(open_first());
   while (at_.position >= limit_) {
     const auto extent = table_.extent(at_.segment);
     // One that was read to its end may have gone since.
@@ -75,6 +75,21 @@ Result<void> LocalReader::enter_segment() {
     TRY(open_segment(*extent->next_segment, first_record));
   }
   return {};
+}
+
+// Where seeking has found a place to begin, retention may since have taken the segment. That is no loss when everything up to the
+// oldest that is kept was to be passed over.
+Result<void> LocalReader::open_first() {
+  auto opened = open_segment(at_.segment, at_.position);
+  if (opened || opened.error().kind != ErrorKind::not_found) return opened;
+  const auto kept = table_.snapshot();
+  const Segment& oldest = kept.segments.front();
+  const bool all_passed_over =
+      before_ ? before_(oldest.first_sequence - 1, oldest.start) : at_.sequence == oldest.first_sequence;
+  if (!all_passed_over) return opened;
+  at_.sequence = oldest.first_sequence;
+  at_.next = oldest.start;
+  return open_segment(oldest.first_sequence, log_format::segment_header_bytes(static_cast<int>(at_.next.size())));
 }
 
 Result<void> LocalReader::open_segment(std::uint64_t first_sequence, std::uint64_t position) {

@@ -30,6 +30,7 @@ class LocalReader final : public LogReader {
   Result<std::shared_ptr<const StoredRecord>> take();
   Result<SegmentCursor::Found> read();  // the record here
   Result<void> enter_segment();         // after it, the record at at_.sequence is the one at at_.position
+  Result<void> open_first();
   Result<void> open_segment(std::uint64_t first_sequence, std::uint64_t position);
   void advance(std::uint64_t record_bytes, Offsets next);
 
