@@ -104,6 +104,23 @@ TEST_CASE("after an outage one write probes, and what was held goes in order bef
   CHECK(rig.crm.violations().empty());
 }
 
+TEST_CASE("writes without an answer are told of, though the destination is healthy") {
+  Rig rig;
+  rig.settings.batch.events = 5;
+  rig.crm.cork();
+  rig.start();
+  rig.add(10);
+  rig.advance(Duration{9'000});
+  CHECK(rig.runner->status().condition.reason.empty());
+  rig.advance(Duration{22'000});
+  CHECK(rig.health() == Health::healthy);
+  CHECK(rig.runner->status().condition.reason == "2 writes in flight, without an answer for 31 s");
+  rig.crm.uncork();
+  rig.advance(Duration{1'000});
+  CHECK(rig.runner->status().condition.reason.empty());
+  CHECK(rig.everything_settled());
+}
+
 TEST_CASE("connect is tried again until it succeeds") {
   Rig rig;
   rig.crm.fail_connect("connection refused by crm.example:443", 3);

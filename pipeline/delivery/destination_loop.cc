@@ -21,6 +21,7 @@ constexpr std::size_t kTriedMax = 8;
 // have to be read first. Each keeps its chunk.
 constexpr std::size_t kAloneMax = 256;
 constexpr Duration kTick{1000};
+constexpr Duration kLongAnswer{10'000};
 constexpr Duration kCursorSeenEvery{3'600'000};  // a cursor that does not move still says that its destination is there
 constexpr Duration kReadPauseMin{100};
 constexpr Duration kReadPauseMax{10'000};
@@ -29,6 +30,8 @@ constexpr Duration kReadPauseMax{10'000};
 std::size_t unsettled_marks_max(const DestinationSettings& settings) {
   return std::max<std::size_t>(16, 4 * static_cast<std::size_t>(settings.in_flight_max));
 }
+
+std::string counted_writes(std::size_t writes) { return fmt::format("{} {}", writes, writes == 1 ? "write" : "writes"); }
 
 }  // namespace
 
@@ -272,7 +275,9 @@ Condition DestinationLoop::condition() const {
   }
   if (const auto held = held_back()) return *held;
   if (read_failure_) return {Health::unavailable, read_failure_->message};
-  return breaker_.condition();
+  Condition now = breaker_.condition();
+  if (now.health == Health::healthy) now.reason = waits_for_answer_;
+  return now;
 }
 
 void DestinationLoop::publish() {
@@ -308,12 +313,25 @@ void DestinationLoop::tick() {
   save_cursor_if_moved();
   save_replay();
   tell_of_dead_letters();
+  look_at_answers();
   const auto now = status();
   metrics_.in_flight.set(static_cast<double>(now.in_flight));
   metrics_.lag_events.set(static_cast<double>(now.lag_events));
   metrics_.lag_seconds.set(std::chrono::duration<double>(now.lag).count());
   tend_apps();
   home_.post_at(around_.clock.steady() + kTick, [this] { tick(); });
+}
+
+// One that takes what it gets and never answers is no outage before its time is up, but whoever asks is told.
+void DestinationLoop::look_at_answers() {
+  const auto since = window_.longest_in_flight();
+  const auto waited = since ? around_.clock.steady() - *since : SteadyTime::duration{0};
+  waits_for_answer_.clear();
+  if (waited >= kLongAnswer) {
+    waits_for_answer_ = fmt::format("{} in flight, without an answer for {} s", counted_writes(window_.in_flight()),
+                                    std::chrono::duration_cast<std::chrono::seconds>(waited).count());
+  }
+  publish();
 }
 
 void DestinationLoop::save_cursor_if_moved() {

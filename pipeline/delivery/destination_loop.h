@@ -107,6 +107,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   void tick();
   void save_cursor_if_moved();
   void tell_of_dead_letters();
+  void look_at_answers();
   void publish();
   Condition condition() const;
 
@@ -170,6 +171,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   SteadyTime cursor_saved_at_{};
   std::uint64_t dead_told_ = 0;
   std::string last_death_;
+  std::string waits_for_answer_;  // what to say of it; empty while answers come
   bool cursor_failure_told_ = false;
   Condition shown_;
   bool shown_by_rate_ = false;

@@ -1,5 +1,6 @@
 #include "pipeline/delivery/window.h"
 
+#include <algorithm>
 #include <iterator>
 
 #include "pipeline/base/check.h"
@@ -125,6 +126,13 @@ std::optional<Window::Flight> Window::land(Ticket ticket) {
   auto flight = in_flight_.extract(ticket);
   if (flight.empty()) return std::nullopt;
   return std::move(flight.mapped());
+}
+
+std::optional<SteadyTime> Window::longest_in_flight() const {
+  std::optional<SteadyTime> longest;
+  for (const auto& [ticket, flight] : in_flight_)
+    longest = std::min(longest.value_or(flight.submitted_at), flight.submitted_at);
+  return longest;
 }
 
 void Window::drop_waiting(Traffic traffic) {

@@ -55,6 +55,8 @@ class Window {
 
   std::size_t ready() const { return ready_.size(); }
   std::size_t in_flight() const { return in_flight_.size(); }
+  // When the one that has been in flight longest was submitted. A look at each.
+  std::optional<SteadyTime> longest_in_flight() const;
   std::size_t waiting() const { return waiting_.size(); }
   // When the first of those that wait is to be promoted.
   std::optional<SteadyTime> next_promotion() const {
