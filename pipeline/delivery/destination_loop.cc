@@ -35,7 +35,7 @@ std::string counted_writes(std::size_t writes) { return fmt::format("{} {}", wri
 
 }  // namespace
 
-DestinationLoop::DestinationLoop(DestinationParts parts, const Surroundings& around, Offsets start)
+DestinationLoop::DestinationLoop(DestinationParts parts, const Surroundings& around, const Offsets& start)
     : name_(std::move(parts.name)), settings_(std::move(parts.settings)), around_(around), filter_(settings_.events),
       destination_(std::move(parts.destination)), preparation_(std::move(parts.preparing)), metrics_(parts.metrics),
       board_(start), home_(around.executor.make_strand()), blocking_(around.blocking.make_strand()),

@@ -23,7 +23,7 @@ namespace penstock::delivery {
 
 class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
  public:
-  DestinationLoop(DestinationParts parts, const Surroundings& around, Offsets start);
+  DestinationLoop(DestinationParts parts, const Surroundings& around, const Offsets& start);
 
   // Thread-safe, as in DestinationRunner.
   void start();

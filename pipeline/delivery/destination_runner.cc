@@ -55,7 +55,7 @@ Result<Offsets> start_of(const DestinationParts& parts, const Surroundings& arou
 Result<std::unique_ptr<DestinationRunner>> DestinationRunner::start(DestinationParts parts, const Surroundings& around) {
   auto start = start_of(parts, around);
   if (!start) return fail(std::move(start).error().context("destination " + parts.name));
-  auto loop = std::make_shared<DestinationLoop>(std::move(parts), around, *std::move(start));
+  auto loop = std::make_shared<DestinationLoop>(std::move(parts), around, *start);
   loop->start();
   return std::unique_ptr<DestinationRunner>(new DestinationRunner(std::move(loop)));
 }

@@ -82,7 +82,7 @@ Shipment Window::extract(ReadyOnes::iterator it, const KeyLanes& taken) {
   if ((whole.lanes & taken).none()) return std::move(whole.shipment);
   std::vector<Parcel> goes;
   std::vector<Parcel> stays;
-  for (Parcel& parcel : whole.shipment.parcels) (taken[parcel.key_lane] ? stays : goes).push_back(std::move(parcel));
+  for (const Parcel& parcel : whole.shipment.parcels) (taken[parcel.key_lane] ? stays : goes).push_back(parcel);
   add(part_of(whole.shipment, std::move(stays)));
   return part_of(whole.shipment, std::move(goes));
 }
