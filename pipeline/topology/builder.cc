@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <random>
-#include <thread>
 
 #include "pipeline/base/log.h"
 #include "pipeline/scripting/transform/condition.h"
@@ -191,10 +190,7 @@ std::unique_ptr<Retention> Parts::build_retention(const ingest::Workers& workers
   return std::make_unique<Retention>(plan.settings.log, plan.data, *log, disk, clock, std::move(needs), gate, metrics);
 }
 
-int Parts::worker_count() const {
-  const int spare = static_cast<int>(std::thread::hardware_concurrency()) - 1;
-  return std::min(plan.settings.workers.value_or(std::max(spare, 1)), log->partitions());
-}
+int Parts::worker_count() const { return std::min(wanted_workers(plan.settings), log->partitions()); }
 
 // Asked when a worker begins to read, with nothing of its own in flight: the moment to mend a state that fell behind.
 Result<std::vector<SourcePosition>> Parts::stored_positions(const std::string& source) {

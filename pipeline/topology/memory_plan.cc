@@ -17,11 +17,6 @@ constexpr Bytes kMoreChunks = 64_MiB;        // what the default gives beyond wh
 constexpr std::uint64_t kCommitsAtOnce = 3;
 constexpr std::size_t kPartsTold = 4;
 
-std::uint64_t workers_of(const PipelineSettings& settings) {
-  const int spare = static_cast<int>(std::thread::hardware_concurrency()) - 1;
-  return static_cast<std::uint64_t>(settings.workers.value_or(std::max(spare, 1)));
-}
-
 Bytes sum_of(const std::vector<MemoryPart>& parts) {
   return std::accumulate(parts.begin(), parts.end(), Bytes{0},
                          [](Bytes sum, const MemoryPart& part) { return Bytes{sum.count + part.bytes.count}; });
@@ -34,6 +29,11 @@ Bytes fewest_chunks(const IngestSettings& ingest) { return {kRecentRecords.count
 
 }  // namespace
 
+int wanted_workers(const PipelineSettings& settings) {
+  const int spare = static_cast<int>(std::thread::hardware_concurrency()) - 1;
+  return settings.workers.value_or(std::max(spare, 1));
+}
+
 MemoryPlan plan_memory(const PipelinePlan& plan) {
   const auto& settings = plan.settings;
   MemoryPlan memory;
@@ -43,7 +43,7 @@ MemoryPlan plan_memory(const PipelinePlan& plan) {
   add("log.pending_max", settings.log.pending_max.count);
   for (const auto& source : plan.sources)
     if (source.plan.memory.count > 0) add("requests of source " + source.settings.name, source.plan.memory.count);
-  const std::uint64_t commits = kCommitsAtOnce * workers_of(settings);
+  const std::uint64_t commits = kCommitsAtOnce * static_cast<std::uint64_t>(wanted_workers(settings));
   add(fmt::format("{} times ingest.commit_bytes, {} for each of the workers", commits, kCommitsAtOnce),
       commits * settings.ingest.commit_bytes.count);
   add("ingest.dedup.uuids", kBytesPerUuid * static_cast<std::uint64_t>(settings.ingest.dedup.uuids));

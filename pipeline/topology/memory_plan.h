@@ -25,6 +25,9 @@ struct MemoryPlan {
   Bytes shared;  // of that, what destinations divide: without the newest records, which are kept for whoever comes
 };
 
+// As the settings say, or one less than the machine has cores. There are no more than the log has partitions.
+int wanted_workers(const PipelineSettings& settings);
+
 MemoryPlan plan_memory(const PipelinePlan& plan);
 
 // What to say when `memory_max` is less than what is needed: the sum, and the largest parts.

@@ -82,8 +82,7 @@ struct LogSettings {
             range(1, 1024)),
         field("compression", &LogSettings::compression,
               "How the log `events` is stored. `zstd` takes less of the disk and more of the processor; what is stored "
-              "stays as "
-              "it is."),
+              "stays as it is."),
         field("segment", &LogSettings::segment, "Size at which a new segment file is begun.", range(1_MiB, 1_GiB)),
         field("pending_max", &LogSettings::pending_max,
               "Bytes that may wait for the disk before pushed sources are told to come again.", range(1_MiB, 4_GiB)),
@@ -253,10 +252,8 @@ struct PipelineSettings {
         field("delivery", &PipelineSettings::delivery, "What destinations share."),
         field("memory_max", &PipelineSettings::memory_max,
               "Most bytes that all buffers hold together, whatever becomes of destinations; beside it there are the program "
-              "itself "
-              "(about 40 MiB), the Lua states of apps, and for each destination the record of the log that it reads. "
-              "Default: what "
-              "the other settings need, and 64 MiB.",
+              "itself (about 40 MiB), the Lua states of apps, and for each destination the record of the log that it "
+              "reads. Default: what the other settings need, and 64 MiB.",
               range(64_MiB, Bytes{1ULL << 50}))};
   }
 };
