@@ -4,18 +4,31 @@
 #include "pipeline/delivery/runner_rig.h"
 
 namespace penstock::delivery {
+namespace {
+
+// Others hold all of it.
+void use_up(MemoryBudget& memory, std::size_t users) {
+  memory.share_among(users);
+  memory.add(memory.max());
+}
+
+// Records of ten events, read by a destination that answers nothing yet.
+void read_corked(Rig& rig, MemoryBudget& memory, int in_flight_max, int records) {
+  rig.memory = &memory;
+  rig.settings.batch.events = 10;
+  rig.settings.in_flight_max = in_flight_max;
+  rig.crm.cork();
+  rig.start();
+  for (int i = 0; i < records; ++i) rig.add(10);
+}
+
+}  // namespace
 
 TEST_CASE("with no memory left a destination goes on, with one batch open at a time") {
   MemoryBudget memory(1000);
-  memory.share_among(100'000);  // a share of nothing
-  memory.add(1000);             // others hold it all
+  use_up(memory, 100'000);  // a share of nothing
   Rig rig;
-  rig.memory = &memory;
-  rig.settings.batch.events = 10;
-  rig.settings.in_flight_max = 4;
-  rig.crm.cork();
-  rig.start();
-  for (int i = 0; i < 10; ++i) rig.add(10);
+  read_corked(rig, memory, 4, 10);
   CHECK_EQ(rig.crm.in_flight(), 1);
   for (std::size_t answered = 1; answered < 10; ++answered) {
     rig.crm.answer_one();
@@ -31,15 +44,9 @@ TEST_CASE("with no memory left a destination goes on, with one batch open at a t
 
 TEST_CASE("it reads on as soon as others give memory back") {
   MemoryBudget memory(1000);
-  memory.share_among(100'000);
-  memory.add(1000);
+  use_up(memory, 100'000);
   Rig rig;
-  rig.memory = &memory;
-  rig.settings.batch.events = 10;
-  rig.settings.in_flight_max = 4;
-  rig.crm.cork();
-  rig.start();
-  for (int i = 0; i < 10; ++i) rig.add(10);
+  read_corked(rig, memory, 4, 10);
   CHECK_EQ(rig.crm.in_flight(), 1);
   memory.release(1);
   rig.executor.run_ready();
@@ -48,15 +55,9 @@ TEST_CASE("it reads on as soon as others give memory back") {
 
 TEST_CASE("a share is a destination's own, whatever others hold") {
   MemoryBudget memory(20'000);
-  memory.add(20'000);
-  memory.share_among(1);
+  use_up(memory, 1);
   Rig rig;
-  rig.memory = &memory;
-  rig.settings.batch.events = 10;
-  rig.settings.in_flight_max = 1000;
-  rig.crm.cork();
-  rig.start();
-  for (int i = 0; i < 100; ++i) rig.add(10);
+  read_corked(rig, memory, 1000, 100);
   // Its chunks come to a few KiB each, so its share is a part of a hundred; what is over is at most one of them.
   const auto open = rig.crm.in_flight();
   CHECK_GT(open, 4);

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(__file__))
@@ -50,6 +49,14 @@ apps:
 destinations:
   - {{ name: out, type: file, path: ./{out}, batch: {{ within: 20ms }} }}
 """)
+
+    def kill_at_a_moment(self, process, seconds):
+        """At a random one within so many seconds, unless it has ended by then."""
+        try:
+            process.wait(timeout=random.uniform(0, seconds))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
     def post_ids(self, identities):
         status, answer = self.post([line(i, random.choice(PEOPLE)) for i in identities])
@@ -149,9 +156,7 @@ class Backups(Counting):
             asking = subprocess.Popen([BINARY, "backup", str(to)], cwd=self.folder, stdout=subprocess.DEVNULL,
                                       stderr=subprocess.DEVNULL)
             self.processes.append(asking)
-            time.sleep(random.uniform(0, 0.4))  # until a random moment
-            process.kill()
-            process.wait()
+            self.kill_at_a_moment(process, 0.4)
             asking.wait(timeout=30)
             if to.exists():
                 made += 1
@@ -272,9 +277,7 @@ class Rebuilding(Counting):
             rebuild = subprocess.Popen([BINARY, "rebuild-state", "data", "--from-start"], cwd=self.folder,
                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             self.processes.append(rebuild)
-            time.sleep(random.uniform(0, 0.25))  # until a random moment
-            rebuild.kill()
-            rebuild.wait()
+            self.kill_at_a_moment(rebuild, 0.25)
         whole = self.cli("rebuild-state", "data", "--from-start")
         self.assertEqual(whole.returncode, 0, whole.stderr)
         self.assertIn("it is complete\n", whole.stdout)
