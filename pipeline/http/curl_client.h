@@ -16,11 +16,12 @@
 namespace penstock::http {
 
 struct CurlClientOptions {
-  int connections_max = 256;          // open at once, to all hosts
-  int connections_per_host_max = 32;  // so that one frozen host cannot take them all
-  int requests_max = 4096;            // sent and not yet answered; one more is refused
+  int connections_max = 256;  // requests on their way at once, to all hosts; and as many idle connections are kept
+  int connections_per_host_max =
+      32;  // to one host, so that a frozen one cannot take them all; the others wait for their turn
+  int requests_max = 4096;  // sent and not yet answered; one more is refused
   bool proxy_from_environment = false;
-  std::string ca_file{};              // PEM; empty: the system's certificates
+  std::string ca_file{};  // PEM; empty: the system's certificates
   std::string user_agent = "penstock/" PENSTOCK_VERSION;
 };
 

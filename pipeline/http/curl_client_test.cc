@@ -100,6 +100,17 @@ TEST_CASE("many requests at once are all answered, over a bounded number of conn
   CHECK(remotes.size() <= 4);
 }
 
+TEST_CASE("a host that hangs takes no turn from another, and what waits for it is told when the client stops") {
+  const Peer hangs([](Wire wire) { wire.read_to_end(); });
+  const auto server = *HttpServer::start({}, tell());
+  const auto http = client({.connections_max = 3, .connections_per_host_max = 2});
+  std::vector<std::future<Result<HttpReply>>> held;
+  for (int i = 0; i < 5; ++i) held.push_back(send(*http, {.url = hangs.url()}));
+  for (int i = 0; i < 20; ++i) CHECK(send(*http, {.url = "http://" + server->address() + "/"}).get().has_value());
+  http->stop();
+  for (auto& reply : held) CHECK(reply.get().error().kind == ErrorKind::stopped);
+}
+
 TEST_CASE("redirects are answers like others") {
   const auto server = *HttpServer::start({}, [](ServerRequest, Responder respond) {
     respond({.status = 302, .headers = {{"Location", "http://127.0.0.1:1/"}}});
@@ -153,12 +164,12 @@ TEST_CASE("a peer that hangs costs the timeout") {
   CHECK(reply.error().kind == ErrorKind::limit);
 }
 
-TEST_CASE("a deadline holds for requests that wait for a connection") {
+TEST_CASE("a deadline holds for requests that wait for their turn") {
   const Peer hangs([](Wire wire) { wire.read_to_end(); });
   const auto http = client({.connections_per_host_max = 1});
   auto first = send(*http, {.url = hangs.url(), .timeout = Duration(1000)});
   auto second = send(*http, {.url = hangs.url(), .timeout = Duration(100)});
-  CHECK(second.get().error().message.ends_with("could not be connected to within 100ms"));
+  CHECK(second.get().error().message.ends_with("was busy with other requests and was not asked within 100ms"));
   CHECK_FALSE(first.get().has_value());
 }
 
