@@ -75,6 +75,7 @@ void print_destinations(const json::array& destinations) {
     print_more(d, "replay_left", "replay, events left");
     print_more(d, "again_waiting", "retry lane, dead letters waiting");
     print_more(d, "retrying", "writes that wait for another try");
+    print_more(d, "blocked_keys", "distinct ids that a dead letter holds up");
     print_more(d, "skipped", "removed by retention before they were read");
     for (const auto& app : d.at("apps").as_array()) fmt::print("{:<16} {}\n", "", app_line(app));
   }

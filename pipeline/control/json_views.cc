@@ -72,6 +72,7 @@ json::array destination_views(const std::vector<topology::DestinationStatus>& de
                                {"retries", d.retries},
                                {"in_flight", d.in_flight},
                                {"retrying", d.retrying},
+                               {"blocked_keys", d.blocked_keys},
                                {"again_waiting", d.again_waiting},
                                {"replay_left", d.replay_left ? json::value(*d.replay_left) : json::value()},
                                {"apps", app_views(d.apps)}});

@@ -22,6 +22,8 @@ DeliveryMetrics::DeliveryMetrics(telemetry::Metrics& metrics, const std::string&
   batches = metrics.counter("penstock_delivery_batches_total", "Writes answered by the destination.", labels);
   bytes = metrics.counter("penstock_delivery_bytes_total", "Bytes of the bodies delivered.", labels);
   in_flight = metrics.gauge("penstock_delivery_in_flight", "Writes under way.", labels);
+  blocked_keys = metrics.gauge("penstock_delivery_blocked_keys",
+                               "Distinct ids that a dead letter holds up, with `on_dead: block`.", labels);
   lag_events = metrics.gauge("penstock_delivery_lag_events", "Events between the cursor and the end of the log.", labels);
   lag_seconds = metrics.gauge("penstock_delivery_lag_seconds", "Age of the oldest event that is not settled.", labels);
   write_seconds = metrics.histogram("penstock_delivery_write_seconds", "From handing over a batch to its answer.", labels,

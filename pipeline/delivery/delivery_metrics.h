@@ -22,6 +22,7 @@ class DeliveryMetrics {
   telemetry::Counter bytes;    // of the bodies delivered
   telemetry::Gauge in_flight;
   telemetry::Gauge lag_events;
+  telemetry::Gauge blocked_keys;
   telemetry::Gauge lag_seconds;
   telemetry::Histogram write_seconds;  // from submit to the answer
   telemetry::Histogram age_seconds;    // now − received_at, of each delivered event

@@ -12,18 +12,23 @@
 #include <utility>
 
 #include "pipeline/base/codec.h"
+#include "pipeline/delivery/dead_keys.h"
 
 namespace penstock::delivery {
 namespace {
 
-constexpr std::uint32_t kSchemaVersion = 1;
+constexpr std::uint32_t kSchemaVersion = 2;  // 1 knew no keys, and wanted letters in the order of their ids
 constexpr std::uint8_t kCursorVersion = 1;
 constexpr auto kSchemaKey = "schema";
 constexpr auto kCursors = "cursors";
 constexpr auto kDead = "dead";
-constexpr auto kAgain = "again";  // destination, zero byte, id of a letter that is wanted again → nothing
+constexpr auto kAgain = "again";    // of version 1: destination, zero byte, id of a letter that is wanted again → nothing
+constexpr auto kWanted =
+    "wanted";  // destination, zero byte, place in the log, id of a letter that is wanted again → nothing
+constexpr auto kKeys = "keys";      // dead_keys.h
 constexpr auto kReplays = "replays";
 constexpr std::size_t kWantedAtOnce = 1000;
+constexpr std::size_t kReleasedAtOnce = 1000;  // of one key
 
 rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
 
@@ -66,11 +71,14 @@ Result<Cursor> read_cursor(std::string_view destination, std::string_view stored
   return cursor;
 }
 
-std::string again_key(std::string_view destination, std::string_view id) {
+std::string wanted_prefix(std::string_view destination) {
   std::string key(destination);
   key.push_back('\0');
-  key.append(id);
   return key;
+}
+
+std::string wanted_key(const DeadLetter& letter, std::string_view id) {
+  return wanted_prefix(letter.stage).append(log_place(letter)).append(id);
 }
 
 // A small database: a few cursors written again and again, and now and then a dead letter.
@@ -92,7 +100,7 @@ rocksdb::Options options() {
 std::vector<std::string> families_of(const std::string& folder) {
   std::vector<std::string> names;
   if (!rocksdb::DB::ListColumnFamilies(options(), folder, &names).ok()) names = {rocksdb::kDefaultColumnFamilyName};
-  for (const auto* ours : {kCursors, kDead, kAgain, kReplays}) {
+  for (const auto* ours : {kCursors, kDead, kWanted, kKeys, kReplays}) {
     if (std::ranges::find(names, ours) == names.end()) names.emplace_back(ours);
   }
   return names;
@@ -106,6 +114,7 @@ struct DeliveryStore::Impl {
   std::unique_ptr<rocksdb::DB> db;
   std::vector<rocksdb::ColumnFamilyHandle*> families;
   std::unique_ptr<dead::DeadLetterTable> dead;
+  std::unique_ptr<DeadKeys> keys;
 
   ~Impl() {
     for (auto* family : families) db->DestroyColumnFamilyHandle(family);
@@ -122,27 +131,57 @@ struct DeliveryStore::Impl {
     return {};
   }
   Result<void> check_schema();
+  Result<void> write_schema_version();
+  Result<void> upgrade();
+  Result<std::vector<DeadKeys::Entry>> first_letter(std::string_view destination, OrderKey key);
+  Result<void> release(rocksdb::WriteBatch& batch, std::string_view destination, OrderKey key, Released& released);
 };
 
 Result<void> DeliveryStore::Impl::check_schema() {
   std::string stored;
   const auto status = db->Get({}, kSchemaKey, &stored);
-  if (status.IsNotFound()) {
-    std::string version;
-    Writer(version).fixed(kSchemaVersion);
-    rocksdb::WriteBatch batch;
-    batch.Put(kSchemaKey, version);
-    return write(batch, Sync::yes);
-  }
+  if (status.IsNotFound()) return write_schema_version();
   if (!status.ok()) return fail(error_of("read " + folder, status));
   const auto version = Reader(stored).fixed<std::uint32_t>();
   if (!version) return fail(version.error().context(folder + ": schema version"));
-  if (*version <= kSchemaVersion) return {};
+  if (*version == kSchemaVersion) return {};
+  if (*version < kSchemaVersion) return upgrade();
   return fail(
       ErrorKind::conflict,
       fmt::format("{} has schema version {}, but this program knows only up to version {}: it was written by a newer "
                   "one; run that, or give this one another data folder",
                   folder, *version, kSchemaVersion));
+}
+
+Result<void> DeliveryStore::Impl::write_schema_version() {
+  std::string version;
+  Writer(version).fixed(kSchemaVersion);
+  rocksdb::WriteBatch batch;
+  batch.Put(kSchemaKey, version);
+  return write(batch, Sync::yes);
+}
+
+// From version 1. A crash in the middle does it again from the start.
+Result<void> DeliveryStore::Impl::upgrade() {
+  auto* again = family(kAgain);
+  rocksdb::WriteBatch batch;
+  const std::unique_ptr<rocksdb::Iterator> rows(db->NewIterator({}, family(kDead)));
+  for (rows->SeekToFirst(); rows->Valid(); rows->Next()) {
+    const auto id = rows->key().ToStringView();
+    const auto letter = decode_dead_letter(rows->value().ToStringView());
+    if (!letter) continue;  // it cannot be sent again; whoever lists it is told
+    keys->put(batch, *letter, id);
+    std::string found;
+    const auto wanted =
+        again == nullptr ? rocksdb::Status::NotFound() : db->Get({}, again, wanted_prefix(letter->stage).append(id), &found);
+    if (wanted.ok()) batch.Put(family(kWanted), wanted_key(*letter, id), {});
+    if (batch.Count() < kWantedAtOnce) continue;
+    TRY(write(batch, Sync::no));
+    batch.Clear();
+  }
+  if (!rows->status().ok()) return fail(error_of("read " + folder, rows->status()));
+  TRY(write(batch, Sync::no));
+  return write_schema_version();
 }
 
 Result<std::unique_ptr<DeliveryStore>> DeliveryStore::open(const std::string& folder, const Clock& clock) {
@@ -159,8 +198,9 @@ Result<std::unique_ptr<DeliveryStore>> DeliveryStore::open(const std::string& fo
   const auto status = rocksdb::DB::Open(options(), folder, wanted, &impl->families, &opened);
   if (!status.ok()) return fail(error_of("open " + folder, status));
   impl->db.reset(opened);
-  TRY(impl->check_schema());
   impl->dead = std::make_unique<dead::DeadLetterTable>(*impl->db, *impl->family(kDead));
+  impl->keys = std::make_unique<DeadKeys>(*impl->db, *impl->family(kKeys));
+  TRY(impl->check_schema());
   return std::unique_ptr<DeliveryStore>(new DeliveryStore(std::move(impl)));
 }
 
@@ -216,11 +256,19 @@ Result<void> DeliveryStore::save_replay(std::string_view destination, const std:
   return impl_->write(batch, sync);
 }
 
-Result<void> DeliveryStore::bury(std::span<const DeadLetter> letters) {
+Result<void> DeliveryStore::bury(std::span<const DeadLetter> letters, Sent sent) {
   rocksdb::WriteBatch batch;
   for (const auto& letter : letters) {
-    TRY_ASSIGN(const std::string id, impl_->dead->put(batch, letter));
-    batch.Delete(impl_->family(kAgain), again_key(letter.stage, id));
+    const std::string id = dead_letter_id(letter);
+    bool there = false;
+    if (letter.code == kBehindDead) {
+      TRY_ASSIGN(there, impl_->keys->has(letter, id));
+    }
+    if (!there) {
+      TRY(impl_->dead->put(batch, letter));
+      impl_->keys->put(batch, letter, id);
+    }
+    if (sent == Sent::again) batch.Delete(impl_->family(kWanted), wanted_key(letter, id));
   }
   return impl_->write(batch, Sync::yes);
 }
@@ -231,7 +279,10 @@ Result<void> DeliveryStore::discard(std::span<const std::string> ids) {
     const auto letter = impl_->dead->get(id);
     if (!letter && letter.error().kind == ErrorKind::not_found) continue;
     // One that cannot be read can still be thrown away; whether it was wanted is then never found out, and harms nobody.
-    if (letter) batch.Delete(impl_->family(kAgain), again_key(letter->stage, id));
+    if (letter) {
+      batch.Delete(impl_->family(kWanted), wanted_key(*letter, id));
+      impl_->keys->remove(batch, *letter, id);
+    }
     TRY(impl_->dead->remove(batch, id));
   }
   return impl_->write(batch, Sync::yes);
@@ -243,7 +294,7 @@ Result<std::uint64_t> DeliveryStore::want_again(const dead::Filter& filter) {
   for (;;) {
     TRY_ASSIGN(const auto letters, impl_->dead->list(filter, page));
     rocksdb::WriteBatch batch;
-    for (const auto& each : letters) batch.Put(impl_->family(kAgain), again_key(each.letter.stage, each.id), {});
+    for (const auto& each : letters) batch.Put(impl_->family(kWanted), wanted_key(each.letter, each.id), {});
     TRY(impl_->write(batch, Sync::yes));
     count += letters.size();
     if (letters.size() < page.limit) return count;
@@ -258,7 +309,7 @@ Result<std::uint64_t> DeliveryStore::want_again(std::span<const std::string> ids
     const auto letter = impl_->dead->get(id);
     if (!letter && letter.error().kind == ErrorKind::not_found) continue;
     if (!letter) return fail(letter.error());
-    batch.Put(impl_->family(kAgain), again_key(letter->stage, id), {});
+    batch.Put(impl_->family(kWanted), wanted_key(*letter, id), {});
     ++count;
   }
   TRY(impl_->write(batch, Sync::yes));
@@ -267,10 +318,10 @@ Result<std::uint64_t> DeliveryStore::want_again(std::span<const std::string> ids
 
 Result<std::vector<dead::Listed>> DeliveryStore::wanted(std::string_view destination, std::size_t limit) const {
   std::vector<dead::Listed> found;
-  const std::string prefix = again_key(destination, {});
-  const std::unique_ptr<rocksdb::Iterator> rows(impl_->db->NewIterator({}, impl_->family(kAgain)));
+  const std::string prefix = wanted_prefix(destination);
+  const std::unique_ptr<rocksdb::Iterator> rows(impl_->db->NewIterator({}, impl_->family(kWanted)));
   for (rows->Seek(prefix); rows->Valid() && rows->key().starts_with(prefix) && found.size() < limit; rows->Next()) {
-    std::string id = rows->key().ToString().substr(prefix.size());
+    std::string id = rows->key().ToString().substr(prefix.size() + kLogPlaceBytes);
     auto letter = impl_->dead->get(id);
     if (!letter && letter.error().kind == ErrorKind::not_found) continue;
     if (!letter) return fail(std::move(letter).error());
@@ -282,11 +333,55 @@ Result<std::vector<dead::Listed>> DeliveryStore::wanted(std::string_view destina
 
 Result<std::uint64_t> DeliveryStore::count_wanted(std::string_view destination, std::uint64_t limit) const {
   std::uint64_t count = 0;
-  const std::string prefix = again_key(destination, {});
-  const std::unique_ptr<rocksdb::Iterator> rows(impl_->db->NewIterator({}, impl_->family(kAgain)));
+  const std::string prefix = wanted_prefix(destination);
+  const std::unique_ptr<rocksdb::Iterator> rows(impl_->db->NewIterator({}, impl_->family(kWanted)));
   for (rows->Seek(prefix); rows->Valid() && rows->key().starts_with(prefix) && count < limit; rows->Next()) ++count;
   if (!rows->status().ok()) return fail(error_of("read " + impl_->folder, rows->status()));
   return count;
+}
+
+Result<std::vector<FirstDead>> DeliveryStore::dead_keys(std::string_view destination) const {
+  return impl_->keys->firsts(destination);
+}
+
+Result<DeliveryStore::Released> DeliveryStore::release(std::string_view destination, std::span<const OrderKey> keys) {
+  Released released;
+  rocksdb::WriteBatch batch;
+  for (const OrderKey key : keys) TRY(impl_->release(batch, destination, key, released));
+  if (batch.Count() > 0) TRY(impl_->write(batch, Sync::yes));
+  return released;
+}
+
+// None or one. A letter of a version that did not store its offset may have left a second row, at another place.
+Result<std::vector<DeadKeys::Entry>> DeliveryStore::Impl::first_letter(std::string_view destination, OrderKey key) {
+  for (;;) {
+    TRY_ASSIGN(auto next, keys->first(destination, key, 1));
+    if (next.empty()) return next;
+    const auto letter = dead->get(next.front().id());
+    if (letter || letter.error().kind != ErrorKind::not_found) return next;
+    rocksdb::WriteBatch batch;
+    keys->remove(batch, destination, key, next.front());
+    TRY(write(batch, Sync::no));
+  }
+}
+
+Result<void> DeliveryStore::Impl::release(rocksdb::WriteBatch& batch, std::string_view destination, OrderKey key,
+                                          Released& released) {
+  TRY_ASSIGN(const auto next, first_letter(destination, key));
+  if (next.empty()) released.free.push_back(key);
+  if (next.empty() || !next.front().behind) return {};
+  std::string found;
+  const std::string prefix = wanted_prefix(destination);
+  const auto status = db->Get({}, family(kWanted), prefix + next.front().place_and_id, &found);
+  if (status.ok()) return {};  // so are those after it, or will be when it is gone
+  if (!status.IsNotFound()) return fail(error_of("read " + folder, status));
+  TRY_ASSIGN(const auto waiting, keys->first(destination, key, kReleasedAtOnce));
+  for (const auto& entry : waiting) {
+    if (!entry.behind) break;
+    batch.Put(family(kWanted), prefix + entry.place_and_id, {});
+  }
+  released.wanted = true;
+  return {};
 }
 
 Result<void> DeliveryStore::copy_to(const std::string& folder) const {

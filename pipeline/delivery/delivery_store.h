@@ -16,6 +16,7 @@
 #include "pipeline/base/clock.h"
 #include "pipeline/base/result.h"
 #include "pipeline/dead/dead_letter_table.h"
+#include "pipeline/delivery/order_key.h"
 #include "pipeline/delivery/replay.h"
 #include "pipeline/ports/log.h"
 
@@ -29,6 +30,7 @@ struct Cursor {
 };
 
 enum class Sync : std::uint8_t { no, yes };
+enum class Sent : std::uint8_t { first, again };
 
 class DeliveryStore {
  public:
@@ -48,8 +50,10 @@ class DeliveryStore {
   Result<std::optional<ReplayOrder>> replay(std::string_view destination) const;
   Result<void> save_replay(std::string_view destination, const std::optional<ReplayOrder>& order, Sync sync);
 
-  // All of them or none, synced. One that was wanted again is so no more.
-  Result<void> bury(std::span<const DeadLetter> letters);
+  // All of them or none, synced. One that only waits behind another (dead_keys.h) changes nothing about a letter that is there.
+  // `again`: they were sent again, and are wanted no more; while a letter that comes from the log once more, after a crash, says
+  // nothing about that.
+  Result<void> bury(std::span<const DeadLetter> letters, Sent sent = Sent::first);
   // Synced. Ids that are not there are no error.
   Result<void> discard(std::span<const std::string> ids);
 
@@ -57,9 +61,20 @@ class DeliveryStore {
   // were: by filter (its stage names the destination), or by id, of which those that are not there are none.
   Result<std::uint64_t> want_again(const dead::Filter& filter);
   Result<std::uint64_t> want_again(std::span<const std::string> ids);
-  // The oldest of those wanted by a destination; and how many there are, up to `limit`.
+  // The first of those wanted by a destination, each partition in the order of the log; and how many there are, up to `limit`.
   Result<std::vector<dead::Listed>> wanted(std::string_view destination, std::size_t limit) const;
   Result<std::uint64_t> count_wanted(std::string_view destination, std::uint64_t limit) const;
+
+  // For `on_dead: block`. The keys that have dead letters at a destination.
+  Result<std::vector<FirstDead>> dead_keys(std::string_view destination) const;
+  struct Released {
+    std::vector<OrderKey> free;  // those without a letter
+    bool wanted = false;  // some letters are to be sent again now
+  };
+  // Of each key whose first letter only waits behind others: that one and what follows it is wanted again, up to the next letter
+  // that was refused; so many at a time. Synced.
+  Result<Released> release(std::string_view destination, std::span<const OrderKey> keys);
+
   // All of it at one moment, into a folder that must not exist; durable when it returns.
   Result<void> copy_to(const std::string& folder) const;
   // For get, list and count.

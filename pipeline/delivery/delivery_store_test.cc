@@ -43,6 +43,66 @@ TEST_CASE("cursors and dead letters are there after opening again") {
   CHECK(store->cursors().value().size() == 1);
 }
 
+TEST_CASE("a folder of version 1 is taken over: what was wanted is wanted, and keys have their letters") {
+  const TemporaryFolder folder;
+  const fakes::ManualClock clock;
+  DeadLetter letter;
+  letter.stage = "crm";
+  letter.distinct_id = "u1";
+  DeadLetter unwanted = letter;
+  unwanted.uuid.bytes[0] = 1;
+  {
+    std::vector<rocksdb::ColumnFamilyHandle*> families;
+    std::vector<rocksdb::ColumnFamilyDescriptor> wanted;
+    for (const auto* name : {"default", "cursors", "dead", "again", "replays"})
+      wanted.emplace_back(name, rocksdb::ColumnFamilyOptions());
+    rocksdb::Options options;
+    options.create_if_missing = options.create_missing_column_families = true;
+    rocksdb::DB* opened = nullptr;
+    REQUIRE(rocksdb::DB::Open(options, folder.path(), wanted, &families, &opened).ok());
+    const std::unique_ptr<rocksdb::DB> db(opened);
+    REQUIRE(db->Put({}, "schema", std::string("\x01\0\0\0", 4)).ok());
+    for (const auto& each : {letter, unwanted}) {
+      std::string stored;
+      encode(each, stored);
+      REQUIRE(db->Put({}, families[2], dead_letter_id(each), stored).ok());
+    }
+    REQUIRE(db->Put({}, families[2], "0000000000001-unreadable", "?").ok());
+    REQUIRE(db->Put({}, families[3], std::string("crm\0", 4) + dead_letter_id(letter), "").ok());
+    for (auto* family : families) db->DestroyColumnFamilyHandle(family);
+  }
+  for (int i = 0; i < 2; ++i) {
+    const auto store = open(folder, clock);
+    const auto wanted = store->wanted("crm", 10).value();
+    REQUIRE(wanted.size() == 1);
+    CHECK(wanted[0].letter == letter);
+    CHECK(store->dead_keys("crm").value().size() == 1);
+  }
+}
+
+TEST_CASE("wanted letters come in the order of the log, whatever their ids") {
+  const TemporaryFolder folder;
+  const fakes::ManualClock clock;
+  const auto store = open(folder, clock);
+  std::vector<DeadLetter> letters(300);
+  for (std::size_t i = 0; i < letters.size(); ++i) {
+    letters[i].stage = "crm";
+    letters[i].offset = i;
+    letters[i].uuid.bytes[0] = static_cast<std::uint8_t>(i * 37);
+    letters[i].uuid.bytes[1] = static_cast<std::uint8_t>(i >> 8);
+  }
+  REQUIRE(store->bury(letters).has_value());
+  REQUIRE(store->want_again(dead::Filter{}).value() == letters.size());
+  const auto wanted = store->wanted("crm", letters.size()).value();
+  REQUIRE(wanted.size() == letters.size());
+  for (std::size_t i = 0; i < letters.size(); ++i) CHECK(wanted[i].letter.offset == i);
+  // One that comes from the log once more is wanted as before; one that was sent again is not.
+  REQUIRE(store->bury(std::span(letters).first(3)).has_value());
+  CHECK(store->count_wanted("crm", 1000).value() == 300);
+  REQUIRE(store->bury(std::span(letters).first(3), Sent::again).has_value());
+  CHECK(store->count_wanted("crm", 1000).value() == 297);
+}
+
 TEST_CASE("a folder of a newer program is refused, and both versions are named") {
   const TemporaryFolder folder;
   const fakes::ManualClock clock;
@@ -50,7 +110,7 @@ TEST_CASE("a folder of a newer program is refused, and both versions are named")
   {
     std::vector<rocksdb::ColumnFamilyHandle*> families;
     std::vector<rocksdb::ColumnFamilyDescriptor> wanted;
-    for (const auto* name : {"default", "cursors", "dead", "again", "replays", "lanes"})
+    for (const auto* name : {"default", "cursors", "dead", "wanted", "keys", "replays", "lanes"})
       wanted.emplace_back(name, rocksdb::ColumnFamilyOptions());
     rocksdb::Options options;
     options.create_missing_column_families = true;
@@ -63,7 +123,7 @@ TEST_CASE("a folder of a newer program is refused, and both versions are named")
   const auto again = DeliveryStore::open(folder.path(), clock);
   REQUIRE_FALSE(again.has_value());
   CHECK(again.error().kind == ErrorKind::conflict);
-  CHECK(again.error().message.find("has schema version 9, but this program knows only up to version 1") !=
+  CHECK(again.error().message.find("has schema version 9, but this program knows only up to version 2") !=
         std::string::npos);
 }
 

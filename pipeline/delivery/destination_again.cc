@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "pipeline/base/log.h"
+#include "pipeline/delivery/dead_keys.h"
 #include "pipeline/delivery/destination_loop.h"
 
 namespace penstock::delivery {
@@ -52,6 +53,7 @@ bool DestinationLoop::take_wanted() {
   again_wanted_ = wanted && !wanted->empty();
   if (!wanted) log_error("delivery", "destination {}: dead letters cannot be read: {}", name_, wanted.error().message);
   if (again_wanted_) again_.emplace(*std::move(wanted));
+  else all_through();
   return again_wanted_;
 }
 
@@ -65,6 +67,11 @@ void DestinationLoop::prepare_again() {
     }
     const std::size_t number = again.next++;
     const EventView event = view_of((*again.letters)[number].letter);
+    if (waits_again((*again.letters)[number].letter)) {
+      again.fates[number].death = (*again.letters)[number].letter;
+      conclude_again(number);
+      continue;
+    }
     const Prepared& prepared = preparation_.prepare_wanted(event);
     Again::Fate& fate = again.fates[number];
     if (prepared.kind == Prepared::Kind::failed) {
@@ -104,6 +111,7 @@ void DestinationLoop::delivered_again(const std::vector<Parcel>& parcels) {
 
 void DestinationLoop::died_again(const Parcel& parcel, DeadLetter letter) {
   Again::Fate& fate = again_->fates[parcel.offset];
+  if (blocked_ && letter.code != kBehindDead) blocked_->died(key_of(letter), letter.offset);
   fate.death = std::move(letter);
   if (--fate.open == 0) conclude_again(parcel.offset);
 }
@@ -111,8 +119,12 @@ void DestinationLoop::died_again(const Parcel& parcel, DeadLetter letter) {
 // Nothing of the letter is under way any more: it is the same letter, by its id, with what is new about it, or none.
 void DestinationLoop::conclude_again(std::size_t number) {
   auto& death = again_->fates[number].death;
-  if (death) recorder_.bury(*std::move(death), again_mark_);
-  else recorder_.discard((*again_->letters)[number].id);
+  const dead::Listed& listed = (*again_->letters)[number];
+  if (!death) {
+    recorder_.discard(listed.id);
+    return release(listed.letter);
+  }
+  record(*std::move(death), again_mark_);
 }
 
 DeadLetter DestinationLoop::letter_again(std::size_t number) const {

@@ -35,7 +35,8 @@ std::string counted_writes(std::size_t writes) { return fmt::format("{} {}", wri
 
 }  // namespace
 
-DestinationLoop::DestinationLoop(DestinationParts parts, const Surroundings& around, const Offsets& start)
+DestinationLoop::DestinationLoop(DestinationParts parts, const Surroundings& around, const Offsets& start,
+                                 const std::vector<FirstDead>& dead_keys)
     : name_(std::move(parts.name)), settings_(std::move(parts.settings)), around_(around), filter_(settings_.events),
       destination_(std::move(parts.destination)), preparation_(std::move(parts.preparing)), metrics_(parts.metrics),
       board_(start), home_(around.executor.make_strand()), blocking_(around.blocking.make_strand()),
@@ -44,16 +45,21 @@ DestinationLoop::DestinationLoop(DestinationParts parts, const Surroundings& aro
       retry_backoff_(settings_.retry.wait_min, settings_.retry.wait_max, parts.seed + 1),
       read_backoff_(kReadPauseMin, kReadPauseMax, parts.seed + 2),
       recorder_(home_, around.blocking.make_strand(), around.clock,
-                {.bury = [&store = around.store](auto letters) { return store.bury(letters); },
+                {.bury = [&store = around.store](auto letters, Sent sent) { return store.bury(letters, sent); },
                  .discard = [&store = around.store](auto ids) { return store.discard(ids); },
+                 .release = [&store = around.store, name = name_](auto keys) { return store.release(name, keys); },
                  .save_cursor = [&store = around.store,
                                  name = name_](const Offsets& cursor) { return store.save_cursor(name, cursor, Sync::no); },
                  .save_replay = [&store = around.store,
                                  name = name_](const auto& order) { return store.save_replay(name, order, Sync::no); }},
-                [this](const std::vector<Recorder::Burial>& burials, std::size_t discarded) { buried(burials, discarded); }),
+                [this](const auto& burials, std::size_t discarded, const DeliveryStore::Released& given) {
+                  released(given);
+                  buried(burials, discarded);
+                }),
       paused_(std::move(parts.paused)), rejections_(settings_.suspend), saved_cursor_(start),
       cursor_saved_at_(around.clock.steady()), shown_since_(around.clock.steady()) {
   take_rate(parts.rate.value_or(settings_.rate));
+  if (settings_.on_dead == OnDead::block) blocked_.emplace(dead_keys);
   if (parts.replay)
     replay_ = std::make_unique<Replay>(*std::move(parts.replay), std::move(parts.replay_where), around_.log, filter_,
                                        replay_marks_);
@@ -63,6 +69,7 @@ void DestinationLoop::start() {
   home_.belong_to(weak_from_this());
   metrics_.set_health(Health::starting);
   home_.post([this] {
+    release_all();
     pump();
     tick();
   });
@@ -197,6 +204,7 @@ void DestinationLoop::seal(const Offsets& after) {
 }
 
 void DestinationLoop::dispatch(Shipment shipment) {
+  if (!park_blocked(shipment)) return;
   if (settings_.order == Order::none) return window_.add(std::move(shipment));
   for (auto& part : cut_by_key(std::move(shipment), key_groups(settings_), batch_limits_)) window_.add(std::move(part));
 }
@@ -259,6 +267,7 @@ DestinationStatus DestinationLoop::status() const {
   status.skipped = board_.skipped;
   status.in_flight = seen.in_flight;
   status.retrying = seen.retrying;
+  status.blocked_keys = seen.blocked_keys;
   status.lag_events = events_between(seen.cursor, around_.log.end(LogName::events));
   if (status.lag_events > 0 && seen.oldest_unsettled) {
     status.lag = Duration{std::max<std::int64_t>(0, around_.clock.now().ms - seen.oldest_unsettled->ms)};
@@ -304,7 +313,8 @@ void DestinationLoop::publish() {
   if (!oldest && !draft_.empty()) oldest = draft_.oldest;
   if (!oldest && read_failure_ && last_received_at_.ms > 0) oldest = last_received_at_;
   const auto replay_left = replay_ ? std::optional(replay_->order.left()) : std::nullopt;
-  board_.show({std::move(now), window_.in_flight(), window_.waiting(), oldest, low_water_.position(), replay_left});
+  board_.show({std::move(now), window_.in_flight(), window_.waiting(), oldest, low_water_.position(), replay_left,
+               blocked_ ? blocked_->size() : 0});
 }
 
 void DestinationLoop::tick() {

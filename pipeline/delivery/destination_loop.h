@@ -7,6 +7,7 @@
 #include <stop_token>
 
 #include "pipeline/delivery/again.h"
+#include "pipeline/delivery/blocked_keys.h"
 #include "pipeline/delivery/breaker.h"
 #include "pipeline/delivery/destination_runner.h"
 #include "pipeline/delivery/draft.h"
@@ -23,7 +24,9 @@ namespace penstock::delivery {
 
 class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
  public:
-  DestinationLoop(DestinationParts parts, const Surroundings& around, const Offsets& start);
+  // `dead_keys`: those that have dead letters; looked at with `on_dead: block` only.
+  DestinationLoop(DestinationParts parts, const Surroundings& around, const Offsets& start,
+                  const std::vector<FirstDead>& dead_keys);
 
   // Thread-safe, as in DestinationRunner.
   void start();
@@ -33,6 +36,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   void pause(std::string note);
   void resume();
   void send_again();
+  void letters_discarded();
   void replay(ReplayOrder order, When where);
   void end_replay();
   void set_rate(std::optional<RateSettings> rate);
@@ -95,6 +99,18 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   void bury(std::vector<DeadLetter> letters, LowWater::Mark mark);
   void buried(const std::vector<Recorder::Burial>& burials, std::size_t discarded);
 
+  // what a dead letter holds up (destination_order.cc)
+  void record(DeadLetter letter, LowWater::Mark mark, bool repeated = false);
+  void release_all();
+  void release(const DeadLetter& letter);
+  void released(const DeliveryStore::Released& released);
+  bool waits_behind(const Parcel& parcel, LowWater::Mark mark) const;
+  bool waits_again(const DeadLetter& letter) const;
+  void all_through();
+  bool park_blocked(Shipment& shipment);
+  void park_behind(const KeyLanes& lanes);
+  void park(const Parcel& parcel, LowWater::Mark mark);
+
   // what holds it back (destination_steering.cc)
   void take_rate(const RateSettings& rate);
   bool rate_allows(SteadyTime now);
@@ -136,6 +152,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   Backoff retry_backoff_;
   Backoff read_backoff_;
   Recorder recorder_;
+  std::optional<BlockedKeys> blocked_;  // with `on_dead: block`
 
   std::optional<std::string> paused_;  // the note
   BatchSettings batch_limits_;  // the settings', and no more than a second's worth of the rate

@@ -55,7 +55,9 @@ Result<Offsets> start_of(const DestinationParts& parts, const Surroundings& arou
 Result<std::unique_ptr<DestinationRunner>> DestinationRunner::start(DestinationParts parts, const Surroundings& around) {
   auto start = start_of(parts, around);
   if (!start) return fail(std::move(start).error().context("destination " + parts.name));
-  auto loop = std::make_shared<DestinationLoop>(std::move(parts), around, *start);
+  auto dead_keys = around.store.dead_keys(parts.name);
+  if (!dead_keys) return fail(std::move(dead_keys).error().context("destination " + parts.name));
+  auto loop = std::make_shared<DestinationLoop>(std::move(parts), around, *start, *dead_keys);
   loop->start();
   return std::unique_ptr<DestinationRunner>(new DestinationRunner(std::move(loop)));
 }
@@ -70,6 +72,7 @@ DestinationStatus DestinationRunner::status() const { return loop_->status(); }
 void DestinationRunner::pause(std::string note) { loop_->pause(std::move(note)); }
 void DestinationRunner::resume() { loop_->resume(); }
 void DestinationRunner::send_again() { loop_->send_again(); }
+void DestinationRunner::letters_discarded() { loop_->letters_discarded(); }
 void DestinationRunner::replay(ReplayOrder order, When where) { loop_->replay(std::move(order), std::move(where)); }
 void DestinationRunner::end_replay() { loop_->end_replay(); }
 void DestinationRunner::set_rate(std::optional<RateSettings> rate) { loop_->set_rate(rate); }

@@ -94,6 +94,8 @@ class DestinationRunner {
   void resume();
   // Letters were marked with DeliveryStore::want_again: they go through the retry lane now.
   void send_again();
+  // Letters of it were discarded: what waited behind them goes.
+  void letters_discarded();
   // Sends a stretch of the log again; the order is in the store already. One that runs is replaced.
   void replay(ReplayOrder order, When where);
   // Ends it; its order leaves the store.

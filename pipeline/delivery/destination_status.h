@@ -22,6 +22,7 @@ struct DestinationStatus {
   std::uint64_t skipped = 0;    // removed by retention before they were read
   std::size_t in_flight = 0;    // writes under way
   std::size_t retrying = 0;     // writes that wait for another try
+  std::size_t blocked_keys = 0; // distinct ids that a dead letter holds up
   std::uint64_t lag_events = 0;
   Duration lag{0};              // age of the oldest event that is not settled
   std::optional<std::uint64_t>
@@ -39,6 +40,7 @@ class StatusBoard {
     std::optional<Timestamp> oldest_unsettled;
     Offsets cursor;
     std::optional<std::uint64_t> replay_left{};
+    std::size_t blocked_keys = 0;
   };
 
   explicit StatusBoard(Offsets cursor) { now_.cursor = std::move(cursor); }

@@ -81,9 +81,11 @@ void DestinationLoop::answered(Window::Ticket ticket, Outcomes outcomes) {
 void DestinationLoop::follow(Verdict verdict, LowWater::Mark mark) {
   const SteadyTime now = around_.clock.steady();
   const bool again = traffic_of(mark) == Traffic::again;
+  KeyLanes died;
   settle_delivered(verdict.delivered, mark);
   for (auto& dead : verdict.dead) {
     const Parcel& parcel = dead.parcel;
+    died.set(parcel.key_lane);
     DeadLetter letter = again ? letter_again(parcel.offset) : letter_for(parcel.logged(), parcel.partition, parcel.offset);
     last_death_ = fmt::format("{} ({})", dead.reason, dead.code);
     letter.app.clear();
@@ -97,7 +99,7 @@ void DestinationLoop::follow(Verdict verdict, LowWater::Mark mark) {
       continue;
     }
     letter.first_at = verdict.first_failed_at;
-    recorder_.bury(std::move(letter), mark, parcel.origin != nullptr && std::exchange(parcel.origin->dead, true));
+    record(std::move(letter), mark, parcel.origin != nullptr && std::exchange(parcel.origin->dead, true));
   }
   recorder_.write();
   weigh_rejections(verdict.delivered.size(), verdict.dead.size(), now);
@@ -119,6 +121,7 @@ void DestinationLoop::follow(Verdict verdict, LowWater::Mark mark) {
                                            : retry_backoff_.after(verdict.later->retries);
     window_.add_later(*std::move(verdict.later), now + pause);
   }
+  park_behind(died);
 }
 
 void DestinationLoop::settle_delivered(const std::vector<Parcel>& parcels, LowWater::Mark mark) {
@@ -153,6 +156,7 @@ DeadLetter DestinationLoop::letter_for(const EventView& event, std::int32_t part
   letter.event = event.facts.event;
   letter.distinct_id = event.facts.distinct_id;
   letter.partition = partition;
+  letter.offset = offset;
   letter.received_at = event.facts.received_at;
   letter.project = event.facts.project;
   letter.timestamp = event.facts.timestamp;
@@ -176,7 +180,7 @@ void DestinationLoop::bury(std::vector<DeadLetter> letters, LowWater::Mark mark)
   for (auto& letter : letters) {
     last_death_ =
         fmt::format("{}{}{}", letter.app, letter.app.empty() ? "" : ": ", letter.reason.substr(0, letter.reason.find('\n')));
-    recorder_.bury(std::move(letter), mark);
+    record(std::move(letter), mark);
   }
   recorder_.write();
 }
@@ -186,6 +190,7 @@ void DestinationLoop::buried(const std::vector<Recorder::Burial>& burials, std::
   std::size_t died = 0;
   for (const auto& burial : burials) {
     const auto traffic = traffic_of(burial.mark);
+    if (blocked_) blocked_->written(key_of(burial.letter));
     if (traffic != Traffic::again && !burial.repeated) {
       ++died;
       metrics_.count_dead_letter(burial.letter.code);

@@ -4,10 +4,19 @@
 #include <span>
 #include <utility>
 
+#include "pipeline/delivery/shipment.h"
+
 namespace penstock::delivery {
 namespace {
 
 constexpr Duration kPauseAfterFailure{1000};
+
+template <class Value>
+Result<void> keep(Result<Value> made, Value& to) {
+  if (!made) return fail(std::move(made).error());
+  to = *std::move(made);
+  return {};
+}
 
 }  // namespace
 
@@ -16,20 +25,22 @@ Recorder::Recorder(Home& home, std::unique_ptr<Strand> disk, const Clock& clock,
       buried_(std::move(buried)) {}
 
 void Recorder::write() {
-  if (writing_ || (waiting_.empty() && discarding_.empty() && !cursor_ && !replay_)) return;
+  if (writing_ || idle()) return;
   writing_ = true;
   letters_writing_ = waiting_.size();
-  Work work{std::exchange(waiting_, {}), std::exchange(discarding_, {}), std::exchange(cursor_, std::nullopt),
-            std::exchange(replay_, std::nullopt)};
+  Work work{std::exchange(waiting_, {}),          std::exchange(discarding_, {}),      std::exchange(releasing_, {}), {},
+            std::exchange(cursor_, std::nullopt), std::exchange(replay_, std::nullopt)};
   disk_->post([owner = home_.owner(), store = store_, this, work = std::move(work)]() mutable {
     Result<void> letters;
     Result<void> cursor;
-    if (!work.burials.empty()) {
-      std::vector<DeadLetter> copies;
-      for (const auto& burial : work.burials) copies.push_back(burial.letter);
-      letters = store->bury(copies);
-    }
+    std::vector<DeadLetter> first;
+    std::vector<DeadLetter> again;
+    for (const auto& burial : work.burials)
+      (traffic_of(burial.mark) == Traffic::again ? again : first).push_back(burial.letter);
+    if (!first.empty()) letters = store->bury(first, Sent::first);
+    if (letters && !again.empty()) letters = store->bury(again, Sent::again);
     if (letters && !work.discarded.empty()) letters = store->discard(work.discarded);
+    if (letters && !work.keys.empty()) letters = keep(store->release(work.keys), work.released);
     if (work.cursor) cursor = store->save_cursor(*work.cursor);
     if (work.replay && cursor) cursor = store->save_replay(*work.replay);
     const auto alive = owner.lock();
@@ -49,6 +60,7 @@ void Recorder::written(Work work, Result<void> letters, Result<void> cursor) {
     waiting_.insert(waiting_.begin(), std::move_iterator(work.burials.begin()), std::move_iterator(work.burials.end()));
     discarding_.insert(discarding_.begin(), std::move_iterator(work.discarded.begin()),
                        std::move_iterator(work.discarded.end()));
+    releasing_.insert(releasing_.begin(), work.keys.begin(), work.keys.end());
     writing_ = true;  // the pause belongs to the write
     home_.post_at(clock_.steady() + kPauseAfterFailure, [this] {
       writing_ = false;
@@ -56,8 +68,8 @@ void Recorder::written(Work work, Result<void> letters, Result<void> cursor) {
     });
     return;
   }
-  if (!work.burials.empty() || !work.discarded.empty()) letters_failure_ = std::nullopt;
-  buried_(work.burials, work.discarded.size());
+  if (!work.burials.empty() || !work.discarded.empty() || !work.keys.empty()) letters_failure_ = std::nullopt;
+  buried_(work.burials, work.discarded.size(), work.released);
   write();
 }
 

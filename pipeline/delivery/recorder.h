@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "pipeline/delivery/delivery_store.h"
 #include "pipeline/delivery/home.h"
 #include "pipeline/delivery/low_water.h"
 #include "pipeline/delivery/replay.h"
@@ -26,14 +27,15 @@ class Recorder {
   };
   // What the recorder needs of the store; called on the disk strand.
   struct Store {
-    std::function<Result<void>(std::span<const DeadLetter>)> bury;
+    std::function<Result<void>(std::span<const DeadLetter>, Sent)> bury;
     std::function<Result<void>(std::span<const std::string>)> discard;  // letters that were delivered after all
+    std::function<Result<DeliveryStore::Released>(std::span<const OrderKey>)> release;
     std::function<Result<void>(const Offsets&)> save_cursor;
     std::function<Result<void>(const std::optional<ReplayOrder>&)> save_replay;  // nullopt: it is over
   };
   // Called on the owner's Home after every write whose letters, perhaps none, are durable now; with the number of those that
-  // were discarded.
-  using Buried = std::function<void(const std::vector<Burial>&, std::size_t discarded)>;
+  // were discarded, and with what was released.
+  using Buried = std::function<void(const std::vector<Burial>&, std::size_t discarded, const DeliveryStore::Released&)>;
 
   // `home` and `clock` outlive it.
   Recorder(Home& home, std::unique_ptr<Strand> disk, const Clock& clock, Store store, Buried buried);
@@ -42,12 +44,16 @@ class Recorder {
     waiting_.push_back({std::move(letter), mark, repeated});
   }
   void discard(std::string id) { discarding_.push_back(std::move(id)); }
+  // After the letters before it are durable.
+  void release(OrderKey key) { releasing_.push_back(key); }
   void save_cursor(Offsets cursor) { cursor_ = std::move(cursor); }
   void save_replay(std::optional<ReplayOrder> order) { replay_ = std::move(order); }
   // Starts writing what is waiting, unless a write is under way.
   void write();
 
-  bool idle() const { return !writing_ && waiting_.empty() && discarding_.empty() && !cursor_ && !replay_; }
+  bool idle() const {
+    return !writing_ && waiting_.empty() && discarding_.empty() && releasing_.empty() && !cursor_ && !replay_;
+  }
   std::size_t letters_waiting() const { return waiting_.size() + letters_writing_; }
   // What the last write of letters, or of a cursor, failed with; nullopt after a good one.
   const std::optional<Error>& letters_failure() const { return letters_failure_; }
@@ -57,6 +63,8 @@ class Recorder {
   struct Work {
     std::vector<Burial> burials;
     std::vector<std::string> discarded;
+    std::vector<OrderKey> keys;
+    DeliveryStore::Released released;
     std::optional<Offsets> cursor;
     std::optional<std::optional<ReplayOrder>> replay;
   };
@@ -70,6 +78,7 @@ class Recorder {
   const Buried buried_;
   std::vector<Burial> waiting_;
   std::vector<std::string> discarding_;
+  std::vector<OrderKey> releasing_;
   std::optional<Offsets> cursor_;
   std::optional<std::optional<ReplayOrder>> replay_;
   std::size_t letters_writing_ = 0;

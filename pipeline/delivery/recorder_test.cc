@@ -12,20 +12,26 @@ struct Desk {
     home.belong_to(life);
     recorder.emplace(
         home, executor.make_strand(), clock,
-        Recorder::Store{.bury = [this](auto letters) { return bury(letters); },
+        Recorder::Store{.bury = [this](auto letters, Sent) { return bury(letters); },
                         .discard = [this](auto ids) { return discarded += ids.size(), Result<void>(); },
+                        .release = [this](auto keys) -> Result<DeliveryStore::Released> {
+                          if (fails()) return fail(ErrorKind::io, "No space left on device");
+                          return DeliveryStore::Released{{keys.begin(), keys.end()}, true};
+                        },
                         .save_cursor = [this](const Offsets& next) { return saved.push_back(next), Result<void>(); },
                         .save_replay = [](const auto&) { return Result<void>(); }},
-        [this](const auto& burials, std::size_t) { settled += burials.size(); });
+        [this](const auto& burials, std::size_t, const DeliveryStore::Released& released) {
+          settled += burials.size();
+          freed += released.free.size();
+        });
   }
   Result<void> bury(std::span<const DeadLetter> letters) {
-    if (failures > 0) {
-      --failures;
-      return fail(ErrorKind::io, "No space left on device");
-    }
+    if (fails()) return fail(ErrorKind::io, "No space left on device");
     writes.push_back(letters.size());
     return {};
   }
+
+  bool fails() { return failures > 0 && failures-- > 0; }
 
   fakes::ManualClock clock;
   fakes::ManualExecutor executor{clock};
@@ -37,6 +43,7 @@ struct Desk {
   std::vector<Offsets> saved;
   std::size_t settled = 0;
   std::size_t discarded = 0;
+  std::size_t freed = 0;
 };
 
 }  // namespace
@@ -68,6 +75,19 @@ TEST_CASE("letters that could not be written are not settled, and are written ag
   desk.executor.advance(Duration{3000});
   CHECK(desk.writes == std::vector<std::size_t>{2});
   CHECK(desk.settled == 2);
+  CHECK_FALSE(desk.recorder->letters_failure());
+}
+
+TEST_CASE("keys that could not be released are released later") {
+  Desk desk;
+  desk.failures = 2;
+  desk.recorder->release(1);
+  desk.recorder->release(2);
+  desk.recorder->write();
+  desk.executor.run_ready();
+  CHECK(desk.recorder->letters_failure());
+  desk.executor.advance(Duration{3000});
+  CHECK(desk.freed == 2);
   CHECK_FALSE(desk.recorder->letters_failure());
 }
 

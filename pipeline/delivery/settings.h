@@ -15,6 +15,7 @@
 namespace penstock::delivery {
 
 enum class Order : std::uint8_t { none, key };
+enum class OnDead : std::uint8_t { go_on, block };
 
 }  // namespace penstock::delivery
 
@@ -22,6 +23,12 @@ template <>
 struct penstock::config::enum_names<penstock::delivery::Order> {
   using Order = penstock::delivery::Order;
   static constexpr std::array names{std::pair{"none", Order::none}, std::pair{"key", Order::key}};
+};
+
+template <>
+struct penstock::config::enum_names<penstock::delivery::OnDead> {
+  using OnDead = penstock::delivery::OnDead;
+  static constexpr std::array names{std::pair{"continue", OnDead::go_on}, std::pair{"block", OnDead::block}};
 };
 
 namespace penstock::delivery {
@@ -113,6 +120,7 @@ struct DestinationSettings {
   BatchSettings batch;
   int in_flight_max = 4;
   Order order = Order::none;
+  OnDead on_dead = OnDead::go_on;
   std::string from = "now";
   RateSettings rate;
   RetrySettings retry;
@@ -134,6 +142,11 @@ struct DestinationSettings {
             "order", &DestinationSettings::order,
             "`key`: events of one distinct id arrive in the order of the log; one that is tried again holds up those of its "
             "id, and few others. `none`: whatever is ready goes."),
+        field(
+            "on_dead", &DestinationSettings::on_dead,
+            "With `order: key`, what a dead letter means for later events of its distinct id. `continue`: they go. `block`: "
+            "they become dead letters behind it, of the code `behind_dead`, and all go by themselves, in order, once it was "
+            "delivered (`penstock dead replay`) or discarded."),
         field("from", &DestinationSettings::from,
               "Where a new destination starts when there are events already: now, earliest, a time such as "
               "2026-08-01T10:00:00Z, or how long ago, such as 2h."),
@@ -147,6 +160,8 @@ struct DestinationSettings {
               "Retention waits for this destination: when the log is full, sources wait instead of it losing events.")};
   }
   void check(config::StructReader& reader) const {
+    if (on_dead == OnDead::block && order != Order::key)
+      reader.problem("on_dead", "`block` keeps the order of a distinct id, so it needs `order: key`");
     if (const auto read = read_moment(from, Timestamp{}); !read) reader.problem("from", read.error().message);
   }
 };

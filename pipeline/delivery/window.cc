@@ -135,6 +135,36 @@ std::optional<SteadyTime> Window::longest_in_flight() const {
   return longest;
 }
 
+std::vector<Shipment> Window::take_out(const KeyLanes& lanes,
+                                       const std::function<bool(const Shipment&, const Parcel&)>& wanted) {
+  std::vector<Shipment> taken;
+  std::vector<Shipment> ready;
+  std::vector<std::pair<SteadyTime, Shipment>> waiting;
+  // What stays of a shipment that is touched.
+  const auto part = [&](Shipment whole) -> std::optional<Shipment> {
+    std::vector<Parcel> goes;
+    std::vector<Parcel> stays;
+    for (const Parcel& parcel : whole.parcels)
+      (lanes[parcel.key_lane] && wanted(whole, parcel) ? goes : stays).push_back(parcel);
+    if (!goes.empty()) taken.push_back(part_of(whole, std::move(goes)));
+    return stays.empty() ? std::nullopt : std::optional(part_of(whole, std::move(stays)));
+  };
+  std::erase_if(ready_, [&](auto& entry) {
+    if ((entry.second.lanes & lanes).none()) return false;
+    leaves_ready(entry.second.shipment);
+    if (auto stays = part(std::move(entry.second.shipment))) ready.push_back(*std::move(stays));
+    return true;
+  });
+  std::erase_if(waiting_, [&](auto& entry) {
+    if ((entry.second.key_lanes() & lanes).none()) return false;
+    if (auto stays = part(std::move(entry.second))) waiting.emplace_back(entry.first, *std::move(stays));
+    return true;
+  });
+  for (Shipment& shipment : ready) add(std::move(shipment));
+  for (auto& [when, shipment] : waiting) add_later(std::move(shipment), when);
+  return taken;
+}
+
 void Window::drop_waiting(Traffic traffic) {
   std::erase_if(ready_, [&](const auto& entry) {
     const Shipment& shipment = entry.second.shipment;

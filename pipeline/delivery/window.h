@@ -7,6 +7,7 @@
 // shipment of which a part may go is parted, so what waits for another try holds up nobody but its own lanes.
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <unordered_map>
@@ -48,6 +49,9 @@ class Window {
   std::pair<Ticket, Batch> take_off(SteadyTime now, bool another = false);
   // Nullopt: no such flight.
   std::optional<Flight> land(Ticket ticket);
+
+  // What of the ready and the waiting ones is in these lanes and `wanted`: it is in the window no more.
+  std::vector<Shipment> take_out(const KeyLanes& lanes, const std::function<bool(const Shipment&, const Parcel&)>& wanted);
 
   // Forgets what is ready or waiting, all of it or that of one kind; what is in flight stays.
   void drop_waiting();

@@ -11,7 +11,7 @@
 namespace penstock {
 namespace {
 
-constexpr std::uint8_t kVersion = 2;  // 1 had no project and no timestamp
+constexpr std::uint8_t kVersion = 3;  // 1 had no project and no timestamp, 2 no offset
 
 Result<void> read_text(Reader& in, std::string& field) {
   TRY_ASSIGN(const std::string_view text, in.text());
@@ -38,6 +38,9 @@ Result<void> read_fields(Reader& in, std::uint8_t version, DeadLetter& letter) {
     TRY(read_text(in, letter.project));
     TRY(read_time(in, letter.timestamp));
   }
+  if (version >= 3) {
+    TRY_ASSIGN(letter.offset, in.varint());
+  }
   return read_text(in, letter.body);
 }
 
@@ -56,6 +59,7 @@ void encode(const DeadLetter& letter, std::string& out) {
   for (const auto time : {letter.received_at, letter.first_at, letter.last_at}) writer.signed_varint(time.ms);
   writer.text(letter.project);
   writer.signed_varint(letter.timestamp.ms);
+  writer.varint(letter.offset);
   writer.text(letter.body);
 }
 

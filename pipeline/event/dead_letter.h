@@ -25,6 +25,7 @@ struct DeadLetter {
   std::string project;     // the fact, empty when unknown
   Timestamp timestamp;     // the fact; 0 when unknown
   std::int32_t partition = 0;  // of `events`
+  std::uint64_t offset = 0;    // there; 0 for a letter of ingest, and of a version that did not store it
   std::uint32_t attempts = 0;
   Timestamp received_at;
   Timestamp first_at;      // first failure

@@ -307,6 +307,7 @@ DestinationStatus to_status(const RunningDestination& running, const delivery::D
           .retries = now.retries,
           .in_flight = now.in_flight,
           .retrying = now.retrying,
+          .blocked_keys = now.blocked_keys,
           .again_waiting = store.count_wanted(now.name, kAgainCounted).value_or(0),
           .replay_left = now.replay_left,
           .apps = running.app_board->apps()};

@@ -56,6 +56,7 @@ struct DestinationStatus {
   std::uint64_t retries = 0;  // events tried again
   std::size_t in_flight = 0;  // writes under way
   std::size_t retrying = 0;  // writes that wait for another try
+  std::size_t blocked_keys = 0;  // distinct ids that a dead letter holds up
   std::uint64_t again_waiting = 0;  // dead letters that are to be sent again
   std::optional<std::uint64_t> replay_left{};  // events that a replay has still to look at; none: there is no replay
   std::vector<AppStatus> apps{};  // its own

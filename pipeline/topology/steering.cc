@@ -167,14 +167,25 @@ Result<std::uint64_t> Steering::push_again(const std::vector<dead::Listed>& lett
 }
 
 Result<std::uint64_t> Steering::discard_dead(const DeadLetterChoice& choice) {
-  return for_each_page(choice, [&](const std::vector<dead::Listed>& letters) -> Result<std::uint64_t> {
+  std::set<std::string> stages;
+  auto discarded = for_each_page(choice, [&](const std::vector<dead::Listed>& letters) -> Result<std::uint64_t> {
     std::vector<std::string> of_ingest;
     std::vector<std::string> of_destinations;
-    for (const auto& each : letters) (is_ingest(each) ? of_ingest : of_destinations).push_back(each.id);
+    for (const auto& each : letters) {
+      (is_ingest(each) ? of_ingest : of_destinations).push_back(each.id);
+      if (!is_ingest(each)) stages.insert(each.letter.stage);
+    }
     if (!of_ingest.empty()) TRY(parts_.state().remove_dead_letters(of_ingest));
     if (!of_destinations.empty()) TRY(parts_.store().discard(of_destinations));
     return letters.size();
   });
+  for (const auto& stage : stages) {
+    const auto tell = [&](RunningDestination* running) {
+      if (running != nullptr) running->runner->letters_discarded();
+    };
+    find_(stage, tell);
+  }
+  return discarded;
 }
 
 }  // namespace penstock::topology

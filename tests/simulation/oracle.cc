@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "pipeline/delivery/dead_keys.h"
 #include "pipeline/event/event_filter.h"
 #include "tests/simulation/content_chain.h"
 
@@ -114,6 +115,7 @@ class DeliveryOracle {
       if (letters.front().reason.empty()) wrong(uuid, "has a dead letter without a reason");
     }
     if (settings_.order == delivery::Order::key) check_order();
+    if (settings_.on_dead == delivery::OnDead::block) check_blocked();
     for (const auto& replay : ending_.replays)
       if (replay.destination == index_) check_replay(replay);
     const auto cursor = world_.store.cursor(receiver_.name());
@@ -157,8 +159,9 @@ class DeliveryOracle {
         if (dead > 1) wrong(event.uuid, "has several dead letters");
         break;
       default:
-        if (delivered == 0) wrong(event.uuid, "is lost");
-        if (dead > 0) wrong(event.uuid, "is a dead letter though only the receiver was at fault: " + reason_of(event.uuid));
+        if (delivered + dead == 0) wrong(event.uuid, "is lost");
+        if (dead > 0 && !waits_behind(event.uuid))
+          wrong(event.uuid, "is a dead letter though only the receiver was at fault: " + reason_of(event.uuid));
     }
     if (!ending_.restarted && delivered + dead > 1)
       wrong(event.uuid, fmt::format("came to {} ends without any restart", delivered + dead));
@@ -178,6 +181,25 @@ class DeliveryOracle {
         wrong(event.uuid, fmt::format("of {} came before {}, which stands before it in `events`", event.distinct_id,
                                       short_name(before->second.second)));
       before->second = {std::max(first, before->second.first), event.uuid};
+    }
+  }
+
+  bool waits_behind(const Uuid& uuid) const {
+    const auto found = dead_.find(uuid);
+    return found != dead_.end() && found->second.front().code == delivery::kBehindDead;
+  }
+
+  // Behind a dead letter nothing of its distinct id was delivered, and what waits has one before it.
+  void check_blocked() {
+    std::map<std::string, Uuid> dead;  // the first of each distinct id
+    for (const auto& event : ending_.ledger.events()) {
+      const auto before = dead.find(event.distinct_id);
+      if (before != dead.end() && deliveries(event.uuid) > 0)
+        wrong(event.uuid, fmt::format("of {} was delivered, and {}, which is before it, is dead", event.distinct_id,
+                                      short_name(before->second)));
+      if (before == dead.end() && waits_behind(event.uuid))
+        wrong(event.uuid, "waits behind a dead letter that is not there");
+      if (deaths(event.uuid) > 0) dead.try_emplace(event.distinct_id, event.uuid);
     }
   }
 

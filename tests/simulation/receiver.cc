@@ -142,7 +142,9 @@ Outcomes Receiver::decide_each(const Batch& batch) {
         habits_.in_order && failed.contains(event.facts.distinct_id) && !never_goes(fate_at(event.body, name()));
     const bool chokes = waits || (gasps && batch.events.size() > 1 && chance_.one_in(4));
     Outcome made = chokes ? unavailable() : answer_to(event);
-    if (made.kind == Outcome::Kind::retry || made.kind == Outcome::Kind::unavailable) failed.insert(event.facts.distinct_id);
+    if (made.kind == Outcome::Kind::retry || made.kind == Outcome::Kind::unavailable ||
+        (made.kind == Outcome::Kind::rejected && habits_.rejection_blocks))
+      failed.insert(event.facts.distinct_id);
     outcomes.each.push_back(std::move(made));
   }
   return outcomes;

@@ -17,6 +17,7 @@ namespace penstock::simulation {
 struct ReceiverHabits {
   std::string name;
   int in_flight_max = 1;  // it is an error when there are more
+  bool rejection_blocks = false;  // `in_order`, and a rejection is a failure
   bool in_order = false;  // in a write answered event by event, what comes after a failure of the same distinct id fails too
   int troubles_max = 0;  // outages and nonsensical answers in its life: fewer than an innocent event can die of
   int busy_answers = 1;  // to an event whose fate is `busy`

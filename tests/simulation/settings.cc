@@ -54,8 +54,13 @@ Settings draw_settings(Chance& chance) {
   const int destinations = chance.between(1, static_cast<int>(kDestinationNames.size()));
   for (int i = 0; i < destinations; ++i)
     settings.destinations.push_back(draw_destination(kDestinationNames[static_cast<std::size_t>(i)], chance));
-  settings.destinations.back().settings.order = chance.one_in(3) ? delivery::Order::none : delivery::Order::key;
-  settings.destinations.back().habits.in_order = settings.destinations.back().settings.order == delivery::Order::key;
+  DestinationPlan& last = settings.destinations.back();
+  last.settings.order = chance.one_in(3) ? delivery::Order::none : delivery::Order::key;
+  last.habits.in_order = last.settings.order == delivery::Order::key;
+  if (last.habits.in_order && chance.one_in(2)) {
+    last.settings.on_dead = delivery::OnDead::block;
+    last.habits.rejection_blocks = true;
+  }
   if (chance.one_in(2)) settings.destinations.front().settings.events = {"pur*", "split"};
   settings.clients = chance.between(1, 4);
   settings.steps = chance.between(60, 300);

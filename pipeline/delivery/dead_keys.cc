@@ -1,0 +1,101 @@
+#include "pipeline/delivery/dead_keys.h"
+
+#include <rocksdb/db.h>
+#include <rocksdb/write_batch.h>
+
+#include <memory>
+
+namespace penstock::delivery {
+namespace {
+
+// The first byte is the highest, so that bytes sort as numbers do.
+template <class Number>
+void append_big_endian(std::string& out, Number number) {
+  for (int shift = 8 * (static_cast<int>(sizeof number) - 1); shift >= 0; shift -= 8)
+    out.push_back(static_cast<char>((number >> shift) & 0xFF));
+}
+
+std::uint64_t read_big_endian(std::string_view bytes) {
+  std::uint64_t number = 0;
+  for (const char byte : bytes.substr(0, sizeof number)) number = number << 8 | static_cast<unsigned char>(byte);
+  return number;
+}
+
+std::string prefix_of(std::string_view destination) {
+  std::string prefix(destination);
+  prefix.push_back('\0');
+  return prefix;
+}
+
+std::string prefix_of(std::string_view destination, OrderKey key) {
+  std::string prefix = prefix_of(destination);
+  append_big_endian(prefix, key);
+  return prefix;
+}
+
+std::string row_of(const DeadLetter& letter, OrderKey key, std::string_view id) {
+  return prefix_of(letter.stage, key).append(log_place(letter)).append(id);
+}
+
+Error read_error(const rocksdb::Status& status) {
+  return {status.IsCorruption() ? ErrorKind::corrupt : ErrorKind::io, "read the keys of dead letters: " + status.ToString()};
+}
+
+}  // namespace
+
+std::string log_place(const DeadLetter& letter) {
+  std::string place;
+  append_big_endian(place, static_cast<std::uint32_t>(letter.partition));
+  append_big_endian(place, letter.offset);
+  return place;
+}
+
+void DeadKeys::put(rocksdb::WriteBatch& batch, const DeadLetter& letter, std::string_view id) {
+  if (const OrderKey key = key_of(letter); key != 0) {
+    batch.Put(&family_, row_of(letter, key, id), letter.code == kBehindDead ? "1" : "0");
+  }
+}
+
+void DeadKeys::remove(rocksdb::WriteBatch& batch, const DeadLetter& letter, std::string_view id) {
+  if (const OrderKey key = key_of(letter); key != 0) batch.Delete(&family_, row_of(letter, key, id));
+}
+
+void DeadKeys::remove(rocksdb::WriteBatch& batch, std::string_view destination, OrderKey key, const Entry& entry) {
+  batch.Delete(&family_, prefix_of(destination, key).append(entry.place_and_id));
+}
+
+Result<bool> DeadKeys::has(const DeadLetter& letter, std::string_view id) const {
+  const OrderKey key = key_of(letter);
+  if (key == 0) return false;
+  std::string stored;
+  const auto status = database_.Get({}, &family_, row_of(letter, key, id), &stored);
+  if (!status.ok() && !status.IsNotFound()) return fail(read_error(status));
+  return status.ok();
+}
+
+Result<std::vector<FirstDead>> DeadKeys::firsts(std::string_view destination) const {
+  std::vector<FirstDead> found;
+  const std::string prefix = prefix_of(destination);
+  const std::unique_ptr<rocksdb::Iterator> rows(database_.NewIterator({}, &family_));
+  for (rows->Seek(prefix); rows->Valid() && rows->key().starts_with(prefix); rows->Next()) {
+    const auto row = rows->key().ToStringView().substr(prefix.size());
+    const OrderKey key = read_big_endian(row);
+    if (found.empty() || found.back().key != key)
+      found.push_back({key, read_big_endian(row.substr(sizeof key + sizeof(std::uint32_t)))});
+  }
+  if (!rows->status().ok()) return fail(read_error(rows->status()));
+  return found;
+}
+
+Result<std::vector<DeadKeys::Entry>> DeadKeys::first(std::string_view destination, OrderKey key, std::size_t limit) const {
+  std::vector<Entry> found;
+  const std::string prefix = prefix_of(destination, key);
+  const std::unique_ptr<rocksdb::Iterator> rows(database_.NewIterator({}, &family_));
+  for (rows->Seek(prefix); rows->Valid() && rows->key().starts_with(prefix) && found.size() < limit; rows->Next()) {
+    found.push_back({rows->key().ToString().substr(prefix.size()), rows->value() == "1"});
+  }
+  if (!rows->status().ok()) return fail(read_error(rows->status()));
+  return found;
+}
+
+}  // namespace penstock::delivery

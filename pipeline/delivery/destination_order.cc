@@ -1,0 +1,102 @@
+// What a dead letter holds up. With `on_dead: block` the later events of its key become dead letters behind it instead of waiting
+// in memory: so the cursor goes on, other keys are not held up, and a restart changes nothing. When the first letter of a key is
+// delivered or discarded, those that only wait behind it are sent again, in the order of the log.
+#include <utility>
+
+#include "pipeline/delivery/dead_keys.h"
+#include "pipeline/delivery/destination_loop.h"
+#include "pipeline/delivery/key_lanes.h"
+
+namespace penstock::delivery {
+
+void DestinationLoop::record(DeadLetter letter, LowWater::Mark mark, bool repeated) {
+  if (blocked_) {
+    blocked_->writing(key_of(letter), letter.offset);
+    if (again_ && letter.code != kBehindDead) blocked_->died(key_of(letter), letter.offset);
+  }
+  recorder_.bury(std::move(letter), mark, repeated);
+}
+
+// Letters were discarded by somebody else: any key may be free.
+void DestinationLoop::letters_discarded() {
+  home_.post([this] { release_all(); });
+}
+
+void DestinationLoop::release_all() {
+  if (!blocked_) return;
+  for (const OrderKey key : blocked_->all()) recorder_.release(key);
+  recorder_.write();
+}
+
+// What stayed because something before it had died may go by now: that may have been discarded meanwhile.
+void DestinationLoop::all_through() {
+  if (!blocked_) return;
+  for (const OrderKey key : blocked_->all_through()) recorder_.release(key);
+  recorder_.write();
+}
+
+void DestinationLoop::release(const DeadLetter& letter) {
+  if (const OrderKey key = key_of(letter); blocked_ && key != 0) recorder_.release(key);
+}
+
+void DestinationLoop::released(const DeliveryStore::Released& released) {
+  if (!blocked_) return;
+  for (const OrderKey key : released.free) blocked_->free(key);
+  again_wanted_ |= released.wanted;
+  metrics_.blocked_keys.set(static_cast<double>(blocked_->size()));
+}
+
+bool DestinationLoop::waits_behind(const Parcel& parcel, LowWater::Mark mark) const {
+  if (!blocked_) return false;
+  switch (traffic_of(mark)) {
+    case Traffic::live: return blocked_->holds(key_of(parcel.logged().facts), parcel.offset);
+    case Traffic::replay: return false;  // somebody wants just these
+    case Traffic::again: return waits_again((*again_->letters)[parcel.offset].letter);
+  }
+  return false;
+}
+
+bool DestinationLoop::waits_again(const DeadLetter& letter) const {
+  return blocked_ && blocked_->holds_again(key_of(letter), letter.offset);
+}
+
+// Takes out of the shipment what a dead letter holds up; false: nothing is left of it.
+bool DestinationLoop::park_blocked(Shipment& shipment) {
+  if (!blocked_) return true;
+  std::vector<Parcel> goes;
+  for (const Parcel& parcel : shipment.parcels) {
+    if (waits_behind(parcel, shipment.mark)) park(parcel, shipment.mark);
+    else goes.push_back(parcel);
+  }
+  shipment.parcels = std::move(goes);
+  recorder_.write();
+  return !shipment.parcels.empty();
+}
+
+// The same for what is in the window already, in the lanes of those that died.
+void DestinationLoop::park_behind(const KeyLanes& lanes) {
+  if (!blocked_ || lanes.none()) return;
+  const auto taken = window_.take_out(
+      lanes, [this](const Shipment& whole, const Parcel& parcel) { return waits_behind(parcel, whole.mark); });
+  for (const Shipment& shipment : taken)
+    for (const Parcel& parcel : shipment.parcels) park(parcel, shipment.mark);
+  recorder_.write();
+}
+
+void DestinationLoop::park(const Parcel& parcel, LowWater::Mark mark) {
+  if (traffic_of(mark) == Traffic::again) {
+    auto& death = again_->fates[parcel.offset].death;
+    return died_again(parcel, death ? *std::move(death) : (*again_->letters)[parcel.offset].letter);
+  }
+  DeadLetter letter = letter_for(parcel.logged(), parcel.partition, parcel.offset);
+  letter.code = kBehindDead;
+  letter.reason =
+      "an event of this distinct_id that is before it is a dead letter; it goes when that was delivered or discarded";
+  letter.first_at = letter.last_at;
+  last_death_ = letter.reason;
+  const bool repeated = parcel.origin != nullptr && std::exchange(parcel.origin->dead, true);
+  release(letter);
+  record(std::move(letter), mark, repeated);
+}
+
+}  // namespace penstock::delivery
