@@ -1,9 +1,11 @@
 #include "pipeline/base/uuid.h"
 
-#include <openssl/evp.h>
+// The interface that is not deprecated allocates for every message, which takes twice as long as hashing a short name: 0.29 µs
+// instead of 0.17 µs, for each event that comes without a uuid.
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/sha.h>
 
 #include <cstring>
-#include <memory>
 
 #include "pipeline/base/check.h"
 
@@ -21,12 +23,6 @@ constexpr auto kHexValues = [] {
   return values;
 }();
 unsigned hex_value(char c) { return kHexValues[static_cast<unsigned char>(c)]; }
-
-// Fetching the algorithm and making a context cost several times what hashing a short name does: once per thread.
-struct Sha1 {
-  std::unique_ptr<EVP_MD, decltype(&EVP_MD_free)> algorithm{EVP_MD_fetch(nullptr, "SHA1", nullptr), EVP_MD_free};
-  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context{EVP_MD_CTX_new(), EVP_MD_CTX_free};
-};
 
 bool dash_after(std::size_t byte) { return byte == 3 || byte == 5 || byte == 7 || byte == 9; }
 
@@ -52,15 +48,12 @@ std::optional<Uuid> Uuid::parse(std::string_view text) {
 }
 
 Uuid Uuid::v5(const Uuid& name_space, std::string_view name) {
-  thread_local const Sha1 hash;
-  EVP_MD_CTX* context = hash.context.get();
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  CHECK(hash.algorithm != nullptr && context != nullptr);
-  CHECK(EVP_DigestInit_ex(context, hash.algorithm.get(), nullptr) == 1);
-  CHECK(EVP_DigestUpdate(context, name_space.bytes.data(), name_space.bytes.size()) == 1);
-  CHECK(EVP_DigestUpdate(context, name.data(), name.size()) == 1);
-  CHECK(EVP_DigestFinal_ex(context, digest, &size) == 1);
+  SHA_CTX context;
+  unsigned char digest[SHA_DIGEST_LENGTH];
+  CHECK(SHA1_Init(&context) == 1);
+  CHECK(SHA1_Update(&context, name_space.bytes.data(), name_space.bytes.size()) == 1);
+  CHECK(SHA1_Update(&context, name.data(), name.size()) == 1);
+  CHECK(SHA1_Final(digest, &context) == 1);
   Uuid uuid;
   std::memcpy(uuid.bytes.data(), digest, uuid.bytes.size());
   uuid.bytes[6] = static_cast<std::uint8_t>((uuid.bytes[6] & 0x0F) | 0x50);
