@@ -46,13 +46,16 @@ Result<std::string_view> SegmentCursor::peek(std::uint64_t count, std::uint64_t 
     const auto there = static_cast<std::size_t>(limit - position_);
     const std::size_t wanted = std::min(there, std::max<std::size_t>(static_cast<std::size_t>(count), kBlockBytes));
     // A reader at the tail keeps little; a record far larger than a block leaves with its buffer.
-    if (block_.size() < wanted || block_.size() > 2 * std::max(wanted, kBlockBytes)) std::vector<char>(wanted).swap(block_);
+    if (block_bytes_ < wanted || block_bytes_ > 2 * std::max(wanted, kBlockBytes)) {
+      block_bytes_ = wanted + wanted / 8;  // the next record is mostly of about the same size
+      block_ = std::make_unique_for_overwrite<char[]>(block_bytes_);
+    }
     block_start_ = position_;
     block_filled_ = 0;
-    TRY_ASSIGN(block_filled_, file_->read(position_, block_.data(), wanted));
+    TRY_ASSIGN(block_filled_, file_->read(position_, block_.get(), wanted));
   }
   const std::size_t at = static_cast<std::size_t>(position_ - block_start_);
-  return std::string_view(block_.data() + at, std::min<std::size_t>(static_cast<std::size_t>(count), block_filled_ - at));
+  return std::string_view(block_.get() + at, std::min<std::size_t>(static_cast<std::size_t>(count), block_filled_ - at));
 }
 
 }  // namespace penstock::logs::local

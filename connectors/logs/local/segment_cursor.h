@@ -7,7 +7,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "pipeline/log/record_format.h"
 #include "pipeline/ports/disk.h"
@@ -44,7 +43,8 @@ class SegmentCursor {
   std::unique_ptr<ReadFile> file_;
   std::string path_;
   std::uint64_t position_;
-  std::vector<char> block_;
+  std::unique_ptr<char[]> block_;
+  std::size_t block_bytes_ = 0;
   std::uint64_t block_start_ = 0;
   std::size_t block_filled_ = 0;
 };
