@@ -115,6 +115,9 @@ std::string_view unescape(std::string_view raw_string, std::string& scratch);
 // Whether all of it is well-formed UTF-8.
 bool is_utf8(std::string_view text);
 
+// Whether `text` between quotes is a JSON string as it stands, in ASCII: nothing in it needs an escape.
+bool is_plain(std::string_view text);
+
 // Appends `text` as a JSON string with quotes. Each byte that belongs to no valid UTF-8 sequence becomes "\ufffd".
 void append_string(std::string& out, std::string_view text);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 
 #include "pipeline/event/json.h"
 #include "pipeline/event/json_grammar.h"
@@ -129,7 +130,32 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
+bool is_plain(std::string_view text) {
+  // Eight bytes at a time: any below 0x20, any of '"' and '\\', any with the high bit.
+  constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
+  constexpr std::uint64_t kHighs = 0x8080808080808080ULL;
+  const auto zero_in = [](std::uint64_t v) { return (v - kOnes) & ~v & kHighs; };
+  std::size_t i = 0;
+  for (; i + 8 <= text.size(); i += 8) {
+    std::uint64_t word;
+    std::memcpy(&word, text.data() + i, 8);
+    const std::uint64_t low = (word - kOnes * 0x20) & ~word & kHighs;
+    if ((low | zero_in(word ^ kOnes * '"') | zero_in(word ^ kOnes * '\\') | (word & kHighs)) != 0) return false;
+  }
+  for (; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\') return false;
+  }
+  return true;
+}
+
 void append_string(std::string& out, std::string_view text) {
+  if (is_plain(text)) {
+    out.push_back('"');
+    out.append(text);
+    out.push_back('"');
+    return;
+  }
   out.push_back('"');
   std::size_t plain = 0;  // bytes at the front that need no change
   const auto flush = [&](std::size_t skipped) {

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "pipeline/event/json.h"
 #include "pipeline/scripting/view/lua_text.h"
 
 namespace penstock::scripting {
@@ -169,7 +170,7 @@ std::string_view Binding::stored(lua_State* state, int index, const Place& place
     case LUA_TBOOLEAN: return lua_toboolean(state, index) != 0 ? "true" : "false";
     case LUA_TSTRING: {
       const std::string_view text = text_at(state, index);
-      if (text.size() > 4096 || !is_plain(text) || numbers_.is_text(text)) break;
+      if (text.size() > 4096 || !json::is_plain(text) || numbers_.is_text(text)) break;
       char* to = arena.allocate(text.size() + 2);
       *to = to[text.size() + 1] = '"';
       std::memcpy(to + 1, text.data(), text.size());
@@ -208,7 +209,7 @@ void Binding::follow_id(NodeId node, std::string_view key) {
 
 // A new member's key, as it will stay.
 std::string_view Binding::checked_key(lua_State* state, NodeId node, std::string_view key) {
-  if (!is_plain(key) && !json::is_utf8(key))
+  if (!json::is_plain(key) && !json::is_utf8(key))
     luaL_error(state, "%s: a key that is not valid UTF-8", Place{&event_->document(), node, {}}.to_string().c_str());
   return event_->arena().copy(key);
 }

@@ -19,25 +19,6 @@ namespace {
 constexpr char kMark = 0;  // its address is the registry key of the metatable that marks arrays
 }
 
-bool is_plain(std::string_view text) {
-  // Eight bytes at a time: any below 0x20, any of '"' and '\\', any with the high bit.
-  constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
-  constexpr std::uint64_t kHighs = 0x8080808080808080ULL;
-  const auto zero_in = [](std::uint64_t v) { return (v - kOnes) & ~v & kHighs; };
-  std::size_t i = 0;
-  for (; i + 8 <= text.size(); i += 8) {
-    std::uint64_t word;
-    std::memcpy(&word, text.data() + i, 8);
-    const std::uint64_t low = (word - kOnes * 0x20) & ~word & kHighs;
-    if ((low | zero_in(word ^ kOnes * '"') | zero_in(word ^ kOnes * '\\') | (word & kHighs)) != 0) return false;
-  }
-  for (; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\') return false;
-  }
-  return true;
-}
-
 void LuaJson::install(lua_State* state) {
   lua_newtable(state);
   lua_pushliteral(state, "array");
@@ -96,7 +77,7 @@ void LuaJson::value(lua_State* state, int index, int depth) {
       const char* text = lua_tolstring(state, index, &size);
       // A number that only a text could show.
       if (read_.is_text({text, size})) out_.append(text, size);
-      else string({text, size});
+      else json::append_string(out_, {text, size});
       break;
     }
     case LUA_TTABLE: table(state, index, depth); break;
@@ -130,13 +111,6 @@ void LuaJson::number(lua_State* state, int index) {
   out_.append(digits, end.ptr);
   const std::string_view written(digits, static_cast<std::size_t>(end.ptr - digits));
   if (written.find_first_of(".e") == std::string_view::npos) out_ += ".0";
-}
-
-void LuaJson::string(std::string_view text) {
-  if (!is_plain(text)) return json::append_string(out_, text);
-  out_.push_back('"');
-  out_.append(text);
-  out_.push_back('"');
 }
 
 bool LuaJson::is_marked(lua_State* state, int index) const {
@@ -208,8 +182,8 @@ void LuaJson::object(lua_State* state, int index, std::size_t first_key, int dep
   for (std::size_t i = first_key; i < end; ++i) {
     if (i > first_key) out_.push_back(',');
     const std::string_view key = keys_[i];
-    if (!is_plain(key) && !json::is_utf8(key)) refuse(state, "a key that is not valid UTF-8");
-    string(key);
+    if (!json::is_plain(key) && !json::is_utf8(key)) refuse(state, "a key that is not valid UTF-8");
+    json::append_string(out_, key);
     out_.push_back(':');
     path_.push_back({key, 0});
     lua_pushlstring(state, key.data(), key.size());

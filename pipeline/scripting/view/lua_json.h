@@ -63,7 +63,6 @@ class LuaJson {
   void array(lua_State* state, int index, long long size, int depth);
   void object(lua_State* state, int index, std::size_t first_key, int depth);
   void number(lua_State* state, int index);
-  void string(std::string_view text);
   bool is_marked(lua_State* state, int index) const;
   bool is_list(lua_State* state, int index, long long size, std::size_t first_key);
   void refuse(lua_State* state, std::string_view reason) const;
@@ -77,8 +76,5 @@ class LuaJson {
   std::vector<std::string_view> keys_;
   std::vector<Step> path_;
 };
-
-// Whether a JSON string of it is the text itself in quotes. ASCII only: anything else takes the slower way.
-bool is_plain(std::string_view text);
 
 }  // namespace penstock::scripting
