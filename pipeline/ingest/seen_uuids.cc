@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
+#include <new>
 #include <ranges>
+#include <type_traits>
 
 namespace penstock::ingest {
 namespace {
@@ -21,6 +24,27 @@ std::uint64_t mixed(const Uuid& uuid) {
   return (high ^ std::rotl(low, 32)) * 0x9E3779B97F4A7C15ULL;
 }
 
+// An array of zeroes in pages that the system gives when they are first touched: where no uuid is ever claimed, a million of
+// them cost neither memory nor time at start.
+template <class T>
+class Zeroed {
+ public:
+  explicit Zeroed(std::size_t size) : size_(size), items_(static_cast<T*>(std::calloc(size, sizeof(T)))) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    if (items_ == nullptr) throw std::bad_alloc();
+  }
+  T& operator[](std::size_t at) { return items_[at]; }
+  const T& operator[](std::size_t at) const { return items_[at]; }
+  std::size_t size() const { return size_; }
+
+ private:
+  struct Free {
+    void operator()(T* items) const { std::free(items); }
+  };
+  std::size_t size_;
+  std::unique_ptr<T[], Free> items_;
+};
+
 }  // namespace
 
 // A ring in the order of claims, and a table of places in it. A claim is the number of its entry.
@@ -28,16 +52,16 @@ class SeenUuids::Part {
  public:
   Part(Duration window, std::size_t uuids_max)
       : window_(static_cast<std::uint32_t>(window.count() / 1000)), uuids_max_(uuids_max), ring_(std::bit_ceil(uuids_max)),
-        slots_(2 * ring_.size(), kNone) {}
+        slots_(2 * ring_.size()) {}
 
   bool contains(const Uuid& uuid) const {
     const std::lock_guard lock(mutex_);
-    return find(uuid) != kNone;
+    return find(uuid).has_value();
   }
   std::optional<Claim> claim(const Uuid& uuid, Timestamp now);
   void give_up(Claim number);
   // Without the lock: where the table is never changes.
-  void expect(const Uuid& uuid) const { __builtin_prefetch(slots_.data() + home_of(uuid), 1); }
+  void expect(const Uuid& uuid) const { __builtin_prefetch(&slots_[home_of(uuid)], 1); }
   std::size_t size() const {
     const std::lock_guard lock(mutex_);
     return size_;
@@ -51,13 +75,15 @@ class SeenUuids::Part {
  private:
   struct Entry {
     Uuid uuid;
-    std::uint32_t seconds = 0;  // after the epoch; 0: it was given up
+    std::uint32_t seconds;  // after the epoch; 0: it was given up
   };
-  static constexpr std::uint32_t kNone = ~std::uint32_t{0};
+  static constexpr std::uint32_t kFree = 0;
 
   Entry& at(std::uint64_t number) { return ring_[number & (ring_.size() - 1)]; }
   std::size_t home_of(const Uuid& uuid) const { return static_cast<std::size_t>(mixed(uuid) >> 32) & (slots_.size() - 1); }
-  std::uint32_t find(const Uuid& uuid) const;  // its slot
+  Entry& entry_of(std::uint32_t slot) { return ring_[slot - 1]; }
+  const Entry& entry_of(std::uint32_t slot) const { return ring_[slot - 1]; }
+  std::optional<std::size_t> find(const Uuid& uuid) const;  // its slot
   void erase(std::size_t slot);
   void forget_oldest();
 
@@ -66,18 +92,18 @@ class SeenUuids::Part {
 
   mutable std::mutex mutex_;
   // All guarded by mutex_.
-  std::vector<Entry> ring_;  // a power of two; entries oldest_ to newest_ - 1
-  std::vector<std::uint32_t> slots_;  // a power of two, at most half full; place in the ring, or kNone
+  Zeroed<Entry> ring_;  // a power of two; entries oldest_ to newest_ - 1
+  Zeroed<std::uint32_t> slots_;  // a power of two, at most half full; 1 + the place in the ring, or kFree
   std::uint64_t oldest_ = 0;
   std::uint64_t newest_ = 0;
   std::size_t size_ = 0;  // without those that were given up
   Timestamp forgot_before_;
 };
 
-std::uint32_t SeenUuids::Part::find(const Uuid& uuid) const {
+std::optional<std::size_t> SeenUuids::Part::find(const Uuid& uuid) const {
   for (std::size_t slot = home_of(uuid);; slot = (slot + 1) & (slots_.size() - 1)) {
-    if (slots_[slot] == kNone) return kNone;
-    if (ring_[slots_[slot]].uuid == uuid) return static_cast<std::uint32_t>(slot);
+    if (slots_[slot] == kFree) return std::nullopt;
+    if (entry_of(slots_[slot]).uuid == uuid) return slot;
   }
 }
 
@@ -85,12 +111,12 @@ std::optional<SeenUuids::Claim> SeenUuids::Part::claim(const Uuid& uuid, Timesta
   const auto seconds = std::max(std::uint32_t{1}, static_cast<std::uint32_t>(now.ms / 1000));
   const std::lock_guard lock(mutex_);
   while (oldest_ < newest_ && at(oldest_).seconds + window_ < seconds) forget_oldest();
-  if (find(uuid) != kNone) return std::nullopt;
+  if (find(uuid)) return std::nullopt;
   if (newest_ - oldest_ == uuids_max_) forget_oldest();
   at(newest_) = {uuid, seconds};
   std::size_t slot = home_of(uuid);
-  while (slots_[slot] != kNone) slot = (slot + 1) & (slots_.size() - 1);
-  slots_[slot] = static_cast<std::uint32_t>(newest_ & (ring_.size() - 1));
+  while (slots_[slot] != kFree) slot = (slot + 1) & (slots_.size() - 1);
+  slots_[slot] = static_cast<std::uint32_t>(newest_ & (ring_.size() - 1)) + 1;
   ++size_;
   return newest_++;
 }
@@ -99,13 +125,13 @@ std::optional<SeenUuids::Claim> SeenUuids::Part::claim(const Uuid& uuid, Timesta
 void SeenUuids::Part::erase(std::size_t slot) {
   const std::size_t mask = slots_.size() - 1;
   std::size_t hole = slot;
-  for (std::size_t next = (hole + 1) & mask; slots_[next] != kNone; next = (next + 1) & mask) {
-    const std::size_t home = home_of(ring_[slots_[next]].uuid);
+  for (std::size_t next = (hole + 1) & mask; slots_[next] != kFree; next = (next + 1) & mask) {
+    const std::size_t home = home_of(entry_of(slots_[next]).uuid);
     if (((next - home) & mask) < ((next - hole) & mask)) continue;  // it would come before its home
     slots_[hole] = slots_[next];
     hole = next;
   }
-  slots_[hole] = kNone;
+  slots_[hole] = kFree;
   --size_;
 }
 
@@ -113,13 +139,13 @@ void SeenUuids::Part::forget_oldest() {
   const Entry& entry = at(oldest_++);
   if (entry.seconds == 0) return;
   forgot_before_ = {(std::int64_t{entry.seconds} + 1) * 1000};
-  erase(find(entry.uuid));
+  erase(find(entry.uuid).value());
 }
 
 void SeenUuids::Part::give_up(Claim number) {
   const std::lock_guard lock(mutex_);
   if (number < oldest_) return;
-  erase(find(at(number).uuid));
+  erase(find(at(number).uuid).value());
   at(number).seconds = 0;
   // Its place is free again, unless somebody claimed after it.
   while (newest_ > oldest_ && at(newest_ - 1).seconds == 0) --newest_;
