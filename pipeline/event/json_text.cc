@@ -5,6 +5,10 @@
 #include <cmath>
 #include <cstring>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include "pipeline/event/json.h"
 #include "pipeline/event/json_grammar.h"
 #include "pipeline/event/json_scan.h"
@@ -109,6 +113,29 @@ bool underflows(std::string_view number) {
   return power < -places;
 }
 
+bool is_ascii(char c) { return static_cast<unsigned char>(c) < 0x80; }
+
+// Any below 0x20, any of '"' and '\\', any with the high bit.
+bool are_eight_plain(const char* at) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
+  constexpr std::uint64_t kHighs = 0x8080808080808080ULL;
+  const auto zero_in = [](std::uint64_t v) { return (v - kOnes) & ~v & kHighs; };
+  std::uint64_t word;
+  std::memcpy(&word, at, 8);
+  const std::uint64_t low = (word - kOnes * 0x20) & ~word & kHighs;
+  return (low | zero_in(word ^ kOnes * '"') | zero_in(word ^ kOnes * '\\') | (word & kHighs)) == 0;
+}
+
+#if defined(__SSE2__)
+// As signed bytes, those with the high bit are below 0x20 too.
+bool are_sixteen_plain(const char* at) {
+  const auto bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+  const auto low = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20));
+  const auto special = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
+  return _mm_movemask_epi8(_mm_or_si128(low, special)) == 0;
+}
+#endif
+
 }  // namespace
 
 std::string_view unescape(std::string_view raw_string, std::string& scratch) {
@@ -130,23 +157,23 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
+// The last block overlaps the one before, so that no text of eight bytes or more is looked at byte by byte.
 bool is_plain(std::string_view text) {
-  // Eight bytes at a time: any below 0x20, any of '"' and '\\', any with the high bit.
-  constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
-  constexpr std::uint64_t kHighs = 0x8080808080808080ULL;
-  const auto zero_in = [](std::uint64_t v) { return (v - kOnes) & ~v & kHighs; };
-  std::size_t i = 0;
-  for (; i + 8 <= text.size(); i += 8) {
-    std::uint64_t word;
-    std::memcpy(&word, text.data() + i, 8);
-    const std::uint64_t low = (word - kOnes * 0x20) & ~word & kHighs;
-    if ((low | zero_in(word ^ kOnes * '"') | zero_in(word ^ kOnes * '\\') | (word & kHighs)) != 0) return false;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+#if defined(__SSE2__)
+  if (text.size() >= 16) {
+    for (; at + 16 < end; at += 16)
+      if (!are_sixteen_plain(at)) return false;
+    return are_sixteen_plain(end - 16);
   }
-  for (; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\') return false;
+#endif
+  if (text.size() >= 8) {
+    for (; at + 8 < end; at += 8)
+      if (!are_eight_plain(at)) return false;
+    return are_eight_plain(end - 8);
   }
-  return true;
+  return std::ranges::all_of(text, [](char c) { return is_ascii(c) && c >= 0x20 && c != '"' && c != '\\'; });
 }
 
 void append_string(std::string& out, std::string_view text) {

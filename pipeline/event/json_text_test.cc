@@ -12,6 +12,21 @@ namespace penstock::json {
 
 using std::string_literals::operator""s;
 
+TEST_CASE("a text is plain when no byte of it, wherever it is, needs an escape") {
+  for (std::size_t size = 0; size <= 40; ++size) {
+    std::string text(size, 'x');
+    CHECK(json::is_plain(text));
+    for (std::size_t at = 0; at < size; ++at) {
+      for (int byte = 0; byte < 256; ++byte) {
+        text[at] = static_cast<char>(byte);
+        const bool plain = byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
+        if (json::is_plain(text) != plain) FAIL("byte ", byte, " at ", at, " of ", size);
+      }
+      text[at] = 'x';
+    }
+  }
+}
+
 TEST_CASE("a raw value shows its kind by its first byte") {
   CHECK_EQ(kind_of("null"), Kind::null);
   CHECK_EQ(kind_of("true"), Kind::boolean);
