@@ -196,6 +196,7 @@ void DestinationLoop::add_to_draft(const Feed::Current& current, const Prepared&
 
 void DestinationLoop::seal(const Offsets& after) {
   Draft sealed = std::exchange(draft_, {});
+  draft_.parcels.reserve(sealed.parcels.size());  // the next one is mostly of the same size
   const auto mark = low_water_.add(after, sealed.parcels.size() + sealed.letters.size(), sealed.oldest);
   bury(std::move(sealed.letters), mark);
   if (sealed.parcels.empty()) return;

@@ -287,4 +287,29 @@ TEST_CASE("what happens is counted") {
   }
 }
 
+TEST_CASE("every event of a batch has its own age") {
+  telemetry::Metrics metrics;
+  Rig rig;
+  rig.settings.batch.events = 5;
+  auto started = DestinationRunner::start({"crm", rig.settings, rig.crm.make(), {}, DeliveryMetrics(metrics, "crm"), 7},
+                                          {rig.log, *rig.store, rig.clock, rig.executor, rig.executor});
+  rig.runner = std::move(started).value();
+  rig.executor.run_ready();
+  std::vector<fakes::SampleEvent> events;
+  for (const int seconds : {4, 4, 2, 4, 20})
+    events.push_back({body_of(seconds), "signup", "u1", Timestamp{rig.clock.now().ms - 1000 * seconds}});
+  rig.log.add(LogName::events, events);
+  rig.wake();
+  const auto text = metrics.render();
+  for (const auto* line : {
+           R"(penstock_delivery_age_seconds_count{destination="crm"} 5)",
+           R"(penstock_delivery_age_seconds_sum{destination="crm"} 34)",
+           R"(penstock_delivery_age_seconds_bucket{destination="crm",le="2.5"} 1)",
+           R"(penstock_delivery_age_seconds_bucket{destination="crm",le="5"} 4)",
+           R"(penstock_delivery_age_seconds_bucket{destination="crm",le="30"} 5)",
+       }) {
+    CHECK_MESSAGE(text.find(line) != std::string::npos, line);
+  }
+}
+
 }  // namespace penstock::delivery

@@ -138,10 +138,20 @@ void DestinationLoop::count_delivered(const std::vector<Parcel>& parcels) {
   if (parcels.empty()) return;
   const std::int64_t now = around_.clock.now().ms;
   std::size_t bytes = 0;
+  // Neighbours were mostly received in one go, so that their ages are the same.
+  Timestamp received = parcels.front().view.facts.received_at;
+  std::uint64_t together = 0;
+  const auto observe_ages = [&] { metrics_.age_seconds.observe(static_cast<double>(now - received.ms) / 1000, together); };
   for (const auto& parcel : parcels) {
     bytes += parcel.view.body.size();
-    metrics_.age_seconds.observe(static_cast<double>(now - parcel.view.facts.received_at.ms) / 1000);
+    if (parcel.view.facts.received_at != received) {
+      observe_ages();
+      received = parcel.view.facts.received_at;
+      together = 0;
+    }
+    ++together;
   }
+  observe_ages();
   metrics_.delivered.add(parcels.size());
   metrics_.bytes.add(bytes);
   board_.delivered += parcels.size();

@@ -51,11 +51,14 @@ class Histogram {
  public:
   Histogram() = default;
   void observe(double value) const;
+  // The same value `times` times, for the price of one.
+  void observe(double value, std::uint64_t times) const;
 
  private:
   friend class Metrics;
-  explicit Histogram(prometheus::Histogram& metric) : metric_(&metric) {}
+  Histogram(prometheus::Histogram& metric, const std::vector<double>& buckets) : metric_(&metric), buckets_(&buckets) {}
   prometheus::Histogram* metric_ = nullptr;
+  const std::vector<double>* buckets_ = nullptr;
 };
 
 // Upper bounds in seconds from 1 ms to 5 min: for latencies and ages.
