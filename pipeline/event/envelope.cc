@@ -22,13 +22,22 @@ void append_envelope(std::string& out, const EventView& event) {
   text("event", facts.event);
   if (!facts.distinct_id.empty()) text("distinct_id", facts.distinct_id);
   if (!facts.person_id.empty()) text("person_id", facts.person_id);
-  text("timestamp", format_timestamp(facts.timestamp));
-  text("received_at", format_timestamp(facts.received_at));
+  out += ",\"timestamp\":\"";
+  append_timestamp(out, facts.timestamp);
+  out += "\",\"received_at\":\"";
+  append_timestamp(out, facts.received_at);
+  out += '"';
   text("source", facts.source);
   if (event.replayed) out += ",\"replayed\":true";
   out += ",\"data\":";
   out += event.body;
   out += '}';
+}
+
+void end_line(std::string& out, std::size_t start) {
+  for (const char line_break : {'\n', '\r'})
+    for (auto at = out.find(line_break, start); at != std::string::npos; at = out.find(line_break, at)) out[at] = ' ';
+  out.push_back('\n');
 }
 
 }  // namespace penstock

@@ -4,6 +4,14 @@
 
 using namespace penstock;
 
+TEST_CASE("what was sent on several lines becomes one, and what was there before stays") {
+  std::string out = "a\nb\n";
+  const auto start = out.size();
+  out += "{\"n\":\r\n1}";
+  end_line(out, start);
+  CHECK(out == "a\nb\n{\"n\":  1}\n");
+}
+
 TEST_CASE("an envelope has the facts beside the untouched body") {
   EventView event;
   event.facts.uuid = *Uuid::parse("019a0000-0000-7000-8000-000000000001");

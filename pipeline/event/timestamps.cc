@@ -100,8 +100,8 @@ std::optional<Timestamp> in_range(std::int64_t ms) {
   return Timestamp{ms};
 }
 
-void put_digits(std::string& out, std::size_t at, std::size_t digits, std::int64_t value) {
-  for (std::size_t i = digits; i-- > 0; value /= 10) out[at + i] = static_cast<char>('0' + value % 10);
+void put_digits(char* to, std::size_t digits, std::uint32_t value) {
+  for (std::size_t i = digits; i-- > 0; value /= 10) to[i] = static_cast<char>('0' + value % 10);
 }
 
 }  // namespace
@@ -127,20 +127,26 @@ std::optional<Timestamp> timestamp_from_number(double value) {
   return in_range(std::llround(ms));
 }
 
-std::string format_timestamp(Timestamp time) {
+void append_timestamp(std::string& out, Timestamp time) {
   const std::int64_t ms = std::clamp(time.ms, kFirst, kLast);
   const auto instant = std::chrono::sys_time<std::chrono::milliseconds>(std::chrono::milliseconds(ms));
   const auto day = std::chrono::floor<std::chrono::days>(instant);
   const std::chrono::year_month_day date(day);
-  const std::int64_t of_day = (instant - day).count();
-  std::string out = "0000-00-00T00:00:00.000Z";
-  put_digits(out, 0, 4, static_cast<int>(date.year()));
-  put_digits(out, 5, 2, static_cast<unsigned>(date.month()));
-  put_digits(out, 8, 2, static_cast<unsigned>(date.day()));
-  put_digits(out, 11, 2, of_day / 3'600'000);
-  put_digits(out, 14, 2, of_day / 60'000 % 60);
-  put_digits(out, 17, 2, of_day / kSecond % 60);
-  put_digits(out, 20, 3, of_day % kSecond);
+  const auto of_day = static_cast<std::uint32_t>((instant - day).count());
+  char text[] = "0000-00-00T00:00:00.000Z";
+  put_digits(text, 4, static_cast<std::uint32_t>(static_cast<int>(date.year())));
+  put_digits(text + 5, 2, static_cast<unsigned>(date.month()));
+  put_digits(text + 8, 2, static_cast<unsigned>(date.day()));
+  put_digits(text + 11, 2, of_day / 3'600'000);
+  put_digits(text + 14, 2, of_day / 60'000 % 60);
+  put_digits(text + 17, 2, of_day / 1000 % 60);
+  put_digits(text + 20, 3, of_day % 1000);
+  out.append(text, sizeof text - 1);
+}
+
+std::string format_timestamp(Timestamp time) {
+  std::string out;
+  append_timestamp(out, time);
   return out;
 }
 

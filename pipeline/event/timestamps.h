@@ -18,5 +18,6 @@ std::optional<Timestamp> timestamp_from_number(double value);
 
 // "2026-08-01T10:00:00.123Z": always 24 characters. A time outside the years 1 to 9999 is written as the nearest inside.
 std::string format_timestamp(Timestamp time);
+void append_timestamp(std::string& out, Timestamp time);
 
 }  // namespace penstock

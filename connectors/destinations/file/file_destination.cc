@@ -30,7 +30,7 @@ std::string compact_time(Timestamp time) {
   return {text, std::strftime(text, sizeof text, "%Y%m%dT%H%M%SZ", &utc)};
 }
 
-// One line per event. A body may have been sent with line breaks between its tokens, where a space says the same.
+// One line per event.
 void append_lines(const Batch& batch, Format format, std::string& out) {
   for (const auto& event : batch.events) {
     const auto start = out.size();
@@ -39,10 +39,7 @@ void append_lines(const Batch& batch, Format format, std::string& out) {
     } else {
       out += event.body;
     }
-    for (const char line_break : {'\n', '\r'}) {
-      for (auto at = out.find(line_break, start); at != std::string::npos; at = out.find(line_break, at)) out[at] = ' ';
-    }
-    out.push_back('\n');
+    end_line(out, start);
   }
 }
 

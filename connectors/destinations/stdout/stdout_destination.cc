@@ -20,7 +20,7 @@ namespace {
 
 constexpr int kLastWaitMs = 1000;
 
-// One line per event. A body may have been sent with line breaks between its tokens, where a space says the same.
+// One line per event.
 void append_lines(const Batch& batch, Format format, std::string& out) {
   for (const auto& event : batch.events) {
     const auto start = out.size();
@@ -29,10 +29,7 @@ void append_lines(const Batch& batch, Format format, std::string& out) {
     } else {
       out += event.body;
     }
-    for (const char line_break : {'\n', '\r'}) {
-      for (auto at = out.find(line_break, start); at != std::string::npos; at = out.find(line_break, at)) out[at] = ' ';
-    }
-    out.push_back('\n');
+    end_line(out, start);
   }
 }
 

@@ -65,20 +65,15 @@ void append_event(std::string& out, const EventView& event, Body body) {
   }
 }
 
-// JSON may hold line breaks between its tokens (and nowhere else); in NDJSON one would be the end of the event.
-void append_line(std::string& out, const EventView& event, Body body) {
-  const auto begin = out.size();
-  append_event(out, event, body);
-  std::replace_if(
-      out.begin() + static_cast<std::ptrdiff_t>(begin), out.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
-  out += '\n';
-}
-
 std::string write(const Batch& batch, Format format, Body body) {
   std::string out;
   out.reserve(batch.bytes + batch.events.size() * (body == Body::envelope ? 300 : 2) + 2);
   if (format == Format::ndjson) {
-    for (const auto& event : batch.events) append_line(out, event, body);
+    for (const auto& event : batch.events) {
+      const auto start = out.size();
+      append_event(out, event, body);
+      end_line(out, start);
+    }
     return out;
   }
   out += '[';
