@@ -188,9 +188,12 @@ Kind kind_of(std::string_view raw) {
 }
 
 const Member* ObjectIndex::find(std::string_view key) const {
+  bool any_escaped = false;
   for (const Member& member : members_) {
-    if (!member.key_escaped && member.key == key) return &member;
+    if (member.key_escaped) any_escaped = true;
+    else if (member.key == key) return &member;
   }
+  if (!any_escaped) return nullptr;
   std::string scratch;
   for (const Member& member : members_) {
     if (member.key_escaped && unescaped_key(member, scratch) == key) return &member;

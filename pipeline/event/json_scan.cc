@@ -1,14 +1,6 @@
 #include "pipeline/event/json_scan.h"
 
-#include <bit>
-#include <cstdint>
 #include <cstring>
-
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-
-#include "pipeline/event/json_grammar.h"
 
 namespace penstock::json {
 namespace {
@@ -33,6 +25,7 @@ std::uint64_t bits_equal(__m128i bytes, char wanted) {
 
 BlockBits read_block(const char* block) {
   BlockBits bits;
+#pragma GCC unroll 4
   for (unsigned part = 0; part < kBlock; part += 16) {
     const auto bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + part));
     const auto folded = _mm_or_si128(bytes, _mm_set1_epi8(kCaseBit));
@@ -102,16 +95,16 @@ std::uint64_t escaped_bytes(std::uint64_t backslashes, bool& carried) {
 
 // Every bit from an odd quote (included) to the next (excluded).
 std::uint64_t between_quotes(std::uint64_t quotes) {
+#pragma GCC unroll 6
   for (unsigned shift = 1; shift < kBlock; shift <<= 1) quotes ^= quotes << shift;
   return quotes;
 }
 
 }  // namespace
 
-StringEnd find_string_end(std::string_view text, std::size_t at) {
+StringEnd find_long_string_end(std::string_view text, std::size_t at) {
   StringEnd end;
 #if defined(__SSE2__)
-  // Most keys and values end within sixteen bytes.
   while (at + 16 <= text.size()) {
     const auto bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + at));
     const auto quotes = static_cast<std::uint32_t>(bits_equal(bytes, '"'));
@@ -167,24 +160,6 @@ std::size_t find_container_end(std::string_view text, std::size_t at) {
     depth += static_cast<std::size_t>(std::popcount(openers)) - closed;
   }
   return kNotFound;
-}
-
-std::size_t find_value_end(std::string_view text, std::size_t at) {
-  if (at >= text.size()) return kNotFound;
-  const char first = text[at];
-  if (first == '"') {
-    const auto end = find_string_end(text, at + 1);
-    return end.quote == kNotFound ? kNotFound : end.quote + 1;
-  }
-  if (first == '{' || first == '[') return find_container_end(text, at);
-  const auto start = at;
-  while (at < text.size() && text[at] != ',' && text[at] != '}' && text[at] != ']' && !is_space(text[at])) ++at;
-  return at == start ? kNotFound : at;
-}
-
-std::size_t skip_space(std::string_view text, std::size_t at) {
-  while (at < text.size() && is_space(text[at])) ++at;
-  return at;
 }
 
 }  // namespace penstock::json
