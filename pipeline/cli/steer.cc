@@ -108,8 +108,9 @@ void add_steering(CLI::App& app, CLI::App& dead, Command& chosen) {
                     });
   add_destination(*pause, order);
   pause->add_option("--note", order.note, "Why; shown in status");
-  auto* resume = add(app, "resume", "End a destination's pause or suspension", "penstock resume crm", chosen,
-                     [](const auto& context) { return tell_destination(order, context, "resume", {}, "goes on"); });
+  auto* resume =
+      add(app, "resume", "End a destination's pause or suspension, and try its suspended apps again", "penstock resume crm",
+          chosen, [](const auto& context) { return tell_destination(order, context, "resume", {}, "goes on"); });
   add_destination(*resume, order);
 
   auto* rate = add(app, "rate", "Change how fast a destination is written to, without changing the configuration",

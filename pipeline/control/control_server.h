@@ -10,7 +10,7 @@
 //   POST /api/dead/replay   {"ids": […]} or {"stage": …, "code": …}, empty for any: sends them again; answers {"count": n}
 //   POST /api/dead/discard  the same: throws them away
 //   POST /api/destinations/NAME/pause   {"note": "…"}, may be empty: nothing more is sent until it is resumed
-//   POST /api/destinations/NAME/resume  ends a pause, and a suspension
+//   POST /api/destinations/NAME/resume  ends a pause, and a suspension; suspended apps are tried again
 //   POST /api/destinations/NAME/rate    {"events": n, "bytes": n} a second, 0 for no limit; {} goes back to the configuration's
 //   POST /api/destinations/NAME/replay  {"from": …, "to": …, "where": …, "rate": n}: a stretch of the log again; all but `from`
 //                                       may be missing; answers {"events": n}

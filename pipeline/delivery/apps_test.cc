@@ -194,6 +194,22 @@ TEST_CASE("while an app holds nothing is read, the health says why, and nothing 
   CHECK(rig.everything_settled());
 }
 
+TEST_CASE("resume tries a suspended app again at once") {
+  Rig rig;
+  fakes::FakeApps apps;
+  rig.start(apps);
+  apps.hold = true;
+  rig.add(3);
+  rig.pass_within();
+  REQUIRE(rig.health() == Health::suspended);
+  rig.runner->resume();
+  rig.executor.run_ready();
+  rig.pass_within();
+  CHECK(apps.retries == 1);
+  CHECK(rig.health() == Health::healthy);
+  CHECK(rig.crm.delivered() == bodies(1, 3));
+}
+
 TEST_CASE("letters wait while an app holds") {
   Rig rig;
   fakes::FakeApps apps;

@@ -32,6 +32,7 @@ void DestinationLoop::resume() {
     paused_.reset();
     suspended_until_.reset();
     rejections_.forget();
+    preparation_.retry_apps();
     pump();
   });
 }

@@ -6,7 +6,7 @@
 //   limited      a rate holds it back: its own `rate:`, or the receiver's 429
 //   unavailable  the receiver does not answer, or not well; nothing counts against the events
 //   paused       somebody said so
-//   suspended    it rejects too much: it is tried again after a while, or by `penstock resume`; or one of its apps keeps failing
+//   suspended    it rejects too much, or one of its apps keeps failing: tried again after a while, or by `penstock resume`
 //   stopped      it is being taken down
 
 #include <array>

@@ -62,6 +62,10 @@ class Preparation {
   // An app waits for its author, and so must the events.
   bool holding() const { return parts_.apps && parts_.apps->holding(); }
   std::string why_holding() const { return parts_.apps ? parts_.apps->why_holding() : std::string(); }
+  // Between two events: apps that are suspended are tried again now.
+  void retry_apps() {
+    if (parts_.apps) parts_.apps->retry();
+  }
   // Between two events: shows what the apps counted.
   void publish() {
     if (parts_.apps) parts_.apps->publish();

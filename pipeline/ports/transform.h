@@ -45,6 +45,8 @@ class Transform {
   virtual bool holding() const { return false; }
   // Who holds and why, in one line; while `holding`.
   virtual std::string why_holding() const { return {}; }
+  // Whatever was taken out of the way because it fails is tried again now, not when its time comes. Between two runs.
+  virtual void retry() {}
   // Shows what it has counted to whoever watches. Between two runs; for once a batch or a slice of work, not for every event.
   virtual void publish() {}
   // It is not sure of itself: to be given little at a time, so that `holding` comes before much was spoilt.

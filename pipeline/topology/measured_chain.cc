@@ -164,6 +164,11 @@ bool MeasuredChain::holding() const {
   return held;
 }
 
+void MeasuredChain::retry() {
+  chain_->retry();
+  publish();
+}
+
 void MeasuredChain::publish() {
   add_to_metrics();
   show();

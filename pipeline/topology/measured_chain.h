@@ -46,6 +46,7 @@ class MeasuredChain final : public Transform {
   std::uint64_t version() const override { return chain_->version(); }
   bool holding() const override;
   std::string why_holding() const override { return chain_->why_holding(); }
+  void retry() override;
   bool on_trial() const override { return chain_->on_trial(); }
   Standing standing() const override { return chain_->standing(); }
   void judge() override { chain_->judge(); }

@@ -22,7 +22,8 @@ class FakeApps {
   std::function<Result<std::vector<std::string>>(std::string_view body)> make_of = [](std::string_view body) {
     return std::vector{std::string(body)};
   };
-  bool hold = false;
+  bool hold = false;  // until it is tried again
+  int retries = 0;
 
   std::vector<std::string> seen;  // bodies, in the order they came
   std::vector<Timestamp> times;  // of each: what app.now() would have said
@@ -37,6 +38,10 @@ class FakeApps {
     void begin_batch(Timestamp now, StateView*) override { now_ = now; }
     bool holding() const override { return apps_.hold; }
     std::string why_holding() const override { return "app mine failed on 11 of its last 11 events"; }
+    void retry() override {
+      ++apps_.retries;
+      apps_.hold = false;
+    }
     std::uint64_t version() const override { return 1; }
 
     void run(const json::ObjectIndex& body, const Facts& facts, bool canonical, Transformed& out) override {

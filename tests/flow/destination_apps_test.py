@@ -173,6 +173,21 @@ class DestinationApps(rig.FlowTest):
         wait_until(lambda: self.status()["healthy"], "all is well")
         self.assertEqual(len(self.dead()), 11)
 
+    def test_resume_tries_a_suspended_app_at_once_and_says_so_when_it_fails_again(self):
+        self.app("mine", "if n < 22 then error('too small') end")
+        self.config(PLAIN + out("crm", ["{ use: mine, suspend: { events: 20, retry: 1h } }"]))
+        self.start()
+        self.accept([event(n) | {"distinct_id": "ann"} for n in range(50)])  # so they keep their order
+        wait_until(lambda: self.destination("crm")["health"] == "suspended", "it is suspended")
+        wait_until(lambda: len(self.dead()) == 11, "what it failed on is dead")
+        self.assertEqual(self.cli("resume", "crm").stdout, "crm goes on\n")
+        wait_until(lambda: len(self.dead()) == 17 and self.destination("crm")["health"] == "suspended", "it fails again")
+        self.assertEqual(self.lines("crm.ndjson"), [])
+        self.assertEqual(self.cli("resume", "crm").stdout, "crm goes on\n")
+        wait_until(lambda: self.settled("crm") and self.status()["healthy"], "what comes now suits it")
+        self.assertEqual(self.numbers("crm"), list(range(22, 50)))
+        self.assertEqual(len(self.dead()), 22)
+
     def test_an_app_that_passes_while_it_is_suspended_lets_events_by_and_says_so(self):
         self.app("mine", "error('never')")
         self.config(out("crm", ["{ use: mine, suspend: { events: 20, retry: 1h, then: pass } }"]))

@@ -193,6 +193,11 @@ std::string Chain::why_holding() const {
   return fmt::format("app {} {}", (*found)->plan.name, reason.substr(0, reason.find('\n')));
 }
 
+void Chain::retry() {
+  for (const auto& app : apps_)
+    if (app->suspension.suspended()) app->suspension.start_trial();
+}
+
 bool Chain::on_trial() const {
   return std::ranges::any_of(apps_, [](const auto& app) { return app->suspension.on_trial(); });
 }

@@ -55,6 +55,7 @@ class Chain final : public Transform {
   std::uint64_t version() const override { return plan_->version; }
   bool holding() const override;
   std::string why_holding() const override;
+  void retry() override;
   bool on_trial() const override;
   Standing standing() const override;
   void judge() override;

@@ -51,7 +51,8 @@ struct SuspensionSettings {
                       field("then", &SuspensionSettings::then,
                             "Meanwhile: hold (what comes waits, nothing is lost), pass (events go on without the app), or "
                             "never suspend it."),
-                      field("retry", &SuspensionSettings::retry, "After this time the app is tried again.",
+                      field("retry", &SuspensionSettings::retry,
+                            "After this time the app is tried again; one of a destination also by `penstock resume`.",
                             range(Duration{100}, Duration{86'400'000}))};
   }
 

@@ -42,7 +42,8 @@ TEST_CASE("more than its share of failures suspends an app; fewer do not") {
   CHECK(chain.chain->suspended(0));
   CHECK(chain.chain->holding());
   CHECK(chain.chain->counters(0).suspensions == 1);
-  CHECK(has(chain.logged, "suspended: it failed on 6 of its last 6 events; on 01890a5d-ac96-774b-bcce-b302099a8057: app.lua:3"));
+  CHECK(has(chain.logged,
+            "suspended: it failed on 6 of its last 6 events; on 01890a5d-ac96-774b-bcce-b302099a8057: app.lua:3"));
 }
 
 TEST_CASE("a holding chain treats what it is given all the same, and wants more once its time has come") {
@@ -58,6 +59,25 @@ TEST_CASE("a holding chain treats what it is given all the same, and wants more 
   CHECK_FALSE(chain.chain->suspended(0));
   CHECK_FALSE(chain.chain->on_trial());
   CHECK(has(chain.logged, "works again"));
+}
+
+TEST_CASE("a suspended app is tried again when somebody says so, and only then before its time") {
+  for (const auto then : {WhileSuspended::hold, WhileSuspended::pass}) {
+    TestChain chain({picky(then)});
+    chain.chain->retry();
+    CHECK_FALSE(chain.chain->on_trial());
+    fail_times(chain, 6);
+    REQUIRE(chain.chain->suspended(0));
+    chain.chain->retry();
+    CHECK_FALSE(chain.chain->suspended(0));
+    CHECK_FALSE(chain.chain->holding());
+    CHECK(chain.chain->on_trial());
+    fail_times(chain, 6);
+    CHECK(chain.chain->suspended(0));
+    chain.chain->retry();
+    for (int i = 0; i < 10; ++i) CHECK(chain.run("{}") == R"({"seen":true})");
+    CHECK_FALSE(chain.chain->on_trial());
+  }
 }
 
 TEST_CASE("on trial a tenth of the events is enough to suspend it again") {
