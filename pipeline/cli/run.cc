@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "pipeline/base/folder_watch.h"
@@ -44,31 +45,72 @@ void let_signals_exit() {
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
-// How often a run that has nothing more to read says what it still waits for.
+// How often a run that has nothing more to read says what it still waits for,
 constexpr Duration kReminder{10'000};
+// and how often it looks whether there is anything to say.
+constexpr Duration kLookAtWaits{1000};
 
 bool all_finite(const topology::PipelinePlan& plan) {
   return std::ranges::all_of(plan.sources, [](const auto& source) { return source.plan.finite; });
 }
 
-// What keeps a run of finite sources from its end; empty while it simply reads.
-std::string what_it_waits_for(const topology::Pipeline& pipeline) {
+// What keeps a run of finite sources from its end.
+struct Waiting {
+  std::string what;  // empty while it simply reads
+  bool in_vain = false;  // something stands still, and time alone may not mend it
+};
+
+bool goes_on(const topology::DestinationStatus& destination) {
+  return destination.health == "healthy" || destination.health == "limited" || destination.health == "starting";
+}
+
+Waiting what_it_waits_for(const topology::Pipeline& pipeline) {
   const auto status = pipeline.status();
   std::vector<std::string> waits;
+  bool in_vain = false;
   for (const auto& app : status.apps) {
     if (!app.suspended || !app.holds) continue;
+    in_vain = true;
     waits.push_back(fmt::format("app {} is suspended (it {}), and the sources wait for it: mend it and `penstock reload`",
                                 app.name, app.reason.substr(0, app.reason.find('\n'))));
   }
   if (waits.empty() && !pipeline.input_over()) return {};
   for (const auto& d : status.destinations) {
     if (d.lag_events == 0) continue;
+    in_vain = in_vain || !goes_on(d);
     const std::string reason = d.reason.empty() ? "" : fmt::format(" ({})", d.reason);
     waits.push_back(
         fmt::format("destination {} is {}{}, waiting for it: {}", d.name, d.health, reason, counted(d.lag_events, "event")));
   }
-  return waits.empty() ? "the last writes are not answered yet" : fmt::format("{}", fmt::join(waits, "; "));
+  return {waits.empty() ? "the last writes are not answered yet" : fmt::format("{}", fmt::join(waits, "; ")), in_vain};
 }
+
+// Says what a run waits for: at once when it waits in vain, and not only for a moment; else when it has lasted a while.
+class Reminder {
+ public:
+  void look(const topology::Pipeline& pipeline, SteadyTime now) {
+    if (now < look_at_) return;
+    look_at_ = now + kLookAtWaits;
+    const Waiting waiting = what_it_waits_for(pipeline);
+    const bool still_in_vain = std::exchange(in_vain_, waiting.in_vain) && in_vain_;
+    if (waiting.what.empty()) {
+      waits_since_.reset();
+      return;
+    }
+    if (!waits_since_) waits_since_ = now;
+    if (!still_in_vain && now - *waits_since_ < kReminder) return;
+    if (said_at_ && now - *said_at_ < kReminder) return;
+    said_at_ = now;
+    log_warning("penstock", "this run cannot end yet: {}. Ctrl-C ends it; everything is kept for the next run",
+                waiting.what);
+  }
+
+ private:
+  SteadyTime look_at_{};
+  std::optional<SteadyTime> waits_since_;
+  std::optional<SteadyTime> said_at_;
+  bool in_vain_ = false;  // at the last look
+};
 
 // Takes apps anew whose files changed. Looked at by the main thread, between two looks at everything else.
 class AppFiles {
@@ -106,7 +148,7 @@ Ending wait_for_end(topology::Pipeline& pipeline, control::ControlServer& contro
   const Clock& clock = system_clock();
   AppFiles app_files(pipeline, pipeline.plan().settings.ingest.watch_apps);
   const bool finite = !keep_running && all_finite(pipeline.plan());
-  auto remind_at = clock.steady() + kReminder;
+  Reminder reminder;
   for (;;) {
     const int signal = sigtimedwait(&set, nullptr, &kLook);
     if (signal == SIGHUP) {
@@ -123,10 +165,7 @@ Ending wait_for_end(topology::Pipeline& pipeline, control::ControlServer& contro
     app_files.look(clock.steady());
     if (keep_running) continue;
     if (pipeline.finished()) return Ending::finished;
-    if (!finite || clock.steady() < remind_at) continue;
-    remind_at = clock.steady() + kReminder;
-    if (const std::string waits = what_it_waits_for(pipeline); !waits.empty())
-      log_warning("penstock", "this run cannot end yet: {}. Ctrl-C ends it; everything is kept for the next run", waits);
+    if (finite) reminder.look(pipeline, clock.steady());
   }
 }
 

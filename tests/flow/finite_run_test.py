@@ -28,7 +28,7 @@ class FiniteRun(FlowTest):
         process = self.start()
         said = re.compile(r"this run cannot end yet: destination hook is unavailable \(.*401.*\), waiting for it: 30 events"
                           r"\. Ctrl-C ends it; everything is kept for the next run")
-        wait_until(lambda: said.search(self.log()), "it is said", 40)
+        wait_until(lambda: said.search(self.log()), "it is said")
         self.assertNotIn("destination out", self.log(), "what has settled is not named")
         self.stop(process, signal.SIGINT)
         self.assertEqual(receiver.received, [])
@@ -43,7 +43,7 @@ class FiniteRun(FlowTest):
         self.config(FILE_OUT, FILE_IN, "apps:\n  - { use: mine, suspend: { events: 20, retry: 1h } }\n")
         process = self.start()
         wait_until(lambda: "this run cannot end yet: app mine is suspended (it failed on 11 of its last 11 events" in self.log(),
-                   "the app is named", 40)
+                   "the app is named")
         self.stop(process, signal.SIGINT)
         dead = len(self.dead())
         self.write("apps/mine/app.lua", "return { transform = function(event) return event end }\n")
