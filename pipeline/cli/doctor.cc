@@ -47,18 +47,8 @@ Result<void> check_log(Log& log, LogName name, Counts& counts) {
 }  // namespace
 
 int verify_logs(const std::string& data) {
-  logs::local::LocalLogOptions options;
-  options.folder = data;
-  Disk& disk = posix_disk();
-  if (!disk.exists(data + "/FORMAT")) {
-    fmt::print(stderr, "penstock: {} is not a data folder: it has no file FORMAT\n", data);
-    return kCannot;
-  }
-  const auto log = logs::local::LocalLog::open(options, disk, system_clock());
-  if (!log) {
-    fmt::print(stderr, "penstock: {}\n", log.error().message);
-    return log.error().kind == ErrorKind::corrupt ? kNotWell : kCannot;
-  }
+  const auto log = logs::local::LocalLog::open_stopped(data, posix_disk(), system_clock());
+  if (!log) return refuse(log.error(), log.error().kind == ErrorKind::corrupt ? kNotWell : kCannot);
   bool well = true;
   for (const LogName name : {LogName::captured, LogName::events}) {
     Counts counts;

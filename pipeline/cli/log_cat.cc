@@ -1,6 +1,4 @@
 // penstock log cat: the events of a stopped pipeline's data folder.
-#include <fmt/format.h>
-
 #include <cstdio>
 
 #include "connectors/logs/local/local_log.h"
@@ -34,18 +32,10 @@ Result<void> print_all(Log& log, LogName name) {
 }  // namespace
 
 int cat_log(const std::string& data, const std::string& log_name) {
-  Disk& disk = posix_disk();
-  if (!disk.exists(data + "/FORMAT")) {
-    fmt::print(stderr, "penstock: {} is not a data folder: it has no file FORMAT\n", data);
-    return kCannot;
-  }
-  logs::local::LocalLogOptions options;
-  options.folder = data;
-  auto log = logs::local::LocalLog::open(std::move(options), disk, system_clock());
-  auto printed = log ? print_all(**log, log_name == "captured" ? LogName::captured : LogName::events)
-                     : Result<void>(fail(std::move(log).error()));
-  if (printed) return kOk;
-  return refuse(printed.error(), kCannot);
+  const auto log = logs::local::LocalLog::open_stopped(data, posix_disk(), system_clock());
+  if (!log) return refuse(log.error(), kCannot);
+  const auto printed = print_all(**log, log_name == "captured" ? LogName::captured : LogName::events);
+  return printed ? kOk : refuse(printed.error(), kCannot);
 }
 
 }  // namespace penstock::cli

@@ -12,14 +12,7 @@
 namespace penstock::cli {
 
 int rebuild_state(const std::string& data, bool from_start) {
-  Disk& disk = posix_disk();
-  if (!disk.exists(data + "/FORMAT")) {
-    fmt::print(stderr, "penstock: {} is not a data folder: it has no file FORMAT\n", data);
-    return kCannot;
-  }
-  logs::local::LocalLogOptions options;
-  options.folder = data;
-  const auto log = logs::local::LocalLog::open(std::move(options), disk, system_clock());
+  const auto log = logs::local::LocalLog::open_stopped(data, posix_disk(), system_clock());
   if (!log) return refuse(log.error(), kCannot);
   const auto rebuilt =
       state::rebuild({data + "/state", data + "/checkpoints"},

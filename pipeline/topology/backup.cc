@@ -70,9 +70,7 @@ Result<BackupReport> back_up(const BackupParts& parts, const std::string& data, 
 Result<BackupReport> back_up_stopped(const std::string& data, const std::string& to) {
   Disk& disk = posix_disk();
   const Clock& clock = system_clock();
-  if (!disk.exists(data + std::string(kFormat)))
-    return fail(ErrorKind::not_found, fmt::format("{} is not a data folder: it has no file FORMAT", data));
-  TRY_ASSIGN(const auto log, logs::local::LocalLog::open({.folder = data}, disk, clock));
+  TRY_ASSIGN(const auto log, logs::local::LocalLog::open_stopped(data, disk, clock));
   TRY_ASSIGN(const auto state, DerivedState::open({data + "/state", data + "/checkpoints"}, *log, clock));
   TRY_ASSIGN(const auto store, delivery::DeliveryStore::open(data + "/delivery", clock));
   TRY_ASSIGN(const auto catalog, catalog::Catalog::open(data + "/catalog.db", clock));

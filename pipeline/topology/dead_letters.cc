@@ -1,7 +1,5 @@
 #include "pipeline/topology/dead_letters.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <iterator>
 
@@ -34,14 +32,8 @@ Result<DeadLetter> find_dead(const DerivedState& state, const delivery::Delivery
 }
 
 Result<StoppedPipeline> StoppedPipeline::open(const std::string& data) {
-  Disk& disk = posix_disk();
-  if (!disk.exists(data + "/FORMAT")) {
-    return fail(ErrorKind::not_found, fmt::format("{} is not a data folder: it has no file FORMAT", data));
-  }
   StoppedPipeline opened;
-  logs::local::LocalLogOptions options;
-  options.folder = data;
-  TRY_ASSIGN(opened.log_, logs::local::LocalLog::open(std::move(options), disk, system_clock()));
+  TRY_ASSIGN(opened.log_, logs::local::LocalLog::open_stopped(data, posix_disk(), system_clock()));
   TRY_ASSIGN(opened.state_, DerivedState::open({data + "/state", data + "/checkpoints"}, *opened.log_));
   TRY_ASSIGN(opened.store_, delivery::DeliveryStore::open(data + "/delivery", system_clock()));
   return opened;

@@ -86,6 +86,14 @@ Result<std::unique_ptr<LocalLog>> LocalLog::open(LocalLogOptions options, Disk& 
   return std::unique_ptr<LocalLog>(new LocalLog(std::move(impl)));
 }
 
+Result<std::unique_ptr<LocalLog>> LocalLog::open_stopped(const std::string& folder, Disk& disk, const Clock& clock) {
+  if (!disk.exists(folder + "/FORMAT"))
+    return fail(ErrorKind::not_found, fmt::format("{} is not a data folder: it has no file FORMAT", folder));
+  LocalLogOptions options;
+  options.folder = folder;
+  return open(std::move(options), disk, clock);
+}
+
 LocalLog::LocalLog(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 LocalLog::~LocalLog() = default;
 

@@ -36,6 +36,8 @@ class LocalLog final : public Log {
   // each log. Errors say file, byte and what to do: conflict (in use; written by a newer program), invalid (other number of
   // partitions), corrupt (acknowledged bytes are damaged or missing), io and unavailable (the disk refuses).
   static Result<std::unique_ptr<LocalLog>> open(LocalLogOptions options, Disk& disk, const Clock& clock);
+  // The same for a pipeline that is stopped: makes no data folder. not_found: it is none.
+  static Result<std::unique_ptr<LocalLog>> open_stopped(const std::string& folder, Disk& disk, const Clock& clock);
 
   ~LocalLog() override;
 

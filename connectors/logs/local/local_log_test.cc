@@ -223,6 +223,18 @@ TEST_CASE("FORMAT decides whether a folder may be opened") {
   }
 }
 
+TEST_CASE("what is stopped is opened only where there is some, and nothing is made") {
+  MemoryDisk disk;
+  fakes::ManualClock clock;
+  const auto nothing = LocalLog::open_stopped("data", disk, clock);
+  REQUIRE_FALSE(nothing.has_value());
+  CHECK(nothing.error().kind == ErrorKind::not_found);
+  CHECK(nothing.error().message == "data is not a data folder: it has no file FORMAT");
+  CHECK_FALSE(disk.exists("data"));
+  disk.set_content("data/FORMAT", "penstock-data 1\npartitions 3\n");
+  CHECK(LocalLog::open_stopped("data", disk, clock).value()->partitions() == 3);
+}
+
 TEST_CASE("the number of partitions comes from FORMAT when nobody asks for one") {
   MemoryDisk disk;
   fakes::ManualClock clock;
