@@ -14,13 +14,13 @@ import http.client
 import json
 import random
 import shutil
-import subprocess
 import sys
 import threading
-import time
 import uuid
 
-from crash_test import FileWriter, HttpClient, Penstock, check, free_port, main
+from lives import Penstock, free_port, main
+from load import FileWriter, HttpClient
+from oracle import check
 
 PEOPLE = [f"user-{n}" for n in range(5)]
 APP = """
@@ -102,21 +102,6 @@ def probe(penstock, port):
     return set(uuids.values())
 
 
-def dead_uuids(penstock):
-    """Those of ingest's dead letters, of a stopped pipeline."""
-    uuids, more = [], []
-    while True:
-        answer = subprocess.run([penstock.binary, "dead", "list", "--stage", "ingest", "--json", "--limit", "1000", *more],
-                                cwd=penstock.folder, capture_output=True, text=True)
-        if answer.returncode != 0:
-            raise SystemExit(answer.stderr)
-        page = json.loads(answer.stdout)
-        uuids += [letter["uuid"] for letter in page["dead_letters"]]
-        if not page.get("next"):
-            return uuids
-        more = ["--after", page["next"]]
-
-
 def judge_log(logged, problems):
     """Every count and every look at the event before, in the order of the log. Returns how many events each distinct id has."""
     counts, last = collections.Counter(), {}
@@ -158,11 +143,7 @@ def run(args, folder):
     penstock.start()
     for thread in [*clients, writer]:
         thread.start()
-    for _ in range(args.kills):
-        time.sleep(random.uniform(0.02, args.pause))  # the random moment
-        penstock.kill()
-        penstock.start()
-    penstock.wait_until("ready after the last kill", lambda s: s["state"] == "running", 30)
+    penstock.live_and_die(args.kills, args.pause)
     stop.set()
     for thread in [*clients, writer]:
         thread.join()
@@ -182,7 +163,7 @@ def run(args, folder):
     for uuids in probes:
         found = {e["distinct_id"]: e["data"]["properties"]["dropped"] for e in logged if e["uuid"] in uuids}
         check(found == {who: dropped[who] for who in PEOPLE}, problems, f"dropped: {found}, should be {dict(dropped)}")
-    dead = collections.Counter(dead_uuids(penstock))
+    dead = collections.Counter(letter["uuid"] for letter in penstock.dead_letters("ingest"))
     check(set(dead) == failed and all(n == 1 for n in dead.values()), problems,
           f"{len(failed)} accepted events failed, {sum(dead.values())} dead letters of {len(dead)} events")
     check(counts["file"] == len(writer.lines), problems, f"{counts['file']} of {len(writer.lines)} lines")
