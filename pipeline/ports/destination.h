@@ -54,11 +54,12 @@ class Destination {
  public:
   virtual ~Destination() = default;
   // Gets ready: opens the file, checks the address. May block (pool thread). Called again, with back-off, after failing
-  // and after an Outcome::unavailable.
+  // and after an Outcome::unavailable. Returns soon once `stop` is requested, with an error or without.
   virtual Result<void> connect(std::stop_token stop) = 0;
   // Never blocks, never throws. Up to `in_flight_max` batches may be submitted before earlier ones complete.
   virtual void submit(Batch batch, Completion done) = 0;
-  // Finishes or fails what is in flight; every Completion was called when it returns. May block (pool thread).
+  // Finishes or fails what is in flight; every Completion was called when it returns. May block (pool thread). Harmless
+  // when it is not connected.
   virtual void close() = 0;
 };
 

@@ -50,10 +50,12 @@ enum class PollState : std::uint8_t {
   finished,  // a finite source has nothing more, ever
 };
 
+// All pass tests/conformance/source_conformance.
 class PolledSource {
  public:
   virtual ~PolledSource() = default;
-  // `stored` are the positions of this source that the log holds, by input partition.
+  // `stored` are the positions of this source that the log holds, by input partition. Called again after a close, perhaps
+  // with older ones: the log refused what was read since.
   virtual Result<void> open(const std::vector<SourcePosition>& stored) = 0;
   // Fills `out` with up to about `bytes_max` bytes of one input partition. Does not wait for data. Records and position of
   // one call are committed together. Called by one worker thread only.
@@ -90,12 +92,13 @@ class Intake {
   virtual void refused(std::string_view code) = 0;
 };
 
+// All pass tests/conformance/pushed_source_conformance.
 class PushedSource {
  public:
   virtual ~PushedSource() = default;
-  // Starts threads or listeners and returns. An error names the address or file.
+  // Starts threads or listeners and returns. An error names the address or file. May be called again, after an error or a stop.
   virtual Result<void> start(Intake& intake) = 0;
-  // No new records from now on; returns when every push made has been answered.
+  // No new records from now on; returns when every push made has been answered. Harmless when it is not started.
   virtual void stop() = 0;
   // A finite one (stdin at its end, everything answered) says true once it is over. Thread-safe.
   virtual bool finished() const = 0;

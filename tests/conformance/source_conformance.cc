@@ -61,6 +61,18 @@ class Reading {
     return bodies_;
   }
 
+  // As when the log refused what was read since: the same instance, further back.
+  void go_back_to(const Boundary& boundary) {
+    const Boundary to = boundary;
+    source_->close();
+    const auto opened = source_->open(to.positions);
+    REQUIRE_MESSAGE(opened.has_value(), (opened ? "" : opened.error().message));
+    positions_ = to.positions;
+    bodies_.resize(to.records);
+    last_offset_.clear();
+    boundaries_.clear();
+  }
+
   const Bodies& bodies() const { return bodies_; }
   const Positions& positions() const { return positions_; }
   const std::vector<Boundary>& boundaries() const { return boundaries_; }
@@ -179,6 +191,27 @@ void opens_again_after_close(const SourceUnderTest& under_test) {
   CHECK(reading.to_the_end(1 << 20).size() == 20);
 }
 
+void goes_back(const SourceUnderTest& under_test) {
+  const auto written = numbered(0, 60);
+  under_test.write(written);
+  Reading reading(under_test);
+  reading.to_the_end(300);
+  const auto boundaries = reading.boundaries();
+  REQUIRE(boundaries.size() > 2);
+  for (const std::size_t at : {boundaries.size() / 2, std::size_t{0}}) {
+    CAPTURE(at);
+    reading.go_back_to(boundaries[at]);
+    same_records(under_test, reading.to_the_end(300), written);
+  }
+}
+
+void knows_what_is_unread(const SourceUnderTest& under_test) {
+  under_test.write(numbered(0, 20));
+  Reading reading(under_test);
+  reading.to_the_end(1 << 20);
+  CHECK(reading.source().unread_bytes().value_or(0) == 0);
+}
+
 }  // namespace
 
 void source_conformance(const SourceUnderTest& under_test) {
@@ -188,6 +221,17 @@ void source_conformance(const SourceUnderTest& under_test) {
   SUBCASE("a new instance reads only what is new") { reads_only_what_is_new(under_test); }
   SUBCASE("the end stays the end") { stays_at_its_end(under_test); }
   SUBCASE("an instance opens again after close") { opens_again_after_close(under_test); }
+  SUBCASE("an instance goes back to where the log stands, and reads the rest again") { goes_back(under_test); }
+  SUBCASE("at the end nothing is unread") { knows_what_is_unread(under_test); }
+  SUBCASE("close without an open, or a second time, is harmless") {
+    under_test.write(numbered(0, 3));
+    under_test.make()->close();
+    Reading reading(under_test);
+    reading.to_the_end(1 << 20);
+    reading.source().close();
+    reading.source().close();
+    CHECK(reading.bodies().size() == 3);
+  }
   SUBCASE("a position that is not one of ours is an error") {
     under_test.write(numbered(0, 1));
     auto source = under_test.make();

@@ -1,6 +1,7 @@
 #pragma once
 // An intake that remembers what was pushed. It can hold its answers back (cork), refuse, or find elements bad.
 
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
@@ -18,8 +19,11 @@ class FakeIntake final : public Intake {
   void push(PushedRecords records, std::move_only_function<void(Result<Accepted>)> done) override {
     std::unique_lock lock(mutex_);
     if (failure_) {
+      ++failures_;
+      changed_.notify_all();
+      const Error failure = *failure_;
       lock.unlock();
-      return done(fail(*failure_));
+      return done(fail(failure));
     }
     auto& push = pushes_.emplace_back();
     Accepted accepted;
@@ -67,6 +71,17 @@ class FakeIntake final : public Intake {
     const std::lock_guard lock(mutex_);
     return pushes_;
   }
+  // All their bodies, in order.
+  std::vector<std::string> received() const {
+    std::vector<std::string> all;
+    for (const auto& push : pushes()) all.insert(all.end(), push.begin(), push.end());
+    return all;
+  }
+  // Pushes that wait for their answer.
+  std::size_t unanswered() const {
+    const std::lock_guard lock(mutex_);
+    return waiting_.size();
+  }
   // The codes of what was turned away, in order.
   std::vector<std::string> refused() const {
     const std::lock_guard lock(mutex_);
@@ -77,12 +92,26 @@ class FakeIntake final : public Intake {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, std::chrono::seconds(10), [&] { return pushes_.size() >= count; });
   }
+  bool wait_for_records(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(10), [&] {
+      std::size_t records = 0;
+      for (const auto& push : pushes_) records += push.size();
+      return records >= count;
+    });
+  }
+  // Pushes that `fail_with` refused.
+  bool wait_for_failures(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(10), [&] { return failures_ >= count; });
+  }
 
  private:
   mutable std::mutex mutex_;
   std::condition_variable changed_;  // with mutex_
   bool corked_ = false;
   std::optional<Error> failure_;
+  std::size_t failures_ = 0;
   std::vector<std::vector<std::string>> pushes_;
   std::vector<std::string> refused_;
   std::vector<std::pair<std::move_only_function<void(Result<Accepted>)>, Accepted>> waiting_;

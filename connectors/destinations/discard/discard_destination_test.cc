@@ -1,17 +1,33 @@
 #include <doctest/doctest.h>
 
 #include "connectors/destinations/discard/discard_destination.h"
-#include "pipeline/config/document.h"
+#include "tests/conformance/destination_conformance.h"
 #include "tests/fakes/manual_clock.h"
 
 namespace penstock::destinations::discard {
+namespace {
 
-void register_in(Registry& registry);
+struct NoHttp final : HttpClient {
+  void send(HttpRequest, std::move_only_function<void(Result<HttpReply>)>) override { FAIL("nothing is sent"); }
+};
+
+}  // namespace
+
+TEST_CASE("discard keeps the contract of destinations") {
+  NoHttp http;
+  fakes::ManualClock clock;
+  conformance::destination_conformance({
+      .make =
+          [&] {
+            return std::make_unique<DiscardDestination>(DiscardDestination::Config{},
+                                                        ConnectorContext{"nowhere", "", clock, http});
+          },
+      .received = nullptr,
+  });
+}
 
 TEST_CASE("every batch is delivered at once, and counted") {
-  struct NoHttp final : HttpClient {
-    void send(HttpRequest, std::move_only_function<void(Result<HttpReply>)>) override { FAIL("nothing is sent"); }
-  } http;
+  NoHttp http;
   fakes::ManualClock clock;
   DiscardDestination destination({}, ConnectorContext{"nowhere", "", clock, http});
   REQUIRE(destination.connect({}).has_value());
@@ -29,18 +45,6 @@ TEST_CASE("every batch is delivered at once, and counted") {
   destination.close();
   CHECK(destination.events() == 12);
   CHECK(destination.bytes() == 300);
-}
-
-TEST_CASE("the example in the reference is a configuration") {
-  Registry registry;
-  register_in(registry);
-  const auto* type = registry.destinations.find("discard");
-  REQUIRE(type != nullptr);
-  auto document = config::parse_document("type: discard\n" + type->example, "example.yaml", {});
-  config::StructReader reader(document.root, "example", document.problems);
-  reader.allow("type");
-  type->read(reader);
-  CHECK_MESSAGE(reader.finish(), (document.problems.empty() ? "" : document.problems.front().to_string()));
 }
 
 }  // namespace penstock::destinations::discard

@@ -2,16 +2,15 @@
 #include <sys/resource.h>
 
 #include <csignal>
+#include <optional>
 #include <random>
 
 #include "connectors/destinations/file/file_destination.h"
 #include "connectors/sources/file/file_rig.h"
-#include "pipeline/config/document.h"
 #include "tests/conformance/destination_conformance.h"
 
 namespace penstock::destinations::file {
 
-void register_in(Registry& registry);
 namespace {
 
 using sources::file::Lines;
@@ -88,6 +87,26 @@ Lines names_in(const TemporaryFolder& folder) {
   return names;
 }
 
+// As long as it lives no file of this process can grow past so many bytes.
+class FullDisk {
+ public:
+  explicit FullDisk(rlim_t bytes) {
+    REQUIRE(::getrlimit(RLIMIT_FSIZE, &before_) == 0);
+    const rlimit limit{bytes, before_.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &limit) == 0);
+  }
+  ~FullDisk() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+  FullDisk(const FullDisk&) = delete;
+  FullDisk& operator=(const FullDisk&) = delete;
+
+ private:
+  void (*handler_)(int) = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before_{};
+};
+
 void keeps_the_contract(Compression compression, bool atomic) {
   TemporaryFolder folder;
   fakes::ManualClock clock;
@@ -96,12 +115,15 @@ void keeps_the_contract(Compression compression, bool atomic) {
   config.path = "sub/out";
   config.compression = compression;
   config.atomic = atomic;
+  std::optional<FullDisk> full;
   conformance::destination_conformance({
       .make =
           [&] { return std::make_unique<FileDestination>(config, ConnectorContext{"archive", folder.path(), clock, http}); },
       .received = [&] { return read_back(folder, "sub/out*"); },
       .break_connect = [&] { folder.write("sub", "a file where the folder should be"); },
       .mend_connect = [&] { folder.remove("sub"); },
+      .break_writes = [&] { full.emplace(rlim_t{1}); },
+      .mend_writes = [&] { full.reset(); },
   });
 }
 
@@ -229,14 +251,9 @@ TEST_CASE("a full disk is unavailable, leaves only whole batches, and goes on wh
     std::mt19937 random(1);
     for (char& c : noise) c = static_cast<char>('0' + random() % 71);
     REQUIRE(sink.open().has_value());
-    const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
-    rlimit old_limit{};
-    REQUIRE(::getrlimit(RLIMIT_FSIZE, &old_limit) == 0);
-    const rlimit limit{5000, old_limit.rlim_max};
-    REQUIRE(::setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    auto full = std::make_optional<FullDisk>(5000);
     const auto outcomes = sink.write({{"{\"n\":1}"}, {"{\"n\":2}", noise}, {"{\"n\":3}"}});
-    REQUIRE(::setrlimit(RLIMIT_FSIZE, &old_limit) == 0);
-    std::signal(SIGXFSZ, old_handler);
+    full.reset();
     CHECK(outcomes[0].kind == Outcome::Kind::delivered);
     for (const std::size_t i : {1, 2}) {
       CHECK(outcomes[i].kind == Outcome::Kind::unavailable);
@@ -330,18 +347,6 @@ TEST_CASE("an atomic file has its name only when it is complete") {
   sink.sink().close();
   CHECK(names_in(folder) == Lines{"out", "out.20251009T085320Z"});
   CHECK(bytes_of(folder / "out.20251009T085320Z") == "{\"n\":3}\n");
-}
-
-TEST_CASE("the example in the reference is a configuration") {
-  Registry registry;
-  register_in(registry);
-  const auto* type = registry.destinations.find("file");
-  REQUIRE(type != nullptr);
-  auto document = config::parse_document("type: file\n" + type->example, "example.yaml", {});
-  config::StructReader reader(document.root, "example", document.problems);
-  reader.allow("type");
-  type->read(reader);
-  CHECK_MESSAGE(reader.finish(), (document.problems.empty() ? "" : document.problems.front().to_string()));
 }
 
 }  // namespace penstock::destinations::file

@@ -10,13 +10,11 @@
 #include <thread>
 
 #include "connectors/destinations/stdout/stdout_destination.h"
-#include "pipeline/config/document.h"
 #include "tests/conformance/destination_conformance.h"
 #include "tests/fakes/manual_clock.h"
 
 namespace penstock::destinations::stdout {
 
-void register_in(Registry& registry);
 namespace {
 
 using Lines = std::vector<std::string>;
@@ -198,18 +196,6 @@ TEST_CASE("what cannot be written says why") {
   const int only_read = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   CHECK(destination_on(only_read)->connect({}).error().message.starts_with("standard output is not open"));
   ::close(only_read);
-}
-
-TEST_CASE("the example in the reference is a configuration") {
-  Registry registry;
-  register_in(registry);
-  const auto* type = registry.destinations.find("stdout");
-  REQUIRE(type != nullptr);
-  auto document = config::parse_document("type: stdout\n" + type->example, "example.yaml", {});
-  config::StructReader reader(document.root, "example", document.problems);
-  reader.allow("type");
-  type->read(reader);
-  CHECK_MESSAGE(reader.finish(), (document.problems.empty() ? "" : document.problems.front().to_string()));
 }
 
 }  // namespace penstock::destinations::stdout

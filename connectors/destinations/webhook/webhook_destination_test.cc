@@ -277,22 +277,33 @@ namespace {
 void keeps_the_contract(Format format) {
   Config config;
   config.format = format;
-  const Receiver receiver;
+  std::atomic<bool> down = false;
+  std::mutex mutex;
+  std::vector<std::string> taken;  // guarded by mutex; by line
+  const Receiver receiver([&](const http::ServerRequest& request) {
+    http::ServerReply reply;
+    if (down) {
+      reply.status = 503;
+      return reply;
+    }
+    const std::lock_guard lock(mutex);
+    std::string_view rest = request.body;
+    while (!rest.empty()) {
+      const auto line = rest.substr(0, rest.find('\n'));
+      taken.emplace_back(line);
+      rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    }
+    return reply;
+  });
   conformance::destination_conformance({
       .make = [&] { return webhook(receiver.url(), config); },
       .received =
           [&] {
-            std::vector<std::string> bodies;
-            for (const auto& request : receiver.requests()) {
-              std::string_view rest = request.body;
-              while (!rest.empty()) {
-                const auto line = rest.substr(0, rest.find('\n'));
-                bodies.emplace_back(line);
-                rest.remove_prefix(std::min(rest.size(), line.size() + 1));
-              }
-            }
-            return bodies;
+            const std::lock_guard lock(mutex);
+            return taken;
           },
+      .break_writes = [&] { down = true; },
+      .mend_writes = [&] { down = false; },
   });
 }
 }  // namespace

@@ -4,12 +4,9 @@
 #include <span>
 
 #include "connectors/sources/file/file_rig.h"
-#include "pipeline/config/document.h"
 #include "tests/conformance/source_conformance.h"
 
 namespace penstock::sources::file {
-
-void register_in(Registry& registry);
 
 namespace {
 
@@ -242,19 +239,6 @@ TEST_CASE("the folder's own name is never a pattern") {
   RawBatch batch;
   REQUIRE(source.poll(batch, 100).has_value());
   CHECK(batch.records.size() == 1);
-}
-
-TEST_CASE("the example in the reference is a configuration") {
-  Registry registry;
-  register_in(registry);
-  const auto* type = registry.sources.find("file");
-  REQUIRE(type != nullptr);
-  auto document = config::parse_document("type: file\n" + type->example, "example.yaml", {});
-  config::StructReader reader(document.root, "example", document.problems);
-  reader.allow("type");
-  const auto plan = type->read(reader);
-  CHECK_MESSAGE(reader.finish(), (document.problems.empty() ? "" : document.problems.front().to_string()));
-  CHECK(plan.finite);
 }
 
 }  // namespace penstock::sources::file

@@ -11,6 +11,7 @@
 #include "pipeline/config/document.h"
 #include "pipeline/http/content_encoding.h"
 #include "pipeline/http/curl_client.h"
+#include "tests/conformance/pushed_source_conformance.h"
 #include "tests/fakes/fake_intake.h"
 #include "tests/fakes/loopback.h"
 #include "tests/fakes/manual_clock.h"
@@ -57,7 +58,55 @@ struct Rig {
 std::string status_of(const std::string& message) { return message.size() < 12 ? "none" : message.substr(9, 3); }
 std::string body_of(const std::string& message) { return message.substr(message.find("\r\n\r\n") + 4); }
 
+// Sources that follow one another on one port, and their clients.
+struct OnePort {
+  std::unique_ptr<PushedSource> make() {
+    Config config;
+    config.listen = {"127.0.0.1", port};
+    auto made = std::make_unique<HttpSource>(config, ConnectorContext{"web", ".", clock, Rig::no_client()});
+    last = made.get();
+    return made;
+  }
+  void send(const Bodies& bodies) {
+    if (last->port() != 0) port = last->port();
+    std::string lines;
+    for (const auto& body : bodies) lines += body + "\n";
+    try {
+      auto wire = Wire::connect(port);
+      Rig::send(wire, "POST", "/events", lines, "Content-Type: application/x-ndjson\r\n");
+      wires.push_back(std::move(wire));
+    } catch (const std::runtime_error&) {
+      return;  // nobody listens any more
+    }
+  }
+  // Somebody else takes the port.
+  void occupy() {
+    Config config;
+    config.listen = {"127.0.0.1", 0};
+    other = std::make_unique<HttpSource>(config, ConnectorContext{"other", ".", clock, Rig::no_client()});
+    REQUIRE(other->start(others_intake).has_value());
+    port = other->port();
+  }
+
+  fakes::ManualClock clock;
+  FakeIntake others_intake;
+  int port = 0;
+  HttpSource* last = nullptr;
+  std::unique_ptr<HttpSource> other;
+  std::vector<Wire> wires;
+};
+
 }  // namespace
+
+TEST_CASE("http keeps the contract of pushed sources") {
+  OnePort rig;
+  conformance::pushed_source_conformance({
+      .make = [&] { return rig.make(); },
+      .send = [&](const Bodies& bodies) { rig.send(bodies); },
+      .break_start = [&] { rig.occupy(); },
+      .mend_start = [&] { rig.other.reset(); },
+  });
+}
 
 TEST_CASE("events are pushed as one record and answered when they are durable") {
   Rig rig;

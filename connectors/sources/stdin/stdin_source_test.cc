@@ -11,13 +11,12 @@
 
 #include "connectors/sources/stdin/line_buffer.h"
 #include "connectors/sources/stdin/stdin_source.h"
-#include "pipeline/config/document.h"
+#include "tests/conformance/pushed_source_conformance.h"
 #include "tests/fakes/fake_intake.h"
 #include "tests/fakes/manual_clock.h"
 
 namespace penstock::sources::stdin {
 
-void register_in(Registry& registry);
 namespace {
 
 using Lines = std::vector<std::string>;
@@ -25,6 +24,14 @@ using Lines = std::vector<std::string>;
 struct NoHttp final : HttpClient {
   void send(HttpRequest, std::move_only_function<void(Result<HttpReply>)>) override { FAIL("nothing is sent"); }
 };
+
+void write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = ::write(fd, text.data(), text.size());
+    REQUIRE(n > 0);
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
 
 // A source on the reading end of a pipe, and the test at the other.
 class Rig {
@@ -42,24 +49,13 @@ class Rig {
   Rig& operator=(const Rig&) = delete;
 
   void start() { REQUIRE(source_->start(intake).has_value()); }
-  void write(std::string_view text) {
-    while (!text.empty()) {
-      const ssize_t n = ::write(ends_[1], text.data(), text.size());
-      REQUIRE(n > 0);
-      text.remove_prefix(static_cast<std::size_t>(n));
-    }
-  }
+  void write(std::string_view text) { write_all(ends_[1], text); }
   void end_input() {
     if (ends_[1] >= 0) ::close(ends_[1]);
     ends_[1] = -1;
   }
   bool wait_until_finished() {
     return wait([&] { return source_->finished(); });
-  }
-  Lines received() const {
-    Lines all;
-    for (const auto& push : intake.pushes()) all.insert(all.end(), push.begin(), push.end());
-    return all;
   }
   StdinSource& source() { return *source_; }
 
@@ -85,6 +81,24 @@ Lines texts(const PushedRecords& records) { return {records.bodies.begin(), reco
 
 }  // namespace
 
+TEST_CASE("stdin keeps the contract of pushed sources") {
+  std::array<int, 2> ends{-1, -1};
+  REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+  fakes::ManualClock clock;
+  NoHttp http;
+  conformance::pushed_source_conformance({
+      .make =
+          [&] {
+            return std::make_unique<StdinSource>(StdinSource::Config{}, ConnectorContext{"in", "", clock, http}, ends[0]);
+          },
+      .send =
+          [&](const Lines& bodies) {
+            for (const auto& body : bodies) write_all(ends[1], body + "\n");
+          },
+  });
+  for (const int end : ends) ::close(end);
+}
+
 TEST_CASE("every line arrives in order, and the end of the input ends the source") {
   Rig rig;
   rig.start();
@@ -94,7 +108,7 @@ TEST_CASE("every line arrives in order, and the end of the input ends the source
   rig.write(":3}\nlast");
   rig.end_input();
   CHECK(rig.wait_until_finished());
-  CHECK(rig.received() == Lines{"{\"n\":1}", "{\"n\":2}", "{\"n\":3}", "last"});
+  CHECK(rig.intake.received() == Lines{"{\"n\":1}", "{\"n\":2}", "{\"n\":3}", "last"});
 }
 
 TEST_CASE("nothing is over before everything was answered") {
@@ -109,7 +123,7 @@ TEST_CASE("nothing is over before everything was answered") {
   CHECK(rig.intake.pushes().size() == 1);
   rig.intake.uncork();
   CHECK(rig.wait_until_finished());
-  CHECK(rig.received() == Lines{"1", "2"});
+  CHECK(rig.intake.received() == Lines{"1", "2"});
 }
 
 TEST_CASE("what the intake cannot take is pushed again, in order, and never dropped") {
@@ -124,7 +138,7 @@ TEST_CASE("what the intake cannot take is pushed again, in order, and never drop
   }
   rig.end_input();
   CHECK(rig.wait_until_finished());
-  CHECK(rig.received() == lines);
+  CHECK(rig.intake.received() == lines);
 }
 
 TEST_CASE("unanswered lines hold up the writer, at a bounded number of bytes") {
@@ -147,7 +161,7 @@ TEST_CASE("unanswered lines hold up the writer, at a bounded number of bytes") {
   rig.intake.uncork();
   writer.join();
   CHECK(rig.wait_until_finished());
-  CHECK(rig.received() == Lines(kLines, line));
+  CHECK(rig.intake.received() == Lines(kLines, line));
 }
 
 TEST_CASE("stop does not wait for input, but for answers") {
@@ -169,7 +183,7 @@ TEST_CASE("stop does not wait for input, but for answers") {
   CHECK_FALSE(stopped);
   busy.intake.uncork();
   stopper.join();
-  CHECK(busy.received() == Lines{"1"});
+  CHECK(busy.intake.received() == Lines{"1"});
 }
 
 TEST_CASE("stop gives up on what the intake refuses") {
@@ -178,7 +192,7 @@ TEST_CASE("stop gives up on what the intake refuses") {
   rig.start();
   rig.write("1\n");
   rig.source().stop();
-  CHECK(rig.received().empty());
+  CHECK(rig.intake.received().empty());
 }
 
 TEST_CASE("a standard input that is not open is an error") {
@@ -230,19 +244,6 @@ TEST_CASE("records survive being moved, even the shortest") {
   const auto moved = std::move(records);
   CHECK(texts(moved) == Lines{"1"});
   CHECK(moved.bodies.front().data() == moved.text.data());
-}
-
-TEST_CASE("the example in the reference is a configuration") {
-  Registry registry;
-  register_in(registry);
-  const auto* type = registry.sources.find("stdin");
-  REQUIRE(type != nullptr);
-  auto document = config::parse_document("type: stdin\n" + type->example, "example.yaml", {});
-  config::StructReader reader(document.root, "example", document.problems);
-  reader.allow("type");
-  const auto plan = type->read(reader);
-  CHECK_MESSAGE(reader.finish(), (document.problems.empty() ? "" : document.problems.front().to_string()));
-  CHECK(plan.finite);
 }
 
 }  // namespace penstock::sources::stdin
