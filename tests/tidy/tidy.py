@@ -10,6 +10,7 @@ import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import contracts  # noqa: E402
 import cpp_text  # noqa: E402
 import rooms  # noqa: E402
 
@@ -161,18 +162,21 @@ def check_ratchet(root, measured):
 
 def check(root):
     """Everything wrong below root, as (path, line, what), sorted."""
-    problems, measured = [], []
+    problems, measured, of_connectors = [], [], {}
     for path in files_below(root):
         if extension(path) not in TEXT or path in NOT_READ:
             problems += [(path, line, what) for line, what in check_drawers(path, "")]
             continue
         with open(os.path.join(root, path), encoding="utf-8", errors="replace") as file:
             text = file.read()
+        if path.startswith("connectors/"):
+            of_connectors[path] = text
         for rule in CHECKS:
             if rule in OWN_WORDS and path.startswith("tests/tidy/"):
                 continue
             problems += [(path, line, what) for line, what in rule(path, text)]
         measured += lengths(path, text)
+    problems += contracts.problems(of_connectors)
     return sorted(problems + check_ratchet(root, measured))
 
 

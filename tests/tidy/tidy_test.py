@@ -38,6 +38,8 @@ class Planted(unittest.TestCase):
         ("pipeline/log/a.cc", '#include "connectors/logs/local/b.h"\n', "nothing includes a connector"),
         ("connectors/sources/x/a.cc", '#include "pipeline/delivery/b.h"\n', "a connector may not include delivery"),
         ("connectors/sources/x/a.cc", '#include "connectors/sources/y/b.h"\n', "nothing includes a connector"),
+        ("connectors/sources/x/CMakeLists.txt", "connector()\n", "no test of this connector calls source_conformance or pushed"),
+        ("connectors/stores/x/CMakeLists.txt", "connector()\n", "connectors of the kind stores have no contract"),
         ("plugins/a/app.lua", "\n-- TODO later\n", "plugins/a/app.lua:2: a marker"),
         ("pipeline/log/a.cc", "// not implemented\n", "pipeline/log/a.cc:1: a marker"),
         ("docs/a.md", "see /home/me/x\n", "docs/a.md:1: the path of one machine"),
@@ -61,6 +63,8 @@ class Planted(unittest.TestCase):
         self.assertEqual([], offences({
             "pipeline/log/a.cc": '#include "pipeline/base/b.h"\nvoid f() {\n' + LONG_BODY[:-20] + "}\n",
             "connectors/logs/local/a.cc": '#include "pipeline/log/b.h"\n#include "connectors/logs/local/c.h"\n',
+            "connectors/sources/x/CMakeLists.txt": "connector()\n",
+            "connectors/sources/x/x_test.cc": "TEST_CASE() { conformance::pushed_source_conformance({}); }\n",
             "pipeline/topology/a.cc": '#include "pipeline/delivery/b.h"\n',
             "pipeline/log/a_test.cc": '#include "tests/fakes/b.h"\n#include "pipeline/delivery/b.h"\n',
             "tests/flow/wait.py": "time.sleep(0.05)  # polls the port\n",
