@@ -98,11 +98,12 @@ def live_under_load(args, penstock, receiver, source_port):
     for thread in [*clients, orders]:
         thread.start()
     penstock.live_and_die(args.kills, args.pause)
-    for each, flag in ((orders, stop_orders), (writer, stop)):
-        flag.set()
-        each.join()
-    for client in clients:
-        client.join()
+    stop_orders.set()
+    orders.join()
+    orders.make_up()
+    stop.set()
+    for thread in [*clients, writer]:
+        thread.join()
     return clients, writer, orders
 
 
@@ -148,7 +149,7 @@ def run(args, folder):
     oracle.judge_mended(logged, receiver, letters, problems)
     oracle.judge_made(logged, receiver, letters["made"], False, problems)
 
-    for backup in orders.backups[-(1 + args.kills // 50):]:
+    for backup in orders.backups[-(1 + args.kills // 100):]:
         restored, delivered_there = go_on_from(backup, args, penstock)
         oracle.judge_backup(backup, writer, logged, restored, delivered + delivered_there, problems)
     print(f"dead letters sent again {orders.letters_sent_again} times while it was killed; backups: {orders.backups_begun} begun, "

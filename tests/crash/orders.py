@@ -20,7 +20,7 @@ class Backup:
 
 
 class Orders(threading.Thread):
-    """Gives an order of a random kind again and again until `stop` is set. Kills fall before, into and after them."""
+    """Gives orders of all kinds, each round in another order, until `stop` is set. Kills fall before, into and after them."""
 
     def __init__(self, penstock, receiver, clients, stop):
         super().__init__(daemon=True)
@@ -30,8 +30,19 @@ class Orders(threading.Thread):
 
     def run(self):
         kinds = [self.replay, self.dead_replay, self.dead_replay, self.turn_lenience, self.back_up]
-        while not self.stop_flag.wait(self.random.uniform(0.02, 0.25)):
-            self.random.choice(kinds)()
+        while not self.stop_flag.is_set():
+            self.random.shuffle(kinds)
+            for give in kinds:
+                if self.stop_flag.wait(self.random.uniform(0.02, 0.25)):
+                    return
+                give()
+
+    def make_up(self):
+        """What no life was long enough for; once the last one is there, and the thread has ended."""
+        if not self.replays:
+            self.replay()
+        if not self.backups:
+            self.back_up()
 
     def cli(self, *arguments):
         """Its output, or None when it was not told that the order is taken."""
