@@ -34,10 +34,17 @@ void append_envelope(std::string& out, const EventView& event) {
   out += '}';
 }
 
-void end_line(std::string& out, std::size_t start) {
-  for (const char line_break : {'\n', '\r'})
-    for (auto at = out.find(line_break, start); at != std::string::npos; at = out.find(line_break, at)) out[at] = ' ';
-  out.push_back('\n');
+void append_line(std::string& out, const EventView& event, bool enveloped) {
+  const auto begin = out.size();
+  if (enveloped) {
+    append_envelope(out, event);
+  } else {
+    out += event.body;
+  }
+  for (const char line_break : {'\n', '\r'}) {
+    for (auto at = out.find(line_break, begin); at != std::string::npos; at = out.find(line_break, at)) out[at] = ' ';
+  }
+  out += '\n';
 }
 
 }  // namespace penstock

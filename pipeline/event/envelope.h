@@ -1,7 +1,6 @@
 #pragma once
-// How an event is written with its facts beside its body: for destinations with `body: envelope`, and for people who look.
+// How an event is written with its facts beside its body: for destinations, and for people who look.
 
-#include <cstddef>
 #include <string>
 
 #include "pipeline/event/facts.h"
@@ -13,8 +12,8 @@ namespace penstock {
 // as it stands.
 void append_envelope(std::string& out, const EventView& event);
 
-// Makes one line of what was appended since `out` had the size `start`. A body may have been sent with line breaks between its
-// tokens (JSON has them nowhere else), where a space says the same.
-void end_line(std::string& out, std::size_t start);
+// Appends the body, or the envelope, as one line with its end. A body may have been sent with line breaks between its tokens (and
+// nowhere else), where a space says the same.
+void append_line(std::string& out, const EventView& event, bool enveloped);
 
 }  // namespace penstock

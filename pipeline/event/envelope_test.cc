@@ -4,14 +4,6 @@
 
 using namespace penstock;
 
-TEST_CASE("what was sent on several lines becomes one, and what was there before stays") {
-  std::string out = "a\nb\n";
-  const auto start = out.size();
-  out += "{\"n\":\r\n1}";
-  end_line(out, start);
-  CHECK(out == "a\nb\n{\"n\":  1}\n");
-}
-
 TEST_CASE("an envelope has the facts beside the untouched body") {
   EventView event;
   event.facts.uuid = *Uuid::parse("019a0000-0000-7000-8000-000000000001");
@@ -32,4 +24,16 @@ TEST_CASE("an envelope has the facts beside the untouched body") {
   out.clear();
   append_envelope(out, event);
   CHECK(out.contains(R"("distinct_id":"u1","person_id":"p1","timestamp")"));
+}
+
+TEST_CASE("a line has no line break within, whatever was sent, and the bytes of the rest") {
+  EventView event;
+  event.body = "{\n  \"a\": 1.0,\r\n\"b\": \"\\n\"}";
+  std::string out = "first\n";
+  append_line(out, event, false);
+  CHECK(out == "first\n{   \"a\": 1.0,  \"b\": \"\\n\"}\n");
+  out.clear();
+  append_line(out, event, true);
+  CHECK(out.ends_with(",\"data\":{   \"a\": 1.0,  \"b\": \"\\n\"}}\n"));
+  CHECK(out.find('\n') == out.size() - 1);
 }

@@ -30,19 +30,6 @@ std::string compact_time(Timestamp time) {
   return {text, std::strftime(text, sizeof text, "%Y%m%dT%H%M%SZ", &utc)};
 }
 
-// One line per event.
-void append_lines(const Batch& batch, Format format, std::string& out) {
-  for (const auto& event : batch.events) {
-    const auto start = out.size();
-    if (format == Format::envelope) {
-      append_envelope(out, event);
-    } else {
-      out += event.body;
-    }
-    end_line(out, start);
-  }
-}
-
 Outcome unavailable(const Error& error) {
   return Outcome{Outcome::Kind::unavailable, error.kind == ErrorKind::limit ? "enospc" : "io", error.message, {}, false};
 }
@@ -112,7 +99,7 @@ Result<void> FileSink::stay_in_place() {
 Result<void> FileSink::append(const Batch& batch) {
   if (batch.events.empty()) return {};
   lines_.clear();
-  append_lines(batch, config_.format, lines_);
+  for (const auto& event : batch.events) append_line(lines_, event, config_.format == Format::envelope);
   if (file_->size() == 0) started_at_ = clock_.now();
   return file_->append(packer_.pack(lines_));
 }

@@ -20,19 +20,6 @@ namespace {
 
 constexpr int kLastWaitMs = 1000;
 
-// One line per event.
-void append_lines(const Batch& batch, Format format, std::string& out) {
-  for (const auto& event : batch.events) {
-    const auto start = out.size();
-    if (format == Format::envelope) {
-      append_envelope(out, event);
-    } else {
-      out += event.body;
-    }
-    end_line(out, start);
-  }
-}
-
 Outcome unavailable(std::string code, std::string reason) {
   return Outcome{Outcome::Kind::unavailable, std::move(code), std::move(reason), {}, false};
 }
@@ -74,7 +61,7 @@ void StdoutSink::write(std::span<const Batch> group, std::span<Outcomes> outcome
   for (std::size_t i = 0; i < group.size(); ++i) {
     if (outcome.kind == Outcome::Kind::delivered) {
       lines_.assign(mid_line_ ? "\n" : "");
-      append_lines(group[i], config_.format, lines_);
+      for (const auto& event : group[i].events) append_line(lines_, event, config_.format == Format::envelope);
       outcome = write_all(lines_);
     }
     outcomes[i] = Outcomes::all(outcome);

@@ -2,8 +2,6 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
-
 #include "pipeline/event/envelope.h"
 #include "pipeline/http/content_encoding.h"
 #include "pipeline/http/outcomes.h"
@@ -69,11 +67,7 @@ std::string write(const Batch& batch, Format format, Body body) {
   std::string out;
   out.reserve(batch.bytes + batch.events.size() * (body == Body::envelope ? 300 : 2) + 2);
   if (format == Format::ndjson) {
-    for (const auto& event : batch.events) {
-      const auto start = out.size();
-      append_event(out, event, body);
-      end_line(out, start);
-    }
+    for (const auto& event : batch.events) append_line(out, event, body == Body::envelope);
     return out;
   }
   out += '[';
