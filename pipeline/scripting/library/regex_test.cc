@@ -10,18 +10,6 @@
 using namespace penstock::scripting;
 using namespace penstock::scripting::testing;
 
-namespace {
-
-void check(const Table& table) {
-  Surroundings lua;
-  for (const auto& [expression, gives] : table) {
-    CAPTURE(expression);
-    CHECK(lua.eval(expression) == gives);
-  }
-}
-
-}  // namespace
-
 TEST_CASE("test, match and find") {
   check({{"app.regex(''):test('')", "true"},
          {"app.regex('b'):test('abc')", "true"},

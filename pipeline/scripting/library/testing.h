@@ -1,6 +1,8 @@
 #pragma once
 // For tests of this folder: Lua over an event and the `app` table, the answer as JSON.
 
+#include <doctest/doctest.h>
+
 #include <memory>
 #include <string>
 #include <utility>
@@ -81,5 +83,13 @@ class Surroundings {
 
 // Expressions and what they give.
 using Table = std::vector<std::pair<std::string, std::string>>;
+
+inline void check(const Table& table) {
+  Surroundings lua;
+  for (const auto& [expression, gives] : table) {
+    CAPTURE(expression);
+    CHECK(lua.eval(expression) == gives);
+  }
+}
 
 }  // namespace penstock::scripting::testing

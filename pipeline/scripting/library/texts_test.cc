@@ -9,18 +9,6 @@
 using namespace penstock::scripting;
 using namespace penstock::scripting::testing;
 
-namespace {
-
-void check(const Table& table) {
-  Surroundings lua;
-  for (const auto& [expression, gives] : table) {
-    CAPTURE(expression);
-    CHECK(lua.eval(expression) == gives);
-  }
-}
-
-}  // namespace
-
 TEST_CASE("JSON that was decoded is encoded again with the same meaning") {
   Surroundings lua;
   for (const char* json : {"null", "true", "[]", "{}", "[[],{}]", "[null,1,null]", "9223372036854775807",

@@ -20,14 +20,6 @@ void check_parse(const Table& table) {
   }
 }
 
-void check(const Table& table) {
-  Surroundings lua;
-  for (const auto& [expression, gives] : table) {
-    CAPTURE(expression);
-    CHECK(lua.eval(expression) == gives);
-  }
-}
-
 }  // namespace
 
 TEST_CASE("ISO 8601, RFC 2822 and numbers are told apart") {

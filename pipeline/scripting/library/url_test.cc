@@ -11,14 +11,6 @@ using namespace penstock::scripting::testing;
 
 namespace {
 
-void check(const Table& table) {
-  Surroundings lua;
-  for (const auto& [expression, gives] : table) {
-    CAPTURE(expression);
-    CHECK(lua.eval(expression) == gives);
-  }
-}
-
 // The parts of a URL but for its parameters.
 std::string parts(const std::string& url) {
   static Surroundings lua;
