@@ -191,18 +191,21 @@ void a_random_run_with_apps(std::uint64_t seed) {
   CHECK(delivered.size() == expected);
 }
 
+// Each takes half a second with sanitizers, and as much longer as the machine is busy.
+std::uint64_t runs(std::uint64_t usual) { return std::getenv("PENSTOCK_TEST_LONG") != nullptr ? 10 * usual : usual; }
+
 }  // namespace
 
 TEST_CASE("whatever the destination answers, every event ends delivered or dead") {
   if (const char* given = std::getenv("PENSTOCK_SEED")) return a_random_run(std::strtoull(given, nullptr, 10));
   const std::uint64_t first = std::random_device()();
-  for (std::uint64_t i = 0; i < 40; ++i) a_random_run(first + i);
+  for (std::uint64_t i = 0; i < runs(16); ++i) a_random_run(first + i);
 }
 
 TEST_CASE("whatever apps make of events, and wherever it dies, all of it is delivered in the end") {
   if (const char* given = std::getenv("PENSTOCK_SEED")) return a_random_run_with_apps(std::strtoull(given, nullptr, 10));
   const std::uint64_t first = std::random_device()();
-  for (std::uint64_t i = 0; i < 20; ++i) a_random_run_with_apps(first + i);
+  for (std::uint64_t i = 0; i < runs(8); ++i) a_random_run_with_apps(first + i);
 }
 
 }  // namespace penstock::delivery
