@@ -4,7 +4,8 @@
 // returns. What the configuration file says is never written here.
 //
 // An order belongs to a destination's name and outlives its absence from the configuration.
-// Thread-safe. Errors: io, with the file's name; corrupt when it is no catalog; conflict when a newer program wrote it.
+// Thread-safe. Errors: unavailable, when there is no room: nothing was stored; io, with the file's name: what was ordered is not in
+// force, but a sync that failed may let the next process find it; corrupt when it is no catalog; conflict when a newer program wrote it.
 
 #include <cstdint>
 #include <memory>

@@ -3,10 +3,12 @@
 #include <doctest/doctest.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
 #include "pipeline/catalog/sqlite.h"
+#include "tests/fakes/faulty_sqlite.h"
 #include "tests/fakes/manual_clock.h"
 
 namespace penstock::catalog {
@@ -82,6 +84,67 @@ TEST_CASE("a folder that is not there is an error that names the file") {
   REQUIRE_FALSE(catalog);
   CHECK(catalog.error().kind == ErrorKind::io);
   CHECK(catalog.error().message.find("/nonexistent/folder/catalog.db") != std::string::npos);
+}
+
+// What is in force: of pauses the names, of rates the events.
+struct InForce {
+  std::vector<std::string> paused;
+  std::vector<std::uint64_t> rates;
+  friend bool operator==(const InForce&, const InForce&) = default;
+};
+
+InForce in_force(const Catalog& catalog) {
+  InForce found;
+  const auto pauses = catalog.pauses().value();
+  for (const auto& pause : pauses) found.paused.push_back(pause.destination);
+  const auto rates = catalog.rates().value();
+  for (const auto& rate : rates) found.rates.push_back(rate.events_per_second);
+  return found;
+}
+
+// Every call of the disk fails in its turn, once or from then on, while three orders are given.
+TEST_CASE("an order that cannot be stored is refused and not in force; for want of room, nor after a kill") {
+  int code = 0;
+  int times = 1;
+  SUBCASE("no room for a moment") { code = SQLITE_FULL; }
+  SUBCASE("no room") { code = SQLITE_FULL, times = 1'000'000; }
+  SUBCASE("an error") { code = SQLITE_IOERR; }
+  SUBCASE("nothing but errors") { code = SQLITE_IOERR, times = 1'000'000; }
+  fakes::FaultySqlite disk;
+  fakes::ManualClock clock;
+  bool met = true;
+  int skip = 0;
+  for (; met; ++skip) {
+    CAPTURE(skip);
+    Folder folder;
+    Folder killed;
+    auto catalog = Catalog::open(folder.file(), clock);
+    REQUIRE(catalog);
+    REQUIRE((*catalog)->pause("crm", ""));
+    REQUIRE((*catalog)->set_rate("crm", 5, 0));
+    InForce wanted{{"crm"}, {5}};
+    std::vector<InForce> possible;  // after a kill
+    const auto given = [&](const auto& order, InForce done) {
+      if (!order && code == SQLITE_FULL) CHECK(order.error().kind == ErrorKind::unavailable);
+      if (!order && code != SQLITE_FULL) possible.push_back(done);
+      if (order) wanted = std::move(done);
+    };
+    disk.fail(code, skip, times);
+    given((*catalog)->pause("archive", ""), {{"archive", "crm"}, wanted.rates});
+    given((*catalog)->set_rate("crm", 7, 0), {wanted.paused, {7}});
+    given((*catalog)->resume("archive"), {{"crm"}, wanted.rates});
+    possible.push_back(wanted);
+    met = disk.failed() > 0;
+    // As a kill at this moment would leave it.
+    std::filesystem::copy(folder.path, killed.path, std::filesystem::copy_options::recursive);
+    disk.fail_no_more();
+    CHECK(in_force(**catalog) == wanted);
+    const auto after = Catalog::open(killed.file(), clock);
+    REQUIRE(after);
+    CHECK(std::ranges::find(possible, in_force(**after)) != possible.end());
+    CHECK((*catalog)->pause("later", ""));  // and it goes on
+  }
+  CHECK(skip > 4);
 }
 
 }  // namespace

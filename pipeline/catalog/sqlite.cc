@@ -10,6 +10,10 @@ constexpr int kBusyWaitMs = 2000;
 
 std::unexpected<Error> failed(const std::string& file, sqlite3* connection) {
   const int code = sqlite3_errcode(connection) & 0xff;
+  if (code == SQLITE_FULL) {
+    return fail(ErrorKind::unavailable,
+                fmt::format("{}: {}; nothing was stored: make room, and try again", file, sqlite3_errmsg(connection)));
+  }
   const bool damaged = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
   return fail(damaged ? ErrorKind::corrupt : ErrorKind::io,
               fmt::format("{}: {}{}", file, sqlite3_errmsg(connection),
@@ -37,7 +41,11 @@ Result<bool> Statement::step() {
 }
 
 Result<int> Statement::run() {
-  TRY(step());
+  if (const auto done = step(); !done) {
+    // What could not be synced may be in the file all the same.
+    if (done.error().kind != ErrorKind::io) return fail(done.error());
+    return fail(done.error().kind, done.error().message + "; whether it was stored is known after the next start");
+  }
   return sqlite3_changes(sqlite3_db_handle(statement_.get()));
 }
 
