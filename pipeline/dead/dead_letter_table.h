@@ -7,6 +7,7 @@
 // Thread-safe; database and column family must outlive it. An error is of kind io or corrupt.
 
 #include <cstdint>
+#include <shared_mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -60,6 +61,34 @@ class DeadLetterTable {
  private:
   rocksdb::DB& database_;
   rocksdb::ColumnFamilyHandle& family_;
+};
+
+// The table of a database that may be closed and opened again: for one call, `store.dead_letters().get(id)`, during which it
+// stays open. Not while the thread holds the database already.
+class HeldDeadLetters {
+ public:
+  HeldDeadLetters(std::shared_lock<std::shared_mutex> held, const DeadLetterTable& table)
+      : held_(std::move(held)), table_(&table) {}
+  // Of a database that is not there.
+  explicit HeldDeadLetters(Error missing) : missing_(std::move(missing)) {}
+
+  Result<DeadLetter> get(std::string_view id) const {
+    if (table_ == nullptr) return fail(missing_);
+    return table_->get(id);
+  }
+  Result<std::vector<Listed>> list(const Filter& filter, const Page& page) const {
+    if (table_ == nullptr) return fail(missing_);
+    return table_->list(filter, page);
+  }
+  Result<std::uint64_t> count(const Filter& filter) const {
+    if (table_ == nullptr) return fail(missing_);
+    return table_->count(filter);
+  }
+
+ private:
+  std::shared_lock<std::shared_mutex> held_;
+  const DeadLetterTable* table_ = nullptr;
+  Error missing_;
 };
 
 }  // namespace penstock::dead

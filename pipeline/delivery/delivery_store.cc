@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "pipeline/base/codec.h"
+#include "pipeline/database/disk_trouble.h"
 #include "pipeline/delivery/dead_keys.h"
 
 namespace penstock::delivery {
@@ -31,10 +32,6 @@ constexpr std::size_t kWantedAtOnce = 1000;
 constexpr std::size_t kReleasedAtOnce = 1000;  // of one key
 
 rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
-
-Error error_of(const std::string& what, const rocksdb::Status& status) {
-  return {status.IsCorruption() ? ErrorKind::corrupt : ErrorKind::io, fmt::format("{}: {}", what, status.ToString())};
-}
 
 std::string encode_cursor(const Offsets& next, Timestamp seen_at) {
   std::string stored;
@@ -82,8 +79,9 @@ std::string wanted_key(const DeadLetter& letter, std::string_view id) {
 }
 
 // A small database: a few cursors written again and again, and now and then a dead letter.
-rocksdb::Options options() {
+rocksdb::Options options(rocksdb::Env* env) {
   rocksdb::Options made;
+  if (env != nullptr) made.env = env;
   made.create_if_missing = true;
   made.create_missing_column_families = true;
   made.write_buffer_size = 4 << 20;
@@ -97,9 +95,9 @@ rocksdb::Options options() {
 }
 
 // A newer program may have added families; all must be opened before its version can be read.
-std::vector<std::string> families_of(const std::string& folder) {
+std::vector<std::string> families_of(const std::string& folder, const rocksdb::Options& options) {
   std::vector<std::string> names;
-  if (!rocksdb::DB::ListColumnFamilies(options(), folder, &names).ok()) names = {rocksdb::kDefaultColumnFamilyName};
+  if (!rocksdb::DB::ListColumnFamilies(options, folder, &names).ok()) names = {rocksdb::kDefaultColumnFamilyName};
   for (const auto* ours : {kCursors, kDead, kWanted, kKeys, kReplays}) {
     if (std::ranges::find(names, ours) == names.end()) names.emplace_back(ours);
   }
@@ -109,25 +107,39 @@ std::vector<std::string> families_of(const std::string& folder) {
 }  // namespace
 
 struct DeliveryStore::Impl {
-  std::string folder;
-  const Clock* clock = nullptr;
-  std::unique_ptr<rocksdb::DB> db;
-  std::vector<rocksdb::ColumnFamilyHandle*> families;
-  std::unique_ptr<dead::DeadLetterTable> dead;
-  std::unique_ptr<DeadKeys> keys;
+  Impl(std::string data, const Clock& time, rocksdb::Env* stands_on)
+      : folder(std::move(data)), clock(time), env(stands_on),
+        trouble(std::make_shared<database::DiskTrouble>("delivery", "delivery's store in " + folder)) {}
+  ~Impl() { close(); }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
 
-  ~Impl() {
-    for (auto* family : families) db->DestroyColumnFamilyHandle(family);
+  Result<void> open();
+  void close() {
+    dead.reset();
+    keys.reset();
+    for (auto* each : families) db->DestroyColumnFamilyHandle(each);
+    families.clear();
+    db.reset();
   }
+  // What is written afterwards finds a database that takes it, if there is room.
+  Result<database::DiskTrouble::Held> hold_to_write();
+
   rocksdb::ColumnFamilyHandle* family(std::string_view name) const {
     const auto it = std::ranges::find_if(families, [&](auto* each) { return each->GetName() == name; });
     return it == families.end() ? nullptr : *it;
   }
   Result<void> write(rocksdb::WriteBatch& batch, Sync sync) {
-    rocksdb::WriteOptions how;
-    how.sync = sync == Sync::yes;
-    const auto status = db->Write(how, &batch);
-    if (!status.ok()) return fail(error_of("write to " + folder, status));
+    if (const auto status = db->Write({}, &batch); !status.ok()) {
+      trouble->note(status);
+      return fail(database::error_of("write to " + folder, status));
+    }
+    if (sync == Sync::no) return {};
+    // Apart from the write, because what could not be synced, for want of room too, may be there all the same.
+    if (const auto status = db->SyncWAL(); !status.ok()) {
+      trouble->note_final(status);
+      return fail(*trouble->failure());
+    }
     return {};
   }
   Result<void> check_schema();
@@ -135,13 +147,23 @@ struct DeliveryStore::Impl {
   Result<void> upgrade();
   Result<std::vector<DeadKeys::Entry>> first_letter(std::string_view destination, OrderKey key);
   Result<void> release(rocksdb::WriteBatch& batch, std::string_view destination, OrderKey key, Released& released);
+
+  const std::string folder;
+  const Clock& clock;
+  rocksdb::Env* const env;
+  const std::shared_ptr<database::DiskTrouble> trouble;
+  // Touched by who holds `trouble`.
+  std::unique_ptr<rocksdb::DB> db;
+  std::vector<rocksdb::ColumnFamilyHandle*> families;
+  std::unique_ptr<dead::DeadLetterTable> dead;
+  std::unique_ptr<DeadKeys> keys;
 };
 
 Result<void> DeliveryStore::Impl::check_schema() {
   std::string stored;
   const auto status = db->Get({}, kSchemaKey, &stored);
   if (status.IsNotFound()) return write_schema_version();
-  if (!status.ok()) return fail(error_of("read " + folder, status));
+  if (!status.ok()) return fail(database::error_of("read " + folder, status));
   const auto version = Reader(stored).fixed<std::uint32_t>();
   if (!version) return fail(version.error().context(folder + ": schema version"));
   if (*version == kSchemaVersion) return {};
@@ -179,77 +201,100 @@ Result<void> DeliveryStore::Impl::upgrade() {
     TRY(write(batch, Sync::no));
     batch.Clear();
   }
-  if (!rows->status().ok()) return fail(error_of("read " + folder, rows->status()));
+  if (!rows->status().ok()) return fail(database::error_of("read " + folder, rows->status()));
   TRY(write(batch, Sync::no));
   return write_schema_version();
 }
 
-Result<std::unique_ptr<DeliveryStore>> DeliveryStore::open(const std::string& folder, const Clock& clock) {
+Result<std::unique_ptr<DeliveryStore>> DeliveryStore::open(const std::string& folder, const Clock& clock,
+                                                           rocksdb::Env* env) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) return fail(ErrorKind::io, fmt::format("create {}: {}", folder, error.message()));
 
-  std::vector<rocksdb::ColumnFamilyDescriptor> wanted;
-  for (const auto& name : families_of(folder)) wanted.emplace_back(name, rocksdb::ColumnFamilyOptions(options()));
-  auto impl = std::make_unique<Impl>();
-  impl->folder = folder;
-  impl->clock = &clock;
-  rocksdb::DB* opened = nullptr;
-  const auto status = rocksdb::DB::Open(options(), folder, wanted, &impl->families, &opened);
-  if (!status.ok()) return fail(error_of("open " + folder, status));
-  impl->db.reset(opened);
-  impl->dead = std::make_unique<dead::DeadLetterTable>(*impl->db, *impl->family(kDead));
-  impl->keys = std::make_unique<DeadKeys>(*impl->db, *impl->family(kKeys));
-  TRY(impl->check_schema());
+  auto impl = std::make_unique<Impl>(folder, clock, env);
+  TRY(impl->open());
   return std::unique_ptr<DeliveryStore>(new DeliveryStore(std::move(impl)));
+}
+
+Result<void> DeliveryStore::Impl::open() {
+  rocksdb::Options how = options(env);
+  std::vector<rocksdb::ColumnFamilyDescriptor> wanted;
+  for (const auto& name : families_of(folder, how)) wanted.emplace_back(name, rocksdb::ColumnFamilyOptions(how));
+  database::DiskTrouble::watch(how, trouble);
+  rocksdb::DB* opened = nullptr;
+  const auto status = rocksdb::DB::Open(how, folder, wanted, &families, &opened);
+  if (!status.ok()) return fail(database::error_of("open " + folder, status));
+  db.reset(opened);
+  dead = std::make_unique<dead::DeadLetterTable>(*db, *family(kDead));
+  keys = std::make_unique<DeadKeys>(*db, *family(kKeys));
+  TRY(check_schema());
+  return {};
+}
+
+Result<database::DiskTrouble::Held> DeliveryStore::Impl::hold_to_write() {
+  rocksdb::Env& stands_on = env == nullptr ? *rocksdb::Env::Default() : *env;
+  TRY(trouble->mend(stands_on, folder, [this] {
+    close();
+    return open();
+  }));
+  return trouble->hold();
 }
 
 DeliveryStore::DeliveryStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 DeliveryStore::~DeliveryStore() = default;
 
+std::optional<Error> DeliveryStore::failure() const { return impl_->trouble->failure(); }
+
 Result<std::optional<Cursor>> DeliveryStore::cursor(std::string_view destination) const {
+  TRY_ASSIGN(const auto held, impl_->trouble->hold());
   std::string stored;
   const auto status = impl_->db->Get({}, impl_->family(kCursors), slice(destination), &stored);
   if (status.IsNotFound()) return std::nullopt;
-  if (!status.ok()) return fail(error_of("read " + impl_->folder, status));
+  if (!status.ok()) return fail(database::error_of("read " + impl_->folder, status));
   TRY_ASSIGN(Cursor cursor, read_cursor(destination, stored));
   return cursor;
 }
 
 Result<std::vector<Cursor>> DeliveryStore::cursors() const {
+  TRY_ASSIGN(const auto held, impl_->trouble->hold());
   std::vector<Cursor> found;
   const std::unique_ptr<rocksdb::Iterator> rows(impl_->db->NewIterator({}, impl_->family(kCursors)));
   for (rows->SeekToFirst(); rows->Valid(); rows->Next()) {
     TRY_ASSIGN(Cursor cursor, read_cursor(rows->key().ToStringView(), rows->value().ToStringView()));
     found.push_back(std::move(cursor));
   }
-  if (!rows->status().ok()) return fail(error_of("read " + impl_->folder, rows->status()));
+  if (!rows->status().ok()) return fail(database::error_of("read " + impl_->folder, rows->status()));
   return found;
 }
 
 Result<void> DeliveryStore::save_cursor(std::string_view destination, const Offsets& next, Sync sync) {
+  TRY_ASSIGN(const auto held, impl_->hold_to_write());
   rocksdb::WriteBatch batch;
-  batch.Put(impl_->family(kCursors), slice(destination), encode_cursor(next, impl_->clock->now()));
+  batch.Put(impl_->family(kCursors), slice(destination), encode_cursor(next, impl_->clock.now()));
   return impl_->write(batch, sync);
 }
 
 Result<void> DeliveryStore::forget_cursor(std::string_view destination) {
+  TRY_ASSIGN(const auto held, impl_->hold_to_write());
   rocksdb::WriteBatch batch;
   batch.Delete(impl_->family(kCursors), slice(destination));
   return impl_->write(batch, Sync::yes);
 }
 
 Result<std::optional<ReplayOrder>> DeliveryStore::replay(std::string_view destination) const {
+  TRY_ASSIGN(const auto held, impl_->trouble->hold());
   std::string stored;
   const auto status = impl_->db->Get({}, impl_->family(kReplays), slice(destination), &stored);
   if (status.IsNotFound()) return std::nullopt;
-  if (!status.ok()) return fail(error_of("read " + impl_->folder, status));
+  if (!status.ok()) return fail(database::error_of("read " + impl_->folder, status));
   auto order = decode_replay(stored);
   if (!order) return fail(std::move(order).error().context(fmt::format("replay of destination {}", destination)));
   return *std::move(order);
 }
 
 Result<void> DeliveryStore::save_replay(std::string_view destination, const std::optional<ReplayOrder>& order, Sync sync) {
+  TRY_ASSIGN(const auto held, impl_->hold_to_write());
   rocksdb::WriteBatch batch;
   if (order) batch.Put(impl_->family(kReplays), slice(destination), encode(*order));
   else batch.Delete(impl_->family(kReplays), slice(destination));
@@ -257,6 +302,7 @@ Result<void> DeliveryStore::save_replay(std::string_view destination, const std:
 }
 
 Result<void> DeliveryStore::bury(std::span<const DeadLetter> letters, Sent sent) {
+  TRY_ASSIGN(const auto held, impl_->hold_to_write());
   rocksdb::WriteBatch batch;
   for (const auto& letter : letters) {
     const std::string id = dead_letter_id(letter);
@@ -274,6 +320,7 @@ Result<void> DeliveryStore::bury(std::span<const DeadLetter> letters, Sent sent)
 }
 
 Result<void> DeliveryStore::discard(std::span<const std::string> ids) {
+  TRY_ASSIGN(const auto held, impl_->hold_to_write());
   rocksdb::WriteBatch batch;
   for (const auto& id : ids) {
     const auto letter = impl_->dead->get(id);
@@ -289,6 +336,7 @@ Result<void> DeliveryStore::discard(std::span<const std::string> ids) {
 }
 
 Result<std::uint64_t> DeliveryStore::want_again(const dead::Filter& filter) {
+  TRY_ASSIGN(const auto held, impl_->hold_to_write());
   std::uint64_t count = 0;
   dead::Page page{.limit = kWantedAtOnce, .after = {}, .order = dead::Order::oldest_first};
   for (;;) {
@@ -303,6 +351,7 @@ Result<std::uint64_t> DeliveryStore::want_again(const dead::Filter& filter) {
 }
 
 Result<std::uint64_t> DeliveryStore::want_again(std::span<const std::string> ids) {
+  TRY_ASSIGN(const auto held, impl_->hold_to_write());
   std::uint64_t count = 0;
   rocksdb::WriteBatch batch;
   for (const auto& id : ids) {
@@ -317,6 +366,7 @@ Result<std::uint64_t> DeliveryStore::want_again(std::span<const std::string> ids
 }
 
 Result<std::vector<dead::Listed>> DeliveryStore::wanted(std::string_view destination, std::size_t limit) const {
+  TRY_ASSIGN(const auto held, impl_->trouble->hold());
   std::vector<dead::Listed> found;
   const std::string prefix = wanted_prefix(destination);
   const std::unique_ptr<rocksdb::Iterator> rows(impl_->db->NewIterator({}, impl_->family(kWanted)));
@@ -327,24 +377,27 @@ Result<std::vector<dead::Listed>> DeliveryStore::wanted(std::string_view destina
     if (!letter) return fail(std::move(letter).error());
     found.push_back({std::move(id), *std::move(letter)});
   }
-  if (!rows->status().ok()) return fail(error_of("read " + impl_->folder, rows->status()));
+  if (!rows->status().ok()) return fail(database::error_of("read " + impl_->folder, rows->status()));
   return found;
 }
 
 Result<std::uint64_t> DeliveryStore::count_wanted(std::string_view destination, std::uint64_t limit) const {
+  TRY_ASSIGN(const auto held, impl_->trouble->hold());
   std::uint64_t count = 0;
   const std::string prefix = wanted_prefix(destination);
   const std::unique_ptr<rocksdb::Iterator> rows(impl_->db->NewIterator({}, impl_->family(kWanted)));
   for (rows->Seek(prefix); rows->Valid() && rows->key().starts_with(prefix) && count < limit; rows->Next()) ++count;
-  if (!rows->status().ok()) return fail(error_of("read " + impl_->folder, rows->status()));
+  if (!rows->status().ok()) return fail(database::error_of("read " + impl_->folder, rows->status()));
   return count;
 }
 
 Result<std::vector<FirstDead>> DeliveryStore::dead_keys(std::string_view destination) const {
+  TRY_ASSIGN(const auto held, impl_->trouble->hold());
   return impl_->keys->firsts(destination);
 }
 
 Result<DeliveryStore::Released> DeliveryStore::release(std::string_view destination, std::span<const OrderKey> keys) {
+  TRY_ASSIGN(const auto held, impl_->hold_to_write());
   Released released;
   rocksdb::WriteBatch batch;
   for (const OrderKey key : keys) TRY(impl_->release(batch, destination, key, released));
@@ -374,7 +427,7 @@ Result<void> DeliveryStore::Impl::release(rocksdb::WriteBatch& batch, std::strin
   const std::string prefix = wanted_prefix(destination);
   const auto status = db->Get({}, family(kWanted), prefix + next.front().place_and_id, &found);
   if (status.ok()) return {};  // so are those after it, or will be when it is gone
-  if (!status.IsNotFound()) return fail(error_of("read " + folder, status));
+  if (!status.IsNotFound()) return fail(database::error_of("read " + folder, status));
   TRY_ASSIGN(const auto waiting, keys->first(destination, key, kReleasedAtOnce));
   for (const auto& entry : waiting) {
     if (!entry.behind) break;
@@ -385,14 +438,19 @@ Result<void> DeliveryStore::Impl::release(rocksdb::WriteBatch& batch, std::strin
 }
 
 Result<void> DeliveryStore::copy_to(const std::string& folder) const {
+  TRY_ASSIGN(const auto held, impl_->trouble->hold());
   rocksdb::Checkpoint* made = nullptr;
   auto status = rocksdb::Checkpoint::Create(impl_->db.get(), &made);
   const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
   if (status.ok()) status = checkpoint->CreateCheckpoint(std::filesystem::absolute(folder).string());
-  if (!status.ok()) return fail(error_of(fmt::format("copy {} to {}", impl_->folder, folder), status));
+  if (!status.ok()) return fail(database::error_of(fmt::format("copy {} to {}", impl_->folder, folder), status));
   return {};
 }
 
-const dead::DeadLetterTable& DeliveryStore::dead_letters() const { return *impl_->dead; }
+dead::HeldDeadLetters DeliveryStore::dead_letters() const {
+  auto held = impl_->trouble->hold();
+  if (!held) return dead::HeldDeadLetters(std::move(held).error());
+  return {*std::move(held), *impl_->dead};
+}
 
 }  // namespace penstock::delivery

@@ -4,7 +4,8 @@
 //
 // A dead letter is on the medium when `bury` returns; the caller moves the cursor past it only then. A cursor by itself is
 // written without sync: losing the last second of it means events again, never events lost.
-// Thread-safe. Errors: io or corrupt, with the folder's name; conflict when a newer program wrote the folder.
+// Thread-safe. Errors: unavailable, when there is no room: nothing was stored, and a later call may succeed; io or corrupt, with
+// the folder's name; conflict when a newer program wrote the folder.
 
 #include <memory>
 #include <optional>
@@ -20,6 +21,10 @@
 #include "pipeline/delivery/replay.h"
 #include "pipeline/ports/log.h"
 
+namespace rocksdb {
+class Env;
+}
+
 namespace penstock::delivery {
 
 // Kept when its destination leaves the configuration, so that it can come back to it.
@@ -34,11 +39,16 @@ enum class Sent : std::uint8_t { first, again };
 
 class DeliveryStore {
  public:
-  // Makes the folder when it is absent. The clock must outlive the store.
-  static Result<std::unique_ptr<DeliveryStore>> open(const std::string& folder, const Clock& clock);
+  // Makes the folder when it is absent. Clock and `env`, what the database stands on (null: the machine's), outlive the store.
+  static Result<std::unique_ptr<DeliveryStore>> open(const std::string& folder, const Clock& clock,
+                                                     rocksdb::Env* env = nullptr);
   ~DeliveryStore();
   DeliveryStore(const DeliveryStore&) = delete;
   DeliveryStore& operator=(const DeliveryStore&) = delete;
+
+  // What no more can be written after: a sync that failed, a damaged file. The process must end; the next one reads what is
+  // really there. Any thread.
+  std::optional<Error> failure() const;
 
   // Nullopt: this destination is new.
   Result<std::optional<Cursor>> cursor(std::string_view destination) const;
@@ -78,7 +88,7 @@ class DeliveryStore {
   // All of it at one moment, into a folder that must not exist; durable when it returns.
   Result<void> copy_to(const std::string& folder) const;
   // For get, list and count.
-  const dead::DeadLetterTable& dead_letters() const;
+  dead::HeldDeadLetters dead_letters() const;
 
  private:
   struct Impl;

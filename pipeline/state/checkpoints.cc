@@ -59,9 +59,9 @@ Result<Checkpoint> Checkpoints::take(const Database& database) {
   TRY(posix_disk().create_directories(folder_));
   for (const std::string& left : {draft, draft + ".tmp", fmt::format("{}/{}", folder_, kLeaving)}) TRY(remove_folder(left));
   TRY(copy_database(database, draft));
-  Checkpoint taken{.taken_at = clock_.now()};
+  Checkpoint taken{.taken_at = around_.clock.now()};
   {
-    TRY_ASSIGN(const Database copy, open_read_only(draft, clock_));
+    TRY_ASSIGN(const Database copy, open_read_only(draft, around_));
     TRY_ASSIGN(const Standing standing, read_standing(copy, draft));
     taken.next_sequence = standing.next_sequence;
   }
@@ -76,7 +76,7 @@ Result<Checkpoint> Checkpoints::take(const Database& database) {
 }
 
 Result<void> Checkpoints::check(const Checkpoint& checkpoint) const {
-  TRY_ASSIGN(const Database database, open_read_only(checkpoint.folder, clock_));
+  TRY_ASSIGN(const Database database, open_read_only(checkpoint.folder, around_));
   TRY_ASSIGN(const Standing standing, read_standing(database, checkpoint.folder));
   if (standing.next_sequence == checkpoint.next_sequence) return {};
   return fail(ErrorKind::corrupt, fmt::format("{} stands before record {}", checkpoint.folder, standing.next_sequence));
@@ -85,7 +85,7 @@ Result<void> Checkpoints::check(const Checkpoint& checkpoint) const {
 Result<void> Checkpoints::restore(const Checkpoint& checkpoint, const std::string& to) const {
   TRY(check(checkpoint));
   TRY(copy_folder(checkpoint.folder, to));
-  TRY_ASSIGN(const Database database, open_read_only(to, clock_));
+  TRY_ASSIGN(const Database database, open_read_only(to, around_));
   return verify(database);
 }
 

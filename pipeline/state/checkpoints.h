@@ -23,8 +23,8 @@ struct Checkpoint {
 
 class Checkpoints {
  public:
-  // The folder need not exist. The clock outlives this.
-  Checkpoints(std::string folder, const Clock& clock) : folder_(std::move(folder)), clock_(clock) {}
+  // The folder need not exist.
+  Checkpoints(std::string folder, const Surroundings& around) : folder_(std::move(folder)), around_(around) {}
 
   // Newest first. Those whose names say so; whether they open is another question.
   Result<std::vector<Checkpoint>> list() const;
@@ -38,7 +38,7 @@ class Checkpoints {
 
  private:
   const std::string folder_;
-  const Clock& clock_;
+  const Surroundings around_;
 };
 
 }  // namespace penstock::state

@@ -23,7 +23,7 @@ void commit_and_checkpoint(Rig& rig, DerivedState& state, int from, int to) {
 }
 
 std::vector<Checkpoint> checkpoints_of(const Rig& rig) {
-  return Checkpoints(rig.options().checkpoints, rig.clock).list().value();
+  return Checkpoints(rig.options().checkpoints, {rig.clock}).list().value();
 }
 
 void damage(const std::string& folder, std::string_view name_begins, std::string_view name_ends) {

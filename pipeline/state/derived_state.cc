@@ -38,11 +38,13 @@ Result<Checkpoint> newest_sound(const Checkpoints& checkpoints) {
 
 struct DerivedState::Impl {
   Impl(StateOptions given, Database opened, Checkpoints kept, Log& log_to_follow, const Clock& time, Standing stored)
-      : options(std::move(given)), database(std::move(opened)), dead_letters(*database.db, *database.families[kDead]),
-        log(log_to_follow), clock(time), checkpoints(std::move(kept)), standing(stored), next_sequence(stored.next_sequence),
+      : options(std::move(given)), trouble(opened.trouble), database(std::move(opened)), log(log_to_follow), clock(time),
+        checkpoints(std::move(kept)), standing(stored), next_sequence(stored.next_sequence),
         chain_version(stored.chain_version), complete_from_ms(stored.complete_from_ms),
         flushed_sequence(stored.next_sequence), events_at_flush(events_in(log_to_follow.end(LogName::events))),
-        flusher([this] { flush_when_asked(); }) {}
+        flusher([this] { flush_when_asked(); }) {
+    dead_letters.emplace(*database.db, *database.families[kDead]);
+  }
   ~Impl();
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
@@ -53,6 +55,7 @@ struct DerivedState::Impl {
   Result<void> write(std::uint64_t sequence, const Record& record);
   Result<void> catch_up();
   Result<void> recover();
+  Result<void> reopen();
   void note_behind(Error error);
   Result<void> flush();
   void ask_for_flush();
@@ -61,8 +64,10 @@ struct DerivedState::Impl {
   Result<void> take_checkpoint();  // with checkpointing
 
   const StateOptions options;
+  const std::shared_ptr<database::DiskTrouble> trouble;
+  // Closed and opened again under `applying`, when nobody else holds it: whoever has neither must not touch it.
   Database database;
-  dead::DeadLetterTable dead_letters;
+  std::optional<dead::DeadLetterTable> dead_letters;
   Log& log;
   const Clock& clock;
 
@@ -122,7 +127,7 @@ Result<void> DerivedState::Impl::apply(std::uint64_t sequence, const Record& rec
 void DerivedState::Impl::note_behind(Error error) {
   broken = std::move(error).context("the derived state is behind the log");
   behind = true;
-  log_error("state", "{}", broken->message);
+  if (!trouble->refuses()) log_error("state", "{}", broken->message);
 }
 
 template <class Record>
@@ -131,7 +136,7 @@ Result<void> DerivedState::Impl::write(std::uint64_t sequence, const Record& rec
   for (const SourcePosition& position : record.positions) {
     batch.Put(database.families[kPositions], pair_key(position.source, position.partition), position.position);
   }
-  for (const DeadLetter& letter : record.dead) TRY(dead_letters.put(batch, letter));
+  for (const DeadLetter& letter : record.dead) TRY(dead_letters->put(batch, letter));
   for (const StateChange& change : record.state) {
     const std::string key = pair_key(change.table, change.key);
     if (change.removed) {
@@ -174,6 +179,7 @@ void DerivedState::Impl::note_checkpoint(const Checkpoint& newest) {
 }
 
 Result<void> DerivedState::Impl::take_checkpoint() {
+  TRY_ASSIGN(const auto held, trouble->hold());
   if (checkpointed_sequence == next_sequence) return {};
   auto taken = checkpoints.take(database);
   if (!taken) return fail(std::move(taken).error().context("no checkpoint of the state could be taken"));
@@ -182,10 +188,25 @@ Result<void> DerivedState::Impl::take_checkpoint() {
   return {};
 }
 
+// It stands at its last flush then, and is behind.
+Result<void> DerivedState::Impl::reopen() {
+  behind = true;
+  broken = Error{ErrorKind::unavailable, "the derived state was opened again"};
+  dead_letters.reset();
+  database = Database();
+  TRY_ASSIGN(database, open_database(options.folder, {clock, options.env}, trouble));
+  dead_letters.emplace(*database.db, *database.families[kDead]);
+  TRY_ASSIGN(standing, read_standing(database, options.folder));
+  chain_version = standing.chain_version;
+  next_sequence = flushed_sequence = standing.next_sequence;
+  return {};
+}
+
 // `behind` stays until all is well again: what is read meanwhile would be old.
 Result<void> DerivedState::Impl::recover() {
+  rocksdb::Env& env = options.env == nullptr ? *rocksdb::Env::Default() : *options.env;
+  TRY(trouble->mend(env, options.folder, [this] { return reopen(); }));
   if (!broken) return {};
-  if (const auto status = database.db->Resume(); !status.ok()) return failed("resume the state", status);
   broken.reset();
   auto caught_up = catch_up();
   if (!caught_up) {
@@ -198,6 +219,7 @@ Result<void> DerivedState::Impl::recover() {
 }
 
 Result<void> DerivedState::Impl::flush() {
+  TRY_ASSIGN(const auto held, trouble->hold());
   const std::uint64_t reached = next_sequence;
   TRY(state::flush(database));
   // Two threads may flush at once; what was reached never goes back.
@@ -222,15 +244,17 @@ void DerivedState::Impl::flush_when_asked() {
     if (closing) return;
     flush_asked = false;
     lock.unlock();
-    if (const auto flushed = flush(); !flushed) log_error("state", "{}; trying again later", flushed.error().message);
+    const auto flushed = flush();
+    if (!flushed && !trouble->refuses()) log_error("state", "{}; trying again later", flushed.error().message);
     lock.lock();
   }
 }
 
 Result<std::unique_ptr<DerivedState>> DerivedState::open(StateOptions options, Log& log, const Clock& clock) {
-  TRY_ASSIGN(Database database, open_from({options.folder, options.checkpoints}, log, clock));
+  const Surroundings around{clock, options.env};
+  TRY_ASSIGN(Database database, open_from({options.folder, options.checkpoints}, log, around));
   TRY_ASSIGN(const Standing standing, read_standing(database, options.folder));
-  Checkpoints checkpoints(options.checkpoints, clock);
+  Checkpoints checkpoints(options.checkpoints, around);
   TRY_ASSIGN(const Checkpoint newest, newest_sound(checkpoints));
   const std::string folder = options.folder;
   auto impl = std::make_unique<Impl>(std::move(options), std::move(database), std::move(checkpoints), log, clock, standing);
@@ -259,7 +283,10 @@ Result<void> DerivedState::recover() {
   return impl_->recover();
 }
 
+std::optional<Error> DerivedState::failure() const { return impl_->trouble->failure(); }
+
 Result<std::vector<SourcePosition>> DerivedState::positions_of(std::string_view source) const {
+  TRY_ASSIGN(const auto held, impl_->trouble->hold());
   const std::string prefix = pair_key(source, {});
   const Database& database = impl_->database;
   const std::unique_ptr<rocksdb::Iterator> rows(
@@ -276,6 +303,7 @@ Result<std::vector<SourcePosition>> DerivedState::positions_of(std::string_view 
 std::uint64_t DerivedState::chain_version() const { return impl_->chain_version; }
 
 Result<std::optional<StateValue>> DerivedState::value(std::string_view table, std::string_view key) const {
+  TRY_ASSIGN(const auto held, impl_->trouble->hold());
   TRY_ASSIGN(const auto stored, state::get(impl_->database, kTables, pair_key(table, key)));
   if (!stored) return std::nullopt;
   return decode_value(*stored);
@@ -289,12 +317,20 @@ Result<std::optional<StateValue>> DerivedState::get(std::string_view table, std:
   return stored;
 }
 
-const dead::DeadLetterTable& DerivedState::dead_letters() const { return impl_->dead_letters; }
+dead::HeldDeadLetters DerivedState::dead_letters() const {
+  auto held = impl_->trouble->hold();
+  if (!held) return dead::HeldDeadLetters(std::move(held).error());
+  return {*std::move(held), *impl_->dead_letters};
+}
 
 Result<void> DerivedState::remove_dead_letters(const std::vector<std::string>& ids) {
-  rocksdb::WriteBatch batch;
-  for (const std::string& id : ids) TRY(impl_->dead_letters.remove(batch, id));
-  TRY(write(impl_->database, batch));
+  {
+    const std::lock_guard lock(impl_->applying);
+    TRY(impl_->recover());
+    rocksdb::WriteBatch batch;
+    for (const std::string& id : ids) TRY(impl_->dead_letters->remove(batch, id));
+    TRY(write(impl_->database, batch));
+  }
   return impl_->flush();
 }
 
@@ -315,6 +351,7 @@ Result<void> DerivedState::take_checkpoint() {
 }
 
 Result<void> DerivedState::take_checkpoint_if_due() {
+  TRY(recover());
   const std::lock_guard one(impl_->checkpointing);
   const Duration age{impl_->clock.now().ms - impl_->checkpointed_at.ms};
   const bool clock_was_set_back = age < Duration(0);
@@ -322,7 +359,10 @@ Result<void> DerivedState::take_checkpoint_if_due() {
   return impl_->take_checkpoint();
 }
 
-Result<void> DerivedState::copy_to(const std::string& folder) const { return copy_database(impl_->database, folder); }
+Result<void> DerivedState::copy_to(const std::string& folder) const {
+  TRY_ASSIGN(const auto held, impl_->trouble->hold());
+  return copy_database(impl_->database, folder);
+}
 
 Result<void> DerivedState::flush() { return impl_->flush(); }
 

@@ -20,12 +20,17 @@
 #include "pipeline/ports/log.h"
 #include "pipeline/ports/state_view.h"
 
+namespace rocksdb {
+class Env;
+}
+
 namespace penstock {
 
 struct StateOptions {
   std::string folder;  // DATA/state
   std::string checkpoints;  // DATA/checkpoints
   Duration checkpoint_every{3'600'000};
+  rocksdb::Env* env = nullptr;  // what the database stands on; null: the machine's. Outlives the state
 };
 
 class DerivedState final : public StateView {
@@ -43,12 +48,16 @@ class DerivedState final : public StateView {
   ~DerivedState() override;
 
   // Applies a record of `events` that is durable, in the order of the sequence; one that was applied before changes nothing.
-  // An error (io, corrupt) stays: the state is behind then, and complete again after `recover` or the next open. Waits for no
-  // disk.
+  // An error (unavailable: no room, io, corrupt) stays, and is told once in the program's log: the state is behind then, and
+  // complete again after `recover` or the next open. Waits for no disk.
   Result<void> apply(std::uint64_t sequence, const LogRecord& record);
   Result<void> apply(const StoredRecord& record);
-  // After an error of apply: applies what the log holds beyond; who applies waits meanwhile. Does nothing when there was none.
+  // After an error of apply, or a flush that found no room: opens the database again, and applies what the log holds beyond;
+  // who applies waits meanwhile, and whoever asks waits while it is closed. Does nothing when there was none. unavailable: there is no room yet.
   Result<void> recover();
+  // What no more can be written after: a sync that failed, a damaged file. The process must end; the next one reads what is
+  // really there, and the log. Any thread.
+  std::optional<Error> failure() const;
 
   // Of all input partitions of that source.
   Result<std::vector<SourcePosition>> positions_of(std::string_view source) const;
@@ -61,7 +70,7 @@ class DerivedState final : public StateView {
   Result<std::optional<StateValue>> get(std::string_view table, std::string_view key, Timestamp now) override;
 
   // Ingest's. Listing and showing, from any thread.
-  const dead::DeadLetterTable& dead_letters() const;
+  dead::HeldDeadLetters dead_letters() const;
   // Takes letters out, durably: not in the log, so they would come back if the state had to be made again.
   Result<void> remove_dead_letters(const std::vector<std::string>& ids);
 
@@ -78,7 +87,7 @@ class DerivedState final : public StateView {
 
   // Takes a checkpoint, if anything was applied since the last. Waits for the disk; any thread; applying goes on meanwhile.
   Result<void> take_checkpoint();
-  // The same once `checkpoint_every` has passed since the last, by the clock.
+  // The same once `checkpoint_every` has passed since the last, by the clock. Recovers first.
   Result<void> take_checkpoint_if_due();
   // The database as it stands, into a folder that must not exist; durable when it returns. Any thread.
   Result<void> copy_to(const std::string& folder) const;

@@ -10,11 +10,12 @@ Result<Rebuilt> rebuild(const StateOptions& options, RebuildFrom from, Log& log,
   TRY(undo_broken_swap(options.folder));
   const std::string made = options.folder + ".new";
   TRY_ASSIGN(const Beginning beginning,
-             make_anew(made, {options.folder, options.checkpoints}, from == RebuildFrom::start, log, clock));
+             make_anew(made, {options.folder, options.checkpoints}, from == RebuildFrom::start, log, {clock, options.env}));
   log_info("state", "reading records {} to {} of the log `events`", beginning.sequence, log.next_sequence(LogName::events));
   Rebuilt rebuilt{.checkpoint = beginning.checkpoint};
   {
-    TRY_ASSIGN(const auto state, DerivedState::open({made, options.checkpoints}, log, clock));
+    TRY_ASSIGN(const auto state,
+               DerivedState::open({.folder = made, .checkpoints = options.checkpoints, .env = options.env}, log, clock));
     TRY(state->flush());
     rebuilt.commits = state->next_sequence() - beginning.sequence;
     rebuilt.complete_from = state->complete_from();

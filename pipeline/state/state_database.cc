@@ -19,8 +19,9 @@ constexpr std::uint8_t kVersion = 1;
 constexpr std::uint64_t kExpiredSweepSeconds = 24 * 3600;
 constexpr std::array kFamilyNames = {"default", "positions", "dead", "state"};
 
-rocksdb::Options options() {
+rocksdb::Options options(const Surroundings& around) {
   rocksdb::Options options;
+  if (around.env != nullptr) options.env = around.env;
   options.create_if_missing = true;
   options.create_missing_column_families = true;
   options.atomic_flush = true;  // the families and the position among them are durable together or not at all
@@ -52,8 +53,8 @@ class ExpiredRows final : public rocksdb::CompactionFilter {
 };
 
 // Of the tables: most keys an app asks for first are not there, and that must not cost a read.
-rocksdb::ColumnFamilyOptions table_options(const rocksdb::CompactionFilter& expired_rows) {
-  rocksdb::ColumnFamilyOptions tables(options());
+rocksdb::ColumnFamilyOptions table_options(const rocksdb::CompactionFilter& expired_rows, const Surroundings& around) {
+  rocksdb::ColumnFamilyOptions tables(options(around));
   rocksdb::BlockBasedTableOptions blocks;
   blocks.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   tables.table_factory.reset(rocksdb::NewBlockBasedTableFactory(blocks));
@@ -78,11 +79,11 @@ Result<Standing> decode_standing(std::string_view stored) {
 }
 
 // The families are the database's own, whoever opens it.
-std::vector<rocksdb::ColumnFamilyDescriptor> families(Database& database, const Clock& clock) {
-  database.expired_rows = std::make_unique<ExpiredRows>(clock);
+std::vector<rocksdb::ColumnFamilyDescriptor> families(Database& database, const Surroundings& around) {
+  database.expired_rows = std::make_unique<ExpiredRows>(around.clock);
   std::vector<rocksdb::ColumnFamilyDescriptor> wanted;
-  for (const char* name : kFamilyNames) wanted.emplace_back(name, options());
-  wanted[kTables].options = table_options(*database.expired_rows);
+  for (const char* name : kFamilyNames) wanted.emplace_back(name, options(around));
+  wanted[kTables].options = table_options(*database.expired_rows, around);
   return wanted;
 }
 
@@ -104,8 +105,7 @@ std::unexpected<Error> cannot_open(const std::string& folder, const rocksdb::Sta
 }  // namespace
 
 std::unexpected<Error> failed(std::string_view what, const rocksdb::Status& status) {
-  const auto kind = status.IsCorruption() ? ErrorKind::corrupt : ErrorKind::io;
-  return fail(kind, fmt::format("{}: {}", what, status.ToString()));
+  return fail(database::error_of(what, status));
 }
 
 std::string pair_key(std::string_view first, std::string_view second) {
@@ -150,32 +150,38 @@ Result<StateValue> decode_value(std::string_view stored) {
   return value;
 }
 
-Result<Database> open_database(const std::string& folder, const Clock& clock) {
+Result<Database> open_database(const std::string& folder, const Surroundings& around,
+                               std::shared_ptr<database::DiskTrouble> trouble) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) return fail(ErrorKind::io, fmt::format("create the folder {}: {}", folder, error.message()));
   Database database;
   rocksdb::DB* opened = nullptr;
-  const auto status = rocksdb::DB::Open(options(), folder, families(database, clock), &database.families, &opened);
+  if (!trouble) trouble = std::make_shared<database::DiskTrouble>("state", "the state in " + folder);
+  database.trouble = std::move(trouble);
+  rocksdb::DBOptions whole = options(around);
+  database::DiskTrouble::watch(whole, database.trouble);
+  const auto status = rocksdb::DB::Open(whole, folder, families(database, around), &database.families, &opened);
   database.db.reset(opened);
   if (!status.ok()) return cannot_open(folder, status);
   return database;
 }
 
-Result<Database> open_read_only(const std::string& folder, const Clock& clock) {
+Result<Database> open_read_only(const std::string& folder, const Surroundings& around) {
   Database database;
   rocksdb::DB* opened = nullptr;
   const auto status =
-      rocksdb::DB::OpenForReadOnly(options(), folder, families(database, clock), &database.families, &opened);
+      rocksdb::DB::OpenForReadOnly(options(around), folder, families(database, around), &database.families, &opened);
   database.db.reset(opened);
   if (!status.ok()) return cannot_open(folder, status);
   return database;
 }
 
 Result<void> flush(const Database& database) {
-  if (const auto status = database.db->Flush(rocksdb::FlushOptions(), database.families); !status.ok())
-    return failed("flush the state", status);
-  return {};
+  const auto status = database.db->Flush(rocksdb::FlushOptions(), database.families);
+  if (status.ok()) return {};
+  database.trouble->note(status);
+  return failed("flush the state", status);
 }
 
 Result<void> verify(const Database& database) {
@@ -205,8 +211,10 @@ Result<std::optional<std::string>> get(const Database& database, Family family, 
 Result<void> write(Database& database, rocksdb::WriteBatch& batch) {
   rocksdb::WriteOptions without_wal;
   without_wal.disableWAL = true;
-  if (const auto status = database.db->Write(without_wal, &batch); !status.ok()) return failed("write the state", status);
-  return {};
+  const auto status = database.db->Write(without_wal, &batch);
+  if (status.ok()) return {};
+  database.trouble->note(status);
+  return failed("write the state", status);
 }
 
 }  // namespace penstock::state

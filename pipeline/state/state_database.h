@@ -19,15 +19,23 @@
 
 #include "pipeline/base/clock.h"
 #include "pipeline/base/result.h"
+#include "pipeline/database/disk_trouble.h"
 #include "pipeline/ports/log.h"
 
 namespace penstock::state {
 
 enum Family : std::size_t { kMeta, kPositions, kDead, kTables };
 
+// What every database of the state is opened in.
+struct Surroundings {
+  const Clock& clock;
+  rocksdb::Env* env = nullptr;  // null: the machine's
+};
+
 struct Database {
   std::unique_ptr<rocksdb::CompactionFilter> expired_rows;  // outlives the database
   std::vector<rocksdb::ColumnFamilyHandle*> families;
+  std::shared_ptr<database::DiskTrouble> trouble;  // null: it was opened to be read
   std::unique_ptr<rocksdb::DB> db;
 
   Database() = default;
@@ -35,6 +43,7 @@ struct Database {
   Database& operator=(Database&& other) noexcept {
     std::swap(expired_rows, other.expired_rows);
     std::swap(families, other.families);
+    std::swap(trouble, other.trouble);
     std::swap(db, other.db);
     return *this;
   }
@@ -47,12 +56,13 @@ struct Database {
 // How long a row of a table is kept after it has expired: the clock of whoever reads it may be behind ours by less than that.
 inline constexpr Duration kExpiredKept{3'600'000};
 
-// Without a log of its own; a flush makes all families durable together. Compaction removes expired rows by `clock`, which must
-// outlive the database.
-Result<Database> open_database(const std::string& folder, const Clock& clock);
+// Without a log of its own; a flush makes all families durable together. Compaction removes expired rows by the clock. What the
+// medium refuses later is told to `trouble`; null: to one of its own. `around` outlives the database.
+Result<Database> open_database(const std::string& folder, const Surroundings& around,
+                               std::shared_ptr<database::DiskTrouble> trouble = nullptr);
 // Changes nothing in the folder. corrupt: it is damaged, or none.
-Result<Database> open_read_only(const std::string& folder, const Clock& clock);
-// Returns when all that was written is durable.
+Result<Database> open_read_only(const std::string& folder, const Surroundings& around);
+// Returns when all that was written is durable. unavailable: there is no room now.
 Result<void> flush(const Database& database);
 // Reads every block, and compares its checksum.
 Result<void> verify(const Database& database);

@@ -27,7 +27,7 @@ TEST_CASE("compaction removes rows some time after they expired, and no others")
   std::string folder = (std::filesystem::temp_directory_path() / "penstock-state-XXXXXX").string();
   REQUIRE(::mkdtemp(folder.data()) != nullptr);
   {
-    auto opened = open_database(folder, clock);
+    auto opened = open_database(folder, {clock});
     REQUIRE(opened.has_value());
     Database& database = *opened;
     const Timestamp now = clock.now();

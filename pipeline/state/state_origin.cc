@@ -58,9 +58,9 @@ Result<std::optional<Checkpoint>> restore_newest(const std::string& folder, cons
   return std::nullopt;
 }
 
-Result<Beginning> make_empty(const std::string& folder, Log& log, std::uint64_t from, const Clock& clock) {
+Result<Beginning> make_empty(const std::string& folder, Log& log, std::uint64_t from, const Surroundings& around) {
   Beginning beginning{.sequence = from};
-  TRY_ASSIGN(Database database, open_database(folder, clock));
+  TRY_ASSIGN(Database database, open_database(folder, around));
   if (from > 0) {
     TRY_ASSIGN(beginning.complete_from, time_of(log, from));
     rocksdb::WriteBatch batch;
@@ -84,8 +84,8 @@ std::unexpected<Error> nothing_to_make_it_from(const Origin& origin, Log& log, s
 }
 
 // What knows more than this many records knows another log, or what was cut off this one. It must not come to fit by and by.
-Result<void> forget_checkpoints_beyond(std::uint64_t records, const Origin& origin, const Clock& clock) {
-  Checkpoints checkpoints(origin.checkpoints, clock);
+Result<void> forget_checkpoints_beyond(std::uint64_t records, const Origin& origin, const Surroundings& around) {
+  Checkpoints checkpoints(origin.checkpoints, around);
   TRY_ASSIGN(const auto all, checkpoints.list());
   for (const Checkpoint& checkpoint : all) {
     if (checkpoint.next_sequence <= records) continue;
@@ -101,9 +101,10 @@ struct Unusable {
 };
 
 // Nullopt: the database is in `opened`.
-Result<std::optional<Unusable>> try_to_open(const std::string& folder, Log& log, const Clock& clock, Database& opened) {
+Result<std::optional<Unusable>> try_to_open(const std::string& folder, Log& log, const Surroundings& around,
+                                            Database& opened) {
   if (!std::filesystem::exists(folder + "/CURRENT")) return Unusable{"there is no state in " + folder};
-  auto database = open_database(folder, clock);
+  auto database = open_database(folder, around);
   if (!database && database.error().kind == ErrorKind::corrupt) return Unusable{database.error().message};
   if (!database) return fail(std::move(database).error());
   const auto standing = read_standing(*database, folder);
@@ -123,34 +124,35 @@ Result<std::optional<Unusable>> try_to_open(const std::string& folder, Log& log,
 
 }  // namespace
 
-Result<Beginning> make_anew(const std::string& folder, const Origin& origin, bool from_start, Log& log, const Clock& clock) {
+Result<Beginning> make_anew(const std::string& folder, const Origin& origin, bool from_start, Log& log,
+                            const Surroundings& around) {
   TRY(remove_folder(folder));
   if (!from_start) {
-    TRY_ASSIGN(const auto restored, restore_newest(folder, Checkpoints(origin.checkpoints, clock), log));
+    TRY_ASSIGN(const auto restored, restore_newest(folder, Checkpoints(origin.checkpoints, around), log));
     if (restored) {
-      TRY_ASSIGN(const Database database, open_read_only(folder, clock));
+      TRY_ASSIGN(const Database database, open_read_only(folder, around));
       TRY_ASSIGN(const Standing standing, read_standing(database, folder));
       return Beginning{standing.next_sequence, {standing.complete_from_ms}, restored->folder};
     }
   }
   TRY_ASSIGN(const std::uint64_t oldest, oldest_record(log));
   if (oldest > 0 && !from_start) return nothing_to_make_it_from(origin, log, oldest);
-  return make_empty(folder, log, oldest, clock);
+  return make_empty(folder, log, oldest, around);
 }
 
-Result<Database> open_from(const Origin& origin, Log& log, const Clock& clock) {
+Result<Database> open_from(const Origin& origin, Log& log, const Surroundings& around) {
   TRY(undo_broken_swap(origin.folder));
   const std::uint64_t end = log.next_sequence(LogName::events);
-  TRY(forget_checkpoints_beyond(end, origin, clock));
-  if (end == 0 && !std::filesystem::exists(origin.folder)) return open_database(origin.folder, clock);  // a new pipeline
+  TRY(forget_checkpoints_beyond(end, origin, around));
+  if (end == 0 && !std::filesystem::exists(origin.folder)) return open_database(origin.folder, around);  // a new pipeline
   Database database;
-  TRY_ASSIGN(const auto unusable, try_to_open(origin.folder, log, clock, database));
+  TRY_ASSIGN(const auto unusable, try_to_open(origin.folder, log, around, database));
   if (!unusable) return database;
   // A whole log that knows less than the state is most likely a new one, of which no checkpoint is.
   TRY_ASSIGN(const bool whole, goes_on_from(log, 0));
-  if (unusable->ahead && whole) TRY(forget_checkpoints_beyond(0, origin, clock));
+  if (unusable->ahead && whole) TRY(forget_checkpoints_beyond(0, origin, around));
   const std::string made = origin.folder + ".new";
-  auto beginning = make_anew(made, origin, false, log, clock);
+  auto beginning = make_anew(made, origin, false, log, around);
   if (!beginning) return fail(std::move(beginning).error().context(unusable->why));
   TRY(swap_in(made, origin.folder));
   if (beginning->checkpoint.empty() && unusable->ahead) {
@@ -165,7 +167,7 @@ Result<Database> open_from(const Origin& origin, Log& log, const Clock& clock) {
     log_warning("state", "{}; it starts from the checkpoint {}, and reads {} records of the log `events` after it",
                 unusable->why, beginning->checkpoint, end - beginning->sequence);
   }
-  return open_database(origin.folder, clock);
+  return open_database(origin.folder, around);
 }
 
 }  // namespace penstock::state

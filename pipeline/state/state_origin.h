@@ -20,10 +20,10 @@ struct Origin {
 };
 
 // The database in `origin.folder`, with everything up to some record that the log continues; made, when it has to be, beside it,
-// and swapped in. A line in the program's log says what it was made from. Nobody has the folder open; the clock outlives it.
+// and swapped in. A line in the program's log says what it was made from. Nobody has the folder open.
 // corrupt: there is nothing that it can be made from whole; the message says what would be lost, and which command goes on
 // without it. conflict: another process has it, or a newer program wrote it.
-Result<Database> open_from(const Origin& origin, Log& log, const Clock& clock);
+Result<Database> open_from(const Origin& origin, Log& log, const Surroundings& around);
 
 // What a state is made from anew.
 struct Beginning {
@@ -34,6 +34,7 @@ struct Beginning {
 
 // Makes a database in `folder`, which must not exist, from the newest checkpoint or the whole log. `from_start`: from the
 // oldest record that the log has, whatever is missing before it.
-Result<Beginning> make_anew(const std::string& folder, const Origin& origin, bool from_start, Log& log, const Clock& clock);
+Result<Beginning> make_anew(const std::string& folder, const Origin& origin, bool from_start, Log& log,
+                            const Surroundings& around);
 
 }  // namespace penstock::state

@@ -21,6 +21,7 @@ struct Rig {
   fakes::MemoryLog log{clock};
   std::string data;
   std::string folder;
+  rocksdb::Env* env = nullptr;
 
   Rig() {
     data = (std::filesystem::temp_directory_path() / "penstock-state-XXXXXX").string();
@@ -31,7 +32,7 @@ struct Rig {
   Rig(const Rig&) = delete;
   Rig& operator=(const Rig&) = delete;
 
-  StateOptions options() const { return {.folder = folder, .checkpoints = data + "/checkpoints"}; }
+  StateOptions options() const { return {.folder = folder, .checkpoints = data + "/checkpoints", .env = env}; }
   std::unique_ptr<DerivedState> open() {
     auto state = DerivedState::open(options(), log, clock);
     REQUIRE_MESSAGE(state.has_value(), (state ? "" : state.error().message));

@@ -171,9 +171,8 @@ Result<BuiltIngest> Parts::build_ingest() {
       *log, clock, [this](const std::string& source) { return stored_positions(source); },
       [this](std::uint64_t sequence, const LogRecord& changes) {
         // Derived state can always be made again from the log, so it may lag behind; it refuses to tell rows then.
-        if (auto applied = state_->apply(sequence, changes); !applied) {
-          log_error("state", "commit {} is not in derived state yet: {}", sequence, applied.error().message);
-        }
+        // It tells why by itself, once.
+        [[maybe_unused]] const auto applied = state_->apply(sequence, changes);
       },
       *state_, std::move(chains), std::move(polled), pushed, dedup, options, ingest::WorkerMetrics(metrics));
   return built;
@@ -194,7 +193,8 @@ int Parts::worker_count() const { return std::min(wanted_workers(plan.settings),
 
 // Asked when a worker begins to read, with nothing of its own in flight: the moment to mend a state that fell behind.
 Result<std::vector<SourcePosition>> Parts::stored_positions(const std::string& source) {
-  if (auto recovered = state_->recover(); !recovered) log_warning("state", "{}", recovered.error().message);
+  const auto recovered = state_->recover();
+  if (!recovered && recovered.error().kind != ErrorKind::unavailable) log_warning("state", "{}", recovered.error().message);
   return state_->positions_of(source);
 }
 

@@ -149,6 +149,8 @@ bool Pipeline::finished() const { return input_over() && impl_->all_settled(); }
 
 std::optional<Error> Pipeline::failure() const {
   if (auto broken = impl_->parts.log->failure()) return broken;
+  if (auto broken = impl_->parts.state().failure()) return broken;
+  if (auto broken = impl_->parts.store().failure()) return broken;
   return impl_->workers->failure();
 }
 

@@ -13,12 +13,13 @@ ROOMS = {
     "telemetry": {"base"},
     # Stages. They do not include each other: they meet at the log.
     "log": FOUNDATION,
+    "database": {"base"},
     "dead": FOUNDATION,
     "catalog": {"base"},
-    "state": FOUNDATION | {"dead"},             # both live in one database
+    "state": FOUNDATION | {"dead", "database"},  # dead letters: both live in one database
     "scripting": FOUNDATION | {"config"},
     "ingest": FOUNDATION | {"config", "scripting", "log"},
-    "delivery": FOUNDATION | {"config", "scripting", "log", "dead", "state"},
+    "delivery": FOUNDATION | {"config", "scripting", "log", "dead", "state", "database"},
 }
 # Composition: these know everything below them.
 ROOMS["topology"] = set(ROOMS)

@@ -1,0 +1,93 @@
+#include "pipeline/database/disk_trouble.h"
+
+#include <fmt/format.h>
+#include <rocksdb/env.h>
+
+#include <utility>
+
+#include "pipeline/base/log.h"
+
+namespace penstock::database {
+namespace {
+
+// More than opening a database writes.
+constexpr std::size_t kRoom = 4 << 20;
+
+Result<void> look_for_room(rocksdb::Env& env, const std::string& folder) {
+  const std::string file = folder + "/room";
+  const auto status = rocksdb::WriteStringToFile(&env, std::string(kRoom, ' '), file, true);
+  // One that is left is written over by the next look.
+  [[maybe_unused]] const auto removed = env.DeleteFile(file);
+  if (!status.ok())
+    return fail(ErrorKind::unavailable, fmt::format("there is no room in {}: {}", folder, status.ToString()));
+  return {};
+}
+
+}  // namespace
+
+void DiskTrouble::watch(rocksdb::DBOptions& options, std::shared_ptr<DiskTrouble> trouble) {
+  options.max_bgerror_resume_count = 0;
+  options.listeners.push_back(std::move(trouble));
+}
+
+Result<DiskTrouble::Held> DiskTrouble::hold() const {
+  Held held(opened_);
+  const std::lock_guard lock(mutex_);
+  if (lost_) return fail(*failure_);
+  return held;
+}
+
+std::optional<Error> DiskTrouble::failure() const {
+  const std::lock_guard lock(mutex_);
+  return failure_;
+}
+
+Result<void> DiskTrouble::mend(rocksdb::Env& env, const std::string& folder, const std::function<Result<void>()>& reopen) {
+  if (!refuses_) return {};
+  if (auto final = failure()) return fail(*std::move(final));
+  const std::unique_lock alone(opened_);
+  if (!refuses_) return {};
+  TRY(look_for_room(env, folder));
+  closing_ = true;
+  auto opened = reopen();
+  closing_ = false;
+  if (!opened) {
+    const std::lock_guard lock(mutex_);
+    lost_ = true;
+    failure_ = std::move(opened).error().context(what_ + " cannot be opened again");
+    return fail(*failure_);
+  }
+  refuses_ = false;
+  log_info(component_, "{} can be written again", what_);
+  return {};
+}
+
+void DiskTrouble::note(const rocksdb::Status& error) {
+  if (closing_ || error.ok() || error.IsShutdownInProgress()) return;
+  if (error.IsNoSpace()) {
+    if (refuses_.exchange(true)) return;
+    return log_error(component_, "{} cannot be written: {}; make room on its disk, and it goes on by itself", what_,
+                     error.ToString());
+  }
+  note_final(error);
+}
+
+void DiskTrouble::note_final(const rocksdb::Status& error) {
+  const std::lock_guard lock(mutex_);
+  if (!failure_) failure_ = error_of(what_ + " cannot be written any more", error);
+  refuses_ = true;
+}
+
+// On the thread whose work failed.
+void DiskTrouble::OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* error) { note(*error); }
+
+void DiskTrouble::OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status, bool* automatic) {
+  *automatic = false;
+}
+
+Error error_of(std::string_view what, const rocksdb::Status& status) {
+  const auto kind = status.IsCorruption() ? ErrorKind::corrupt : status.IsNoSpace() ? ErrorKind::unavailable : ErrorKind::io;
+  return {kind, fmt::format("{}: {}", what, status.ToString())};
+}
+
+}  // namespace penstock::database

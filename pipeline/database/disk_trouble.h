@@ -1,0 +1,73 @@
+#pragma once
+// What becomes of a RocksDB whose disk refuses. RocksDB takes no write any more after one of its own failed, in a caller's thread
+// or in one of its own; this hears of it, tells it once in the program's log, and knows what may be done:
+//
+//   * no room: it waits. The owner calls `mend` now and then, and as soon as there is room the database is closed and opened again.
+//   * anything else, a sync that failed above all: final. What stands on the medium is only known after the next start, so
+//     `failure` is a reason to end the process.
+//
+// RocksDB can resume by itself, but not so that it may be relied on: in 7.8 a database that has resumed says of every flush that it
+// is done before it is, and with atomic flushes resuming may wait for ever. So it is never asked to; a new start is what is tested
+// best. Included by .cc files of stores only, because it brings RocksDB's headers. Thread-safe.
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+
+#include <rocksdb/db.h>
+#include <rocksdb/listener.h>
+
+#include "pipeline/base/result.h"
+
+namespace penstock::database {
+
+class DiskTrouble final : public rocksdb::EventListener {
+ public:
+  using Held = std::shared_lock<std::shared_mutex>;
+
+  // `component` is that of the program's log, `what` the database in words: "the state in data/state".
+  DiskTrouble(std::string component, std::string what) : component_(std::move(component)), what_(std::move(what)) {}
+
+  // Lets it listen to the database that is opened with these options.
+  static void watch(rocksdb::DBOptions& options, std::shared_ptr<DiskTrouble> trouble);
+
+  // While this is held the database stays open. Not twice in one thread. An error: it could not be opened again.
+  Result<Held> hold() const;
+
+  // What nothing can be promised after, for whoever ends the process.
+  std::optional<Error> failure() const;
+  // Whether the database takes no writes now.
+  bool refuses() const { return refuses_; }
+
+  // Closes and opens the database, by `reopen`, if it takes no writes and there is room in its folder; waits until nobody holds
+  // it. unavailable: there is no room yet. Any other error is final.
+  Result<void> mend(rocksdb::Env& env, const std::string& folder, const std::function<Result<void>()>& reopen);
+
+  // Of a call that failed: what was said to the caller, in case it was said to nobody else.
+  void note(const rocksdb::Status& error);
+  // Of a call that must not be tried again, whatever was said: a sync of what was written already.
+  void note_final(const rocksdb::Status& error);
+  void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* error) override;
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason reason, rocksdb::Status error, bool* automatic) override;
+
+ private:
+  const std::string component_;
+  const std::string what_;
+  mutable std::shared_mutex opened_;  // alone: closing and opening
+  std::atomic<bool> refuses_ = false;
+  std::atomic<bool> closing_ = false;  // what goes wrong now is of no interest
+  mutable std::mutex mutex_;
+  // Guarded by mutex_.
+  std::optional<Error> failure_;
+  bool lost_ = false;  // it is closed for good
+};
+
+// "<what>: <what RocksDB says>". unavailable: there is no room; corrupt; else io.
+Error error_of(std::string_view what, const rocksdb::Status& status);
+
+}  // namespace penstock::database

@@ -1,0 +1,157 @@
+// Delivery's store on a disk that fills up, fails, and loses its power: what was acknowledged is there, what was refused was
+// not stored, and it goes on when there is room.
+#include <doctest/doctest.h>
+
+#include <cerrno>
+#include <optional>
+
+#include "pipeline/base/log.h"
+#include "pipeline/delivery/runner_rig.h"
+#include "tests/fakes/faulty_file_system.h"
+
+namespace penstock::delivery {
+namespace {
+
+using fakes::FaultyFileSystem;
+using Verb = FaultyFileSystem::Verb;
+using Unsynced = FaultyFileSystem::Unsynced;
+
+DeadLetter letter_number(int number) {
+  DeadLetter letter;
+  letter.stage = "crm";
+  letter.code = "rejected";
+  letter.received_at = Timestamp{1000 + number};
+  return letter;
+}
+
+struct Shelf {
+  Shelf() { open(); }
+  void open() {
+    auto opened = DeliveryStore::open(folder.path(), clock, disk->env());
+    REQUIRE_MESSAGE(opened.has_value(), (opened ? "" : opened.error().message));
+    store = *std::move(opened);
+  }
+  void cut_power(Unsynced unsynced) {
+    disk->power_off();
+    store.reset();
+    disk->power_on(unsynced);
+    disk->set_full(false);
+  }
+  bool has(int number) const { return store->dead_letters().get(dead_letter_id(letter_number(number))).has_value(); }
+  Result<void> bury(int number) { return store->bury(std::vector{letter_number(number)}); }
+
+  TemporaryFolder folder;
+  fakes::ManualClock clock;
+  std::shared_ptr<FaultyFileSystem> disk = FaultyFileSystem::make();
+  std::unique_ptr<DeliveryStore> store;
+};
+
+ReplayOrder order_to(std::uint64_t end) {
+  ReplayOrder order;
+  order.next = {0};
+  order.to = {end};
+  order.total = end;
+  return order;
+}
+
+}  // namespace
+
+TEST_CASE("on a full disk nothing is half stored, and the store goes on when there is room") {
+  Shelf shelf;
+  REQUIRE(shelf.bury(0).has_value());
+  REQUIRE(shelf.store->save_cursor("crm", {5}, Sync::no).has_value());
+  shelf.disk->set_full(true);
+  const auto refused = shelf.bury(1);
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().kind == ErrorKind::unavailable);
+  CHECK(refused.error().message.find("No space left on device") != std::string::npos);
+  CHECK_FALSE(shelf.store->save_cursor("crm", {6}, Sync::no).has_value());
+  CHECK_FALSE(shelf.store->save_replay("crm", order_to(9), Sync::yes).has_value());
+  CHECK_FALSE(shelf.store->want_again(dead::Filter{.stage = "crm", .code = {}, .since = {}}).has_value());
+  CHECK_FALSE(shelf.store->discard(std::vector{dead_letter_id(letter_number(0))}).has_value());
+  CHECK(shelf.has(0));
+  CHECK_FALSE(shelf.has(1));
+  CHECK_FALSE(shelf.store->replay("crm").value().has_value());
+  CHECK(shelf.store->count_wanted("crm", 10).value() == 0);
+  CHECK(shelf.store->cursor("crm").value()->next == Offsets{5});
+  CHECK_FALSE(shelf.store->failure());
+
+  shelf.disk->set_full(false);
+  REQUIRE(shelf.bury(2).has_value());
+  CHECK(shelf.has(0));
+  CHECK_FALSE(shelf.has(1));
+  CHECK(shelf.store->cursor("crm").value()->next == Offsets{5});
+  shelf.cut_power(Unsynced::lost);
+  shelf.open();
+  CHECK(shelf.has(0));
+  CHECK_FALSE(shelf.has(1));
+  CHECK(shelf.has(2));
+}
+
+TEST_CASE("after a sync that failed the store says that nothing can be written, and keeps what was acknowledged") {
+  Shelf shelf;
+  REQUIRE(shelf.bury(0).has_value());
+  shelf.disk->fail(Verb::sync, EIO);
+  CHECK_FALSE(shelf.bury(1).has_value());
+  const auto failure = shelf.store->failure();
+  REQUIRE(failure);
+  CHECK(failure->message.find("delivery's store in " + shelf.folder.path() + " cannot be written any more") !=
+        std::string::npos);
+  CHECK(shelf.bury(2).error().kind == ErrorKind::io);
+  CHECK(shelf.has(0));
+  shelf.cut_power(Unsynced::lost);
+  shelf.open();
+  CHECK(shelf.has(0));
+  CHECK_FALSE(shelf.has(2));
+}
+
+// Every call that writes fails once, in its turn; then the power goes.
+TEST_CASE("whichever call fails, what was acknowledged is there, and what was refused for want of room is not") {
+  silence_log();
+  int error = 0;
+  int waited = 0;
+  SUBCASE("for want of room") { error = ENOSPC; }
+  SUBCASE("for good") { error = EIO; }
+  bool met = true;
+  int calls = 0;
+  for (; met; ++calls) {
+    CAPTURE(calls);
+    Shelf shelf;
+    const int before = shelf.disk->calls(Verb::any);
+    shelf.disk->fail(Verb::any, error, calls);
+    std::vector<int> acknowledged;
+    std::vector<int> refused;
+    std::uint64_t cursor = 0;
+    std::optional<std::uint64_t> replay_to;
+    for (int i = 0; i < 4; ++i) {
+      (shelf.bury(i) ? acknowledged : refused).push_back(i);
+      if (shelf.store->save_cursor("crm", {static_cast<std::uint64_t>(i)}, Sync::yes))
+        cursor = static_cast<std::uint64_t>(i);
+      if (shelf.store->save_replay("crm", order_to(10U + static_cast<unsigned>(i)), Sync::yes))
+        replay_to = 10 + static_cast<std::uint64_t>(i);
+    }
+    met = shelf.disk->calls(Verb::any) - before > calls;
+    shelf.disk->fail_no_more();
+    const bool waits = !shelf.store->failure();  // else a sync failed
+    if (error == ENOSPC && waits) {
+      REQUIRE(shelf.bury(9).has_value());
+      acknowledged.push_back(9);
+      ++waited;
+      for (const int number : refused) CHECK_FALSE(shelf.has(number));
+    }
+    shelf.cut_power(Unsynced::lost);
+    shelf.open();
+    for (const int number : acknowledged) CHECK(shelf.has(number));
+    if (error == ENOSPC && waits) {
+      for (const int number : refused) CHECK_FALSE(shelf.has(number));
+      REQUIRE(shelf.store->replay("crm").value());
+      CHECK(shelf.store->replay("crm").value()->to == Offsets{*replay_to});
+    }
+    const auto kept = shelf.store->cursor("crm").value();
+    CHECK((kept ? kept->next.at(0) : 0) >= cursor);
+  }
+  CHECK(calls > 10);
+  CHECK((error == EIO || waited > 5));
+}
+
+}  // namespace penstock::delivery
