@@ -55,22 +55,30 @@ void Recorder::written(Work work, Result<void> letters, Result<void> cursor) {
   writing_ = false;
   letters_writing_ = 0;
   if (work.cursor || work.replay) cursor_failure_ = cursor ? std::nullopt : std::optional(std::move(cursor).error());
+  // A newer word about the replay goes before it.
+  const bool replay_failed = work.replay && cursor_failure_;
+  if (replay_failed && !replay_) replay_ = std::move(work.replay);
+  if (!letters || replay_failed) pause();
   if (!letters) {
     letters_failure_ = std::move(letters).error();
     waiting_.insert(waiting_.begin(), std::move_iterator(work.burials.begin()), std::move_iterator(work.burials.end()));
     discarding_.insert(discarding_.begin(), std::move_iterator(work.discarded.begin()),
                        std::move_iterator(work.discarded.end()));
     releasing_.insert(releasing_.begin(), work.keys.begin(), work.keys.end());
-    writing_ = true;  // the pause belongs to the write
-    home_.post_at(clock_.steady() + kPauseAfterFailure, [this] {
-      writing_ = false;
-      write();
-    });
     return;
   }
   if (!work.burials.empty() || !work.discarded.empty() || !work.keys.empty()) letters_failure_ = std::nullopt;
   buried_(work.burials, work.discarded.size(), work.released);
   write();
+}
+
+// It belongs to the write.
+void Recorder::pause() {
+  writing_ = true;
+  home_.post_at(clock_.steady() + kPauseAfterFailure, [this] {
+    writing_ = false;
+    write();
+  });
 }
 
 }  // namespace penstock::delivery

@@ -1,7 +1,8 @@
 #pragma once
 // Writes down what delivery must not forget, on a strand where a disk may take its time: dead letters, synced, and now and
 // then the cursor. One write at a time; letters that come meanwhile go together with the next. A failed write of letters is
-// tried again until it succeeds, because the cursor may not pass them before; a failed cursor is only old.
+// tried again until it succeeds, because the cursor may not pass them before; so is one about a replay, whose end nobody would
+// write down otherwise. A failed cursor is only old.
 // Lives on its owner's Home.
 
 #include <functional>
@@ -70,6 +71,7 @@ class Recorder {
   };
 
   void written(Work work, Result<void> letters, Result<void> cursor);
+  void pause();
 
   Home& home_;
   const std::unique_ptr<Strand> disk_;

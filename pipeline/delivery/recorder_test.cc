@@ -19,7 +19,7 @@ struct Desk {
                           return DeliveryStore::Released{{keys.begin(), keys.end()}, true};
                         },
                         .save_cursor = [this](const Offsets& next) { return saved.push_back(next), Result<void>(); },
-                        .save_replay = [](const auto&) { return Result<void>(); }},
+                        .save_replay = [this](const auto& order) { return save_replay(order); }},
         [this](const auto& burials, std::size_t, const DeliveryStore::Released& released) {
           settled += burials.size();
           freed += released.free.size();
@@ -32,6 +32,11 @@ struct Desk {
   }
 
   bool fails() { return failures > 0 && failures-- > 0; }
+  Result<void> save_replay(const std::optional<ReplayOrder>& order) {
+    if (fails()) return fail(ErrorKind::unavailable, "No space left on device");
+    replays.push_back(order.has_value());
+    return {};
+  }
 
   fakes::ManualClock clock;
   fakes::ManualExecutor executor{clock};
@@ -41,6 +46,7 @@ struct Desk {
   int failures = 0;
   std::vector<std::size_t> writes;
   std::vector<Offsets> saved;
+  std::vector<bool> replays;  // false: it is over
   std::size_t settled = 0;
   std::size_t discarded = 0;
   std::size_t freed = 0;
@@ -89,6 +95,28 @@ TEST_CASE("keys that could not be released are released later") {
   desk.executor.advance(Duration{3000});
   CHECK(desk.freed == 2);
   CHECK_FALSE(desk.recorder->letters_failure());
+}
+
+TEST_CASE("the end of a replay that could not be written is written again, unless there is newer") {
+  Desk desk;
+  desk.failures = 2;
+  desk.recorder->save_replay(std::nullopt);
+  desk.recorder->write();
+  desk.executor.run_ready();
+  CHECK(desk.recorder->cursor_failure());
+  CHECK_FALSE(desk.recorder->idle());
+  desk.executor.advance(Duration{3000});
+  CHECK(desk.replays == std::vector<bool>{false});
+  CHECK(desk.recorder->idle());
+  CHECK_FALSE(desk.recorder->cursor_failure());
+
+  desk.failures = 1;
+  desk.recorder->save_replay(std::nullopt);
+  desk.recorder->write();
+  desk.recorder->save_replay(ReplayOrder{});
+  desk.executor.run_ready();
+  desk.executor.advance(Duration{3000});
+  CHECK(desk.replays == std::vector<bool>{false, true});
 }
 
 TEST_CASE("what comes back after the owner has gone is dropped") {

@@ -102,8 +102,9 @@ Result<void> Steering::cancel_replay(const std::string& destination) {
   TRY(with_runner(destination, [](auto&) {}));
   TRY_ASSIGN(const auto running, parts_.store().replay(destination));
   if (!running) return fail(ErrorKind::not_found, fmt::format("{} has no replay", destination));
-  TRY(with_runner(destination, [](delivery::DestinationRunner& runner) { runner.end_replay(); }));
-  return parts_.store().save_replay(destination, std::nullopt, delivery::Sync::yes);
+  // First what can be refused. The runner writes it once more, after what it may have under way.
+  TRY(parts_.store().save_replay(destination, std::nullopt, delivery::Sync::yes));
+  return with_runner(destination, [](delivery::DestinationRunner& runner) { runner.end_replay(); });
 }
 
 // Page by page from the oldest; what `act` leaves is not met again.
