@@ -1,6 +1,10 @@
 // The derived state on a disk that fills up, fails, and loses its power: it waits, or says that it cannot, and what comes back is
 // always what the log says.
+#include <array>
 #include <cerrno>
+#include <chrono>
+#include <random>
+#include <tuple>
 
 #include "pipeline/base/log.h"
 #include "pipeline/state/state_rig.h"
@@ -161,6 +165,64 @@ TEST_CASE("whichever call fails, the state comes back as the log says") {
     CHECK(rig.state->checkpointed_sequence() <= 5);
   }
   CHECK(calls > 20);
+}
+
+namespace {
+
+// Commits, flushes, checkpoints, faults, a full disk, kills and power cuts in any order. RocksDB has threads, so a seed says what
+// was done, and not always at which of its calls.
+void run_by_chance(std::uint64_t seed) {
+  constexpr std::array kVerbs{Verb::create, Verb::append, Verb::sync, Verb::rename, Verb::sync_directory, Verb::open};
+  std::mt19937_64 random(seed);
+  const auto below = [&](std::uint64_t n) { return random() % n; };
+  FaultyRig rig;
+  int commits = 0;
+  const auto start_again = [&] {
+    rig.cut_power(below(2) == 0 ? Unsynced::kept : Unsynced::lost);
+    rig.state = rig.open();
+    check_stands_at(*rig.state, commits);
+  };
+  REQUIRE(rig.try_commit(commits++).has_value());
+  for (int i = 0; i < 40; ++i) {
+    switch (below(10)) {
+      case 0: std::ignore = rig.state->flush(); break;
+      case 1: std::ignore = rig.state->take_checkpoint(); break;
+      case 2: std::ignore = rig.state->recover(); break;
+      case 3: rig.disk->set_full(below(2) == 0); break;
+      case 4: rig.disk->fail(kVerbs[below(kVerbs.size())], below(4) == 0 ? EIO : ENOSPC, static_cast<int>(below(4))); break;
+      case 5:
+        if (below(3) == 0) start_again();
+        break;
+      default: std::ignore = rig.try_commit(commits++); break;
+    }
+    if (rig.state->failure()) start_again();
+    // Told, or not; never old.
+    const int newest = commits - 1;
+    const auto row = rig.state->get("seen", "k" + std::to_string(newest % 3), rig.clock.now());
+    if (row && newest % 5 != 4) CHECK((*row ? (*row)->value : "nothing") == std::to_string(newest));
+    CHECK(rig.state->checkpointed_sequence() <= rig.log.next_sequence(LogName::events));
+  }
+  rig.disk->fail_no_more();
+  rig.disk->set_full(false);
+  const auto recovered = rig.state->recover();
+  if (rig.state->failure()) start_again();
+  else REQUIRE_MESSAGE(recovered.has_value(), (recovered ? "" : recovered.error().message));
+  check_stands_at(*rig.state, commits);
+  start_again();
+}
+
+}  // namespace
+
+TEST_CASE("whatever becomes of the disk, in whatever order, the state is what the log says") {
+  const Silence silence;
+  if (const char* given = std::getenv("PENSTOCK_STATE_SEED")) return run_by_chance(std::strtoull(given, nullptr, 10));
+  const bool is_long = std::getenv("PENSTOCK_TEST_LONG") != nullptr;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(is_long ? 60 : 4);
+  for (std::uint64_t seed = std::random_device()(); std::chrono::steady_clock::now() < end; ++seed) {
+    CAPTURE(seed);
+    INFO("again: PENSTOCK_STATE_SEED=", seed);
+    run_by_chance(seed);
+  }
 }
 
 }  // namespace penstock::state
