@@ -279,7 +279,17 @@ class Lives(FlowTest):
             n += 1
         self.assertEqual(status, 503)
         self.assertIsNone(self.processes[-1].poll(), self.log())
+        rest = data / "rest"
+        with self.assertRaises(OSError), rest.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(1 << 12))
+        refused = self.cli("pause", "out", "--note", "n" * 40_000)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("nothing was stored", refused.stderr)
+        rest.unlink()
         filler.unlink()
+        self.assertIsNone(self.processes[-1].poll(), self.log())
+        self.assertNotIn("paused", self.cli("status").stdout)
         wait_until(lambda: self.post([event(1000)])[0] == 200, "events are accepted again", 30)
         accepted.append(1000)
         wait_until(lambda: set(accepted) <= set(numbers(self.lines())), "what was accepted is delivered", 30)
