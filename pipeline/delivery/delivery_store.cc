@@ -1,33 +1,19 @@
 #include "pipeline/delivery/delivery_store.h"
 
 #include <fmt/format.h>
-#include <rocksdb/db.h>
-#include <rocksdb/options.h>
 #include <rocksdb/utilities/checkpoint.h>
-#include <rocksdb/write_batch.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <system_error>
 #include <utility>
 
 #include "pipeline/base/codec.h"
-#include "pipeline/database/disk_trouble.h"
-#include "pipeline/delivery/dead_keys.h"
+#include "pipeline/delivery/delivery_database.h"
 
 namespace penstock::delivery {
 namespace {
 
-constexpr std::uint32_t kSchemaVersion = 2;  // 1 knew no keys, and wanted letters in the order of their ids
 constexpr std::uint8_t kCursorVersion = 1;
-constexpr auto kSchemaKey = "schema";
-constexpr auto kCursors = "cursors";
-constexpr auto kDead = "dead";
-constexpr auto kAgain = "again";    // of version 1: destination, zero byte, id of a letter that is wanted again → nothing
-constexpr auto kWanted =
-    "wanted";  // destination, zero byte, place in the log, id of a letter that is wanted again → nothing
-constexpr auto kKeys = "keys";      // dead_keys.h
-constexpr auto kReplays = "replays";
 constexpr std::size_t kWantedAtOnce = 1000;
 constexpr std::size_t kReleasedAtOnce = 1000;  // of one key
 
@@ -68,143 +54,14 @@ Result<Cursor> read_cursor(std::string_view destination, std::string_view stored
   return cursor;
 }
 
-std::string wanted_prefix(std::string_view destination) {
-  std::string key(destination);
-  key.push_back('\0');
-  return key;
-}
-
-std::string wanted_key(const DeadLetter& letter, std::string_view id) {
-  return wanted_prefix(letter.stage).append(log_place(letter)).append(id);
-}
-
-// A small database: a few cursors written again and again, and now and then a dead letter.
-rocksdb::Options options(rocksdb::Env* env) {
-  rocksdb::Options made;
-  if (env != nullptr) made.env = env;
-  made.create_if_missing = true;
-  made.create_missing_column_families = true;
-  made.write_buffer_size = 4 << 20;
-  made.max_total_wal_size = 16 << 20;
-  made.max_open_files = 64;
-  made.keep_log_file_num = 2;
-  made.max_log_file_size = 1 << 20;
-  made.info_log_level = rocksdb::WARN_LEVEL;
-  made.stats_dump_period_sec = 0;
-  return made;
-}
-
-// A newer program may have added families; all must be opened before its version can be read.
-std::vector<std::string> families_of(const std::string& folder, const rocksdb::Options& options) {
-  std::vector<std::string> names;
-  if (!rocksdb::DB::ListColumnFamilies(options, folder, &names).ok()) names = {rocksdb::kDefaultColumnFamilyName};
-  for (const auto* ours : {kCursors, kDead, kWanted, kKeys, kReplays}) {
-    if (std::ranges::find(names, ours) == names.end()) names.emplace_back(ours);
-  }
-  return names;
-}
-
 }  // namespace
 
-struct DeliveryStore::Impl {
-  Impl(std::string data, const Clock& time, rocksdb::Env* stands_on)
-      : folder(std::move(data)), clock(time), env(stands_on),
-        trouble(std::make_shared<database::DiskTrouble>("delivery", "delivery's store in " + folder)) {}
-  ~Impl() { close(); }
-  Impl(const Impl&) = delete;
-  Impl& operator=(const Impl&) = delete;
+struct DeliveryStore::Impl : DeliveryDatabase {
+  using DeliveryDatabase::DeliveryDatabase;
 
-  Result<void> open();
-  void close() {
-    dead.reset();
-    keys.reset();
-    for (auto* each : families) db->DestroyColumnFamilyHandle(each);
-    families.clear();
-    db.reset();
-  }
-  // What is written afterwards finds a database that takes it, if there is room.
-  Result<database::DiskTrouble::Held> hold_to_write();
-
-  rocksdb::ColumnFamilyHandle* family(std::string_view name) const {
-    const auto it = std::ranges::find_if(families, [&](auto* each) { return each->GetName() == name; });
-    return it == families.end() ? nullptr : *it;
-  }
-  Result<void> write(rocksdb::WriteBatch& batch, Sync sync) {
-    if (const auto status = db->Write({}, &batch); !status.ok()) {
-      trouble->note(status);
-      return fail(database::error_of("write to " + folder, status));
-    }
-    if (sync == Sync::no) return {};
-    // Apart from the write, because what could not be synced, for want of room too, may be there all the same.
-    if (const auto status = db->SyncWAL(); !status.ok()) {
-      trouble->note_final(status);
-      return fail(*trouble->failure());
-    }
-    return {};
-  }
-  Result<void> check_schema();
-  Result<void> write_schema_version();
-  Result<void> upgrade();
   Result<std::vector<DeadKeys::Entry>> first_letter(std::string_view destination, OrderKey key);
   Result<void> release(rocksdb::WriteBatch& batch, std::string_view destination, OrderKey key, Released& released);
-
-  const std::string folder;
-  const Clock& clock;
-  rocksdb::Env* const env;
-  const std::shared_ptr<database::DiskTrouble> trouble;
-  // Touched by who holds `trouble`.
-  std::unique_ptr<rocksdb::DB> db;
-  std::vector<rocksdb::ColumnFamilyHandle*> families;
-  std::unique_ptr<dead::DeadLetterTable> dead;
-  std::unique_ptr<DeadKeys> keys;
 };
-
-Result<void> DeliveryStore::Impl::check_schema() {
-  std::string stored;
-  const auto status = db->Get({}, kSchemaKey, &stored);
-  if (status.IsNotFound()) return write_schema_version();
-  if (!status.ok()) return fail(database::error_of("read " + folder, status));
-  const auto version = Reader(stored).fixed<std::uint32_t>();
-  if (!version) return fail(version.error().context(folder + ": schema version"));
-  if (*version == kSchemaVersion) return {};
-  if (*version < kSchemaVersion) return upgrade();
-  return fail(
-      ErrorKind::conflict,
-      fmt::format("{} has schema version {}, but this program knows only up to version {}: it was written by a newer "
-                  "one; run that, or give this one another data folder",
-                  folder, *version, kSchemaVersion));
-}
-
-Result<void> DeliveryStore::Impl::write_schema_version() {
-  std::string version;
-  Writer(version).fixed(kSchemaVersion);
-  rocksdb::WriteBatch batch;
-  batch.Put(kSchemaKey, version);
-  return write(batch, Sync::yes);
-}
-
-// From version 1. A crash in the middle does it again from the start.
-Result<void> DeliveryStore::Impl::upgrade() {
-  auto* again = family(kAgain);
-  rocksdb::WriteBatch batch;
-  const std::unique_ptr<rocksdb::Iterator> rows(db->NewIterator({}, family(kDead)));
-  for (rows->SeekToFirst(); rows->Valid(); rows->Next()) {
-    const auto id = rows->key().ToStringView();
-    const auto letter = decode_dead_letter(rows->value().ToStringView());
-    if (!letter) continue;  // it cannot be sent again; whoever lists it is told
-    keys->put(batch, *letter, id);
-    std::string found;
-    const auto wanted =
-        again == nullptr ? rocksdb::Status::NotFound() : db->Get({}, again, wanted_prefix(letter->stage).append(id), &found);
-    if (wanted.ok()) batch.Put(family(kWanted), wanted_key(*letter, id), {});
-    if (batch.Count() < kWantedAtOnce) continue;
-    TRY(write(batch, Sync::no));
-    batch.Clear();
-  }
-  if (!rows->status().ok()) return fail(database::error_of("read " + folder, rows->status()));
-  TRY(write(batch, Sync::no));
-  return write_schema_version();
-}
 
 Result<std::unique_ptr<DeliveryStore>> DeliveryStore::open(const std::string& folder, const Clock& clock,
                                                            rocksdb::Env* env) {
@@ -215,30 +72,6 @@ Result<std::unique_ptr<DeliveryStore>> DeliveryStore::open(const std::string& fo
   auto impl = std::make_unique<Impl>(folder, clock, env);
   TRY(impl->open());
   return std::unique_ptr<DeliveryStore>(new DeliveryStore(std::move(impl)));
-}
-
-Result<void> DeliveryStore::Impl::open() {
-  rocksdb::Options how = options(env);
-  std::vector<rocksdb::ColumnFamilyDescriptor> wanted;
-  for (const auto& name : families_of(folder, how)) wanted.emplace_back(name, rocksdb::ColumnFamilyOptions(how));
-  database::DiskTrouble::watch(how, trouble);
-  rocksdb::DB* opened = nullptr;
-  const auto status = rocksdb::DB::Open(how, folder, wanted, &families, &opened);
-  if (!status.ok()) return fail(database::error_of("open " + folder, status));
-  db.reset(opened);
-  dead = std::make_unique<dead::DeadLetterTable>(*db, *family(kDead));
-  keys = std::make_unique<DeadKeys>(*db, *family(kKeys));
-  TRY(check_schema());
-  return {};
-}
-
-Result<database::DiskTrouble::Held> DeliveryStore::Impl::hold_to_write() {
-  rocksdb::Env& stands_on = env == nullptr ? *rocksdb::Env::Default() : *env;
-  TRY(trouble->mend(stands_on, folder, [this] {
-    close();
-    return open();
-  }));
-  return trouble->hold();
 }
 
 DeliveryStore::DeliveryStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -1,0 +1,132 @@
+#include "pipeline/delivery/delivery_database.h"
+
+#include <fmt/format.h>
+#include <rocksdb/options.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "pipeline/base/codec.h"
+
+namespace penstock::delivery {
+namespace {
+
+constexpr std::uint32_t kSchemaVersion = 2;  // 1 knew no keys, and wanted letters in the order of their ids
+constexpr auto kSchemaKey = "schema";
+constexpr auto kAgain = "again";    // of version 1: destination, zero byte, id of a letter that is wanted again → nothing
+constexpr std::size_t kRowsAtOnce = 1000;
+
+// A small database: a few cursors written again and again, and now and then a dead letter.
+rocksdb::Options options(rocksdb::Env* env) {
+  rocksdb::Options made;
+  if (env != nullptr) made.env = env;
+  made.create_if_missing = true;
+  made.create_missing_column_families = true;
+  made.write_buffer_size = 4 << 20;
+  made.max_total_wal_size = 16 << 20;
+  made.max_open_files = 64;
+  made.keep_log_file_num = 2;
+  made.max_log_file_size = 1 << 20;
+  made.info_log_level = rocksdb::WARN_LEVEL;
+  made.stats_dump_period_sec = 0;
+  return made;
+}
+
+// A newer program may have added families; all must be opened before its version can be read.
+std::vector<std::string> families_of(const std::string& folder, const rocksdb::Options& options) {
+  std::vector<std::string> names;
+  if (!rocksdb::DB::ListColumnFamilies(options, folder, &names).ok()) names = {rocksdb::kDefaultColumnFamilyName};
+  for (const auto* ours : {kCursors, kDead, kWanted, kKeys, kReplays}) {
+    if (std::ranges::find(names, ours) == names.end()) names.emplace_back(ours);
+  }
+  return names;
+}
+
+}  // namespace
+
+Result<void> DeliveryDatabase::write(rocksdb::WriteBatch& batch, Sync sync) {
+  if (const auto status = db->Write({}, &batch); !status.ok()) {
+    trouble->note(status);
+    return fail(database::error_of("write to " + folder, status));
+  }
+  if (sync == Sync::no) return {};
+  // Apart from the write, because what could not be synced, for want of room too, may be there all the same.
+  if (const auto status = db->SyncWAL(); !status.ok()) {
+    trouble->note_final(status);
+    return fail(*trouble->failure());
+  }
+  return {};
+}
+
+Result<void> DeliveryDatabase::check_schema() {
+  std::string stored;
+  const auto status = db->Get({}, kSchemaKey, &stored);
+  if (status.IsNotFound()) return write_schema_version();
+  if (!status.ok()) return fail(database::error_of("read " + folder, status));
+  const auto version = Reader(stored).fixed<std::uint32_t>();
+  if (!version) return fail(version.error().context(folder + ": schema version"));
+  if (*version == kSchemaVersion) return {};
+  if (*version < kSchemaVersion) return upgrade();
+  return fail(
+      ErrorKind::conflict,
+      fmt::format("{} has schema version {}, but this program knows only up to version {}: it was written by a newer "
+                  "one; run that, or give this one another data folder",
+                  folder, *version, kSchemaVersion));
+}
+
+Result<void> DeliveryDatabase::write_schema_version() {
+  std::string version;
+  Writer(version).fixed(kSchemaVersion);
+  rocksdb::WriteBatch batch;
+  batch.Put(kSchemaKey, version);
+  return write(batch, Sync::yes);
+}
+
+// From version 1. A crash in the middle does it again from the start.
+Result<void> DeliveryDatabase::upgrade() {
+  auto* again = family(kAgain);
+  rocksdb::WriteBatch batch;
+  const std::unique_ptr<rocksdb::Iterator> rows(db->NewIterator({}, family(kDead)));
+  for (rows->SeekToFirst(); rows->Valid(); rows->Next()) {
+    const auto id = rows->key().ToStringView();
+    const auto letter = decode_dead_letter(rows->value().ToStringView());
+    if (!letter) continue;  // it cannot be sent again; whoever lists it is told
+    keys->put(batch, *letter, id);
+    std::string found;
+    const auto wanted =
+        again == nullptr ? rocksdb::Status::NotFound() : db->Get({}, again, wanted_prefix(letter->stage).append(id), &found);
+    if (wanted.ok()) batch.Put(family(kWanted), wanted_key(*letter, id), {});
+    if (batch.Count() < kRowsAtOnce) continue;
+    TRY(write(batch, Sync::no));
+    batch.Clear();
+  }
+  if (!rows->status().ok()) return fail(database::error_of("read " + folder, rows->status()));
+  TRY(write(batch, Sync::no));
+  return write_schema_version();
+}
+
+Result<void> DeliveryDatabase::open() {
+  rocksdb::Options how = options(env);
+  std::vector<rocksdb::ColumnFamilyDescriptor> wanted;
+  for (const auto& name : families_of(folder, how)) wanted.emplace_back(name, rocksdb::ColumnFamilyOptions(how));
+  database::DiskTrouble::watch(how, trouble);
+  rocksdb::DB* opened = nullptr;
+  const auto status = rocksdb::DB::Open(how, folder, wanted, &families, &opened);
+  if (!status.ok()) return fail(database::error_of("open " + folder, status));
+  db.reset(opened);
+  dead = std::make_unique<dead::DeadLetterTable>(*db, *family(kDead));
+  keys = std::make_unique<DeadKeys>(*db, *family(kKeys));
+  TRY(check_schema());
+  return {};
+}
+
+Result<database::DiskTrouble::Held> DeliveryDatabase::hold_to_write() {
+  rocksdb::Env& stands_on = env == nullptr ? *rocksdb::Env::Default() : *env;
+  TRY(trouble->mend(stands_on, folder, [this] {
+    close();
+    return open();
+  }));
+  return trouble->hold();
+}
+
+}  // namespace penstock::delivery
