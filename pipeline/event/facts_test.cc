@@ -228,11 +228,21 @@ TEST_CASE("a dead letter reads back, and a cut or a newer version is an error") 
   CHECK(decode_dead_letter(stored).value() == letter());
   for (std::size_t cut = 0; cut < stored.size(); ++cut) CHECK_FALSE(decode_dead_letter(stored.substr(0, cut)));
   CHECK_FALSE(decode_dead_letter(stored + "x"));
-  stored[0] = 3;
+  stored[0] = 4;
   const auto newer = decode_dead_letter(stored);
   REQUIRE_FALSE(newer);
   CHECK_EQ(newer.error().message,
-           "dead letter: version 3 is not the version 2 that this program reads; a newer program wrote it");
+           "dead letter: version 4 is not the version 3 that this program reads; a newer program wrote it");
+}
+
+TEST_CASE("a dead letter of version 2, which had no offset, is read") {
+  DeadLetter old = letter();
+  old.offset = 0;
+  std::string stored;
+  encode(old, stored);
+  stored[0] = 2;
+  stored.erase(stored.size() - old.body.size() - 2, 1);  // before the length of the body
+  CHECK(decode_dead_letter(stored).value() == old);
 }
 
 TEST_CASE("ids of dead letters sort by time of receipt, tell places apart, and not deaths") {
