@@ -90,6 +90,33 @@ class Steering(rig.FlowTest):
         wait_until(lambda: not self.dead(), "they are sent after the restart")
         self.assertEqual(sorted(set(numbers(crm.received))), list(range(20)))
 
+    def test_a_dead_letter_holds_up_its_distinct_id_until_it_was_delivered_or_discarded(self):
+        refused = {3, 11}  # the first of user-3, and the second of user-4
+        crm = rig.Receiver(lambda bodies: 422 if any(b["properties"]["n"] in refused for b in bodies) else 200)
+        self.config(self.webhook(crm, ", order: key, on_dead: block"))
+        process = self.start()
+        self.post([event(n) for n in range(50)])
+        wait_until(self.settled, "everything is settled")
+        self.assertEqual(numbers(crm.received), [n for n in range(50) if n % 7 not in (3, 4) or n == 4])
+        self.assertEqual(len(self.dead("--code", "behind_dead")), 11)
+        self.assertEqual(self.destination("crm")["blocked_keys"], 2)
+        process.kill()
+        process.wait()
+        self.start()
+        self.post([event(n) for n in range(50, 60)])
+        wait_until(lambda: self.settled() and len(self.dead("--code", "behind_dead")) == 14, "they are held up after a kill")
+
+        self.assertEqual(self.cli("dead", "discard", "--code", "http_422", "--all").returncode, 0)
+        wait_until(lambda: not self.dead(), "what was behind them goes by itself")
+
+        def of(user):
+            return [b["properties"]["n"] for b in crm.received if b["distinct_id"] == f"user-{user}"]
+
+        wait_until(lambda: of(3)[-1:] == [59] and of(4)[-1:] == [53], "the last ones are there")
+        self.assertEqual(list(dict.fromkeys(of(3))), [10, 17, 24, 31, 38, 45, 52, 59])
+        self.assertEqual(list(dict.fromkeys(of(4))), [4, 18, 25, 32, 39, 46, 53])
+        wait_until(lambda: self.destination("crm")["blocked_keys"] == 0, "nothing is held up")
+
     def test_dead_letters_of_ingest_meet_the_mended_app(self):
         crm = rig.Receiver()
         self.write("apps/mask/app.yaml", "name: mask\nversion: 1.0.0\nsummary: A test.\n")
