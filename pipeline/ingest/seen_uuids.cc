@@ -6,6 +6,7 @@
 #include <cstring>
 #include <mutex>
 #include <new>
+#include <random>
 #include <ranges>
 #include <type_traits>
 
@@ -15,13 +16,27 @@ namespace {
 constexpr std::size_t kParts = 16;
 constexpr std::size_t kUuidsWorthParts = 1 << 16;
 
-// Uuids are random where it matters, but a client may count: so every bit has a say.
+// Of this process; never zero in a way that a client could bring about.
+struct Secret {
+  std::uint64_t high = draw();
+  std::uint64_t low = draw();
+
+  static std::uint64_t draw() {
+    std::random_device random;
+    return std::uint64_t{random()} << 32 | random();
+  }
+};
+
+// Clients choose their uuids, so nobody outside may know which of them meet in one place: else a hundred thousand that do would
+// stop ingest.
 std::uint64_t mixed(const Uuid& uuid) {
+  static const Secret secret;
   std::uint64_t high;
   std::uint64_t low;
   std::memcpy(&high, uuid.bytes.data(), 8);
   std::memcpy(&low, uuid.bytes.data() + 8, 8);
-  return (high ^ std::rotl(low, 32)) * 0x9E3779B97F4A7C15ULL;
+  const auto product = static_cast<unsigned __int128>(high ^ secret.high) * (low ^ secret.low);
+  return (static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64)) * 0x9E3779B97F4A7C15ULL;
 }
 
 // An array of zeroes in pages that the system gives when they are first touched: where no uuid is ever claimed, a million of
