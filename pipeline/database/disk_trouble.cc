@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <rocksdb/env.h>
 
+#include <cstdarg>
 #include <utility>
 
 #include "pipeline/base/log.h"
@@ -12,6 +13,13 @@ namespace {
 
 // More than opening a database writes.
 constexpr std::size_t kRoom = 4 << 20;
+
+// What RocksDB would say of itself.
+class Unsaid final : public rocksdb::Logger {
+ public:
+  using rocksdb::Logger::Logv;
+  void Logv(const char*, va_list) override {}
+};
 
 Result<void> look_for_room(rocksdb::Env& env, const std::string& folder) {
   const std::string file = folder + "/room";
@@ -63,7 +71,8 @@ Result<void> DiskTrouble::mend(rocksdb::Env& env, const std::string& folder, con
 }
 
 void DiskTrouble::note(const rocksdb::Status& error) {
-  if (closing_ || error.ok() || error.IsShutdownInProgress()) return;
+  // What comes after there was no room is its consequence, whatever it is called.
+  if (closing_ || refuses_ || error.ok() || error.IsShutdownInProgress()) return;
   if (error.IsNoSpace()) {
     if (refuses_.exchange(true)) return;
     return log_error(component_, "{} cannot be written: {}; make room on its disk, and it goes on by itself", what_,
@@ -83,6 +92,11 @@ void DiskTrouble::OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Sta
 
 void DiskTrouble::OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status, bool* automatic) {
   *automatic = false;
+}
+
+std::shared_ptr<rocksdb::Logger> no_log() {
+  static const auto unsaid = std::make_shared<Unsaid>();
+  return unsaid;
 }
 
 Error error_of(std::string_view what, const rocksdb::Status& status) {

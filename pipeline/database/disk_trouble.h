@@ -67,6 +67,10 @@ class DiskTrouble final : public rocksdb::EventListener {
   bool lost_ = false;  // it is closed for good
 };
 
+// For every opening of a database, instead of RocksDB's own file LOG: a line of that which finds no room ends the process (an
+// assertion, which Debian's build of 7.8 has on).
+std::shared_ptr<rocksdb::Logger> no_log();
+
 // "<what>: <what RocksDB says>". unavailable: there is no room; corrupt; else io.
 Error error_of(std::string_view what, const rocksdb::Status& status);
 

@@ -25,9 +25,7 @@ rocksdb::Options options(rocksdb::Env* env) {
   made.write_buffer_size = 4 << 20;
   made.max_total_wal_size = 16 << 20;
   made.max_open_files = 64;
-  made.keep_log_file_num = 2;
-  made.max_log_file_size = 1 << 20;
-  made.info_log_level = rocksdb::WARN_LEVEL;
+  made.info_log = database::no_log();
   made.stats_dump_period_sec = 0;
   return made;
 }
@@ -51,7 +49,10 @@ Result<void> DeliveryDatabase::write(rocksdb::WriteBatch& batch, Sync sync) {
   }
   if (sync == Sync::no) return {};
   // Apart from the write, because what could not be synced, for want of room too, may be there all the same.
+  const bool refused = trouble->refuses();
   if (const auto status = db->SyncWAL(); !status.ok()) {
+    // Another write had found no room: it is opened again, and who wanted this may want it again.
+    if (refused) return fail(database::error_of("write to " + folder, status));
     trouble->note_final(status);
     return fail(*trouble->failure());
   }

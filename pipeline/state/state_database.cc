@@ -24,14 +24,13 @@ rocksdb::Options options(const Surroundings& around) {
   if (around.env != nullptr) options.env = around.env;
   options.create_if_missing = true;
   options.create_missing_column_families = true;
+  options.info_log = database::no_log();
   options.atomic_flush = true;  // the families and the position among them are durable together or not at all
   options.max_background_jobs = 2;
   options.db_write_buffer_size = 32 << 20;
   options.write_buffer_size = 16 << 20;
   options.max_open_files = 256;
   options.compression = rocksdb::kLZ4Compression;
-  options.keep_log_file_num = 2;
-  options.info_log_level = rocksdb::WARN_LEVEL;
   return options;
 }
 
