@@ -42,6 +42,11 @@ class Breaker {
   // A write was answered in any other way: the destination is there.
   void answered();
 
+  // Somebody knows better than the back-off, or the peer's Retry-After: it is tried again now.
+  void try_now(SteadyTime now) {
+    if (state_ == State::holding) until_ = now;
+  }
+
   SteadyTime until() const { return until_; }  // while holding
   bool holding() const { return state_ == State::holding; }
   // The write that goes next decides whether the outage is over. Every other time it should not be the one that has waited

@@ -90,7 +90,8 @@ class DestinationRunner {
 
   // Nothing new is read or written; what is in flight finishes. `note` says why, in status. Again: the note is replaced.
   void pause(std::string note);
-  // Ends a pause, and a suspension: its own at once, and that of its apps by trying them again.
+  // Ends a pause, and a suspension: its own at once, and that of its apps by trying them again. One that is unavailable is tried at
+  // once, whatever it asked for.
   void resume();
   // Letters were marked with DeliveryStore::want_again: they go through the retry lane now.
   void send_again();

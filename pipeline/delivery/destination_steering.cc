@@ -30,6 +30,7 @@ void DestinationLoop::pause(std::string note) {
 void DestinationLoop::resume() {
   home_.post([this] {
     paused_.reset();
+    breaker_.try_now(around_.clock.steady());
     suspended_until_.reset();
     rejections_.forget();
     preparation_.retry_apps();

@@ -266,4 +266,20 @@ TEST_CASE("resume ends a suspension at once") {
   CHECK(rig.crm.delivered().size() == 40 - dead);
 }
 
+TEST_CASE("resume tries at once what asked for an hour of patience") {
+  Rig rig;
+  rig.crm.answer_with(
+      [](const Batch&) { return Outcomes::all(outcome(Outcome::Kind::unavailable, "http_429", Duration{3'600'000})); });
+  rig.start();
+  rig.add(3);
+  rig.pass_within();
+  REQUIRE(rig.health() != Health::healthy);
+  rig.crm.deliver_everything();
+  rig.advance(Duration{60'000});
+  CHECK(rig.crm.delivered().empty());
+  rig.runner->resume();
+  rig.executor.run_ready();
+  CHECK(rig.crm.delivered() == bodies(1, 3));
+}
+
 }  // namespace penstock::delivery
