@@ -17,6 +17,7 @@ struct Again {
   struct Fate {
     std::size_t open = 0;  // events that the destination's apps made of it, of which nothing is known yet
     std::optional<DeadLetter> death;  // one of them died
+    bool held_up = false;  // a letter of its key is before it and is not on its way
   };
 
   explicit Again(std::vector<dead::Listed> wanted)

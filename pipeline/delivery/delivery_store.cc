@@ -198,12 +198,15 @@ Result<std::uint64_t> DeliveryStore::want_again(std::span<const std::string> ids
   return count;
 }
 
-Result<std::vector<dead::Listed>> DeliveryStore::wanted(std::string_view destination, std::size_t limit) const {
+Result<std::vector<dead::Listed>> DeliveryStore::wanted(std::string_view destination, std::size_t limit,
+                                                        const dead::Listed* after) const {
   TRY_ASSIGN(const auto held, impl_->trouble->hold());
   std::vector<dead::Listed> found;
   const std::string prefix = wanted_prefix(destination);
   const std::unique_ptr<rocksdb::Iterator> rows(impl_->db->NewIterator({}, impl_->family(kWanted)));
-  for (rows->Seek(prefix); rows->Valid() && rows->key().starts_with(prefix) && found.size() < limit; rows->Next()) {
+  // Not from the first again and again: RocksDB steps over all that were removed.
+  const std::string from = after == nullptr ? prefix : wanted_key(after->letter, after->id) + '\0';
+  for (rows->Seek(from); rows->Valid() && rows->key().starts_with(prefix) && found.size() < limit; rows->Next()) {
     std::string id = rows->key().ToString().substr(prefix.size() + kLogPlaceBytes);
     auto letter = impl_->dead->get(id);
     if (!letter && letter.error().kind == ErrorKind::not_found) continue;
@@ -227,6 +230,15 @@ Result<std::uint64_t> DeliveryStore::count_wanted(std::string_view destination, 
 Result<std::vector<FirstDead>> DeliveryStore::dead_keys(std::string_view destination) const {
   TRY_ASSIGN(const auto held, impl_->trouble->hold());
   return impl_->keys->firsts(destination);
+}
+
+Result<std::vector<std::string>> DeliveryStore::first_of(std::string_view destination, OrderKey key,
+                                                         std::size_t limit) const {
+  TRY_ASSIGN(const auto held, impl_->trouble->hold());
+  TRY_ASSIGN(const auto first, impl_->keys->first(destination, key, limit));
+  std::vector<std::string> ids;
+  for (const auto& entry : first) ids.emplace_back(entry.id());
+  return ids;
 }
 
 Result<DeliveryStore::Released> DeliveryStore::release(std::string_view destination, std::span<const OrderKey> keys) {

@@ -71,12 +71,16 @@ class DeliveryStore {
   // were: by filter (its stage names the destination), or by id, of which those that are not there are none.
   Result<std::uint64_t> want_again(const dead::Filter& filter);
   Result<std::uint64_t> want_again(std::span<const std::string> ids);
-  // The first of those wanted by a destination, each partition in the order of the log; and how many there are, up to `limit`.
-  Result<std::vector<dead::Listed>> wanted(std::string_view destination, std::size_t limit) const;
+  // The first of those wanted by a destination that come after one of them (null: of all), each partition in the order of the log;
+  // and how many there are, up to `limit`.
+  Result<std::vector<dead::Listed>> wanted(std::string_view destination, std::size_t limit,
+                                           const dead::Listed* after = nullptr) const;
   Result<std::uint64_t> count_wanted(std::string_view destination, std::uint64_t limit) const;
 
   // For `on_dead: block`. The keys that have dead letters at a destination.
   Result<std::vector<FirstDead>> dead_keys(std::string_view destination) const;
+  // The ids of the first letters of a key, in the order of the log.
+  Result<std::vector<std::string>> first_of(std::string_view destination, OrderKey key, std::size_t limit) const;
   struct Released {
     std::vector<OrderKey> free;  // those without a letter
     bool wanted = false;  // some letters are to be sent again now

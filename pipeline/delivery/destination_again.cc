@@ -49,11 +49,19 @@ bool DestinationLoop::may_read_again() const {
 
 bool DestinationLoop::take_wanted() {
   const auto limit = std::min(kLettersMax, static_cast<std::size_t>(batch_limits_.events));
-  auto wanted = around_.store.wanted(name_, limit);
+  auto wanted = around_.store.wanted(name_, limit, last_again_ ? &*last_again_ : nullptr);
+  // Some may have become wanted before the place it has come to.
+  if (wanted && wanted->empty() && std::exchange(last_again_, std::nullopt)) wanted = around_.store.wanted(name_, limit);
   again_wanted_ = wanted && !wanted->empty();
   if (!wanted) log_error("delivery", "destination {}: dead letters cannot be read: {}", name_, wanted.error().message);
-  if (again_wanted_) again_.emplace(*std::move(wanted));
-  else all_through();
+  if (again_wanted_) {
+    last_again_ = dead::Listed{wanted->back().id, wanted->back().letter};
+    last_again_->letter.body.clear();
+    again_.emplace(*std::move(wanted));
+    hold_up_again();
+  } else {
+    all_through();
+  }
   return again_wanted_;
 }
 
@@ -67,7 +75,7 @@ void DestinationLoop::prepare_again() {
     }
     const std::size_t number = again.next++;
     const EventView event = view_of((*again.letters)[number].letter);
-    if (waits_again((*again.letters)[number].letter)) {
+    if (again.fates[number].held_up || waits_again((*again.letters)[number].letter)) {
       again.fates[number].death = (*again.letters)[number].letter;
       conclude_again(number);
       continue;

@@ -106,6 +106,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   void released(const DeliveryStore::Released& released);
   bool waits_behind(const Parcel& parcel, LowWater::Mark mark) const;
   bool waits_again(const DeadLetter& letter) const;
+  void hold_up_again();
   void all_through();
   bool park_blocked(Shipment& shipment);
   void park_behind(const KeyLanes& lanes);
@@ -171,6 +172,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   bool again_wanted_ = true;  // there may be letters to be sent again; asked of the store when it is time
   std::optional<Again> again_;  // those under way
   LowWater::Mark again_mark_ = kAgainMarks;
+  std::optional<dead::Listed> last_again_;  // to which the retry lane has come, without its body
 
   Phase phase_ = Phase::running;
   bool hurrying_ = false;

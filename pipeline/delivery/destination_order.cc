@@ -1,6 +1,7 @@
 // What a dead letter holds up. With `on_dead: block` the later events of its key become dead letters behind it instead of waiting
 // in memory: so the cursor goes on, other keys are not held up, and a restart changes nothing. When the first letter of a key is
 // delivered or discarded, those that only wait behind it are sent again, in the order of the log.
+#include <unordered_map>
 #include <utility>
 
 #include "pipeline/delivery/dead_keys.h"
@@ -60,6 +61,23 @@ bool DestinationLoop::waits_again(const DeadLetter& letter) const {
   return blocked_ && blocked_->holds_again(key_of(letter), letter.offset);
 }
 
+// Somebody may want letters of a key without those before them: these stay where they are. All that were sent before are settled, so
+// the store says what is before them.
+void DestinationLoop::hold_up_again() {
+  if (!blocked_) return;
+  std::unordered_map<OrderKey, std::vector<std::size_t>> wanted;
+  for (std::size_t i = 0; i < again_->letters->size(); ++i) {
+    if (const OrderKey key = key_of((*again_->letters)[i].letter); key != 0) wanted[key].push_back(i);
+  }
+  for (const auto& [key, numbers] : wanted) {
+    const auto first = around_.store.first_of(name_, key, numbers.size());
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+      const bool is_next = first && i < first->size() && (*first)[i] == (*again_->letters)[numbers[i]].id;
+      if (!is_next) again_->fates[numbers[i]].held_up = true;
+    }
+  }
+}
+
 // Takes out of the shipment what a dead letter holds up; false: nothing is left of it.
 bool DestinationLoop::park_blocked(Shipment& shipment) {
   if (!blocked_) return true;
@@ -93,7 +111,6 @@ void DestinationLoop::park(const Parcel& parcel, LowWater::Mark mark) {
   letter.reason =
       "an event of this distinct_id that is before it is a dead letter; it goes when that was delivered or discarded";
   letter.first_at = letter.last_at;
-  last_death_ = letter.reason;
   const bool repeated = parcel.origin != nullptr && std::exchange(parcel.origin->dead, true);
   release(letter);
   record(std::move(letter), mark, repeated);

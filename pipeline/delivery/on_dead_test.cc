@@ -133,6 +133,23 @@ TEST_CASE("when all are sent again and the first dies again, those behind it sta
   CHECK(rig.crm.delivered() == bodies(1, 30));
 }
 
+TEST_CASE("what waits is not sent before that for which it waits, whoever wants it") {
+  BlockingRig rig;
+  rig.crm.answer_with(refuse(body_of(2)));
+  rig.start();
+  rig.add(6);
+  rig.let_it_settle();
+  rig.want(body_of(4));
+  rig.let_it_settle();
+  CHECK(rig.crm.delivered() == bodies(1, 1));
+  CHECK(rig.store->count_wanted("crm", 100).value() == 0);
+  CHECK(rig.codes() == std::map<std::string, int>{{"http_400", 1}, {std::string(kBehindDead), 4}});
+  rig.crm.deliver_everything();
+  rig.want(body_of(2));
+  rig.let_it_settle();
+  CHECK(rig.crm.delivered() == bodies(1, 6));
+}
+
 TEST_CASE("a key is blocked after a crash as before, and a letter that is read again is no other one") {
   BlockingRig rig;
   rig.crm.answer_with(refuse(body_of(1)));

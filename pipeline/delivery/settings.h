@@ -146,7 +146,9 @@ struct DestinationSettings {
             "on_dead", &DestinationSettings::on_dead,
             "With `order: key`, what a dead letter means for later events of its distinct id. `continue`: they go. `block`: "
             "they become dead letters behind it, of the code `behind_dead`, and all go by themselves, in order, once it was "
-            "delivered (`penstock dead replay`) or discarded."),
+            "delivered (`penstock dead replay`) or discarded. A replay of the log is not held up. With `continue` again, "
+            "those that "
+            "still wait are dead letters like others."),
         field("from", &DestinationSettings::from,
               "Where a new destination starts when there are events already: now, earliest, a time such as "
               "2026-08-01T10:00:00Z, or how long ago, such as 2h."),
