@@ -109,6 +109,14 @@ void StructReader::problem(std::string_view field, std::string message) {
       {value != nullptr ? value->at : node_.at, field.empty() ? path_ : join(path_, field), std::move(message)});
 }
 
+void StructReader::problem_in(std::string_view field, std::string_view key, std::string message) {
+  const Node* map = node_.find(field);
+  if (map == nullptr) return problem(field, std::move(message));
+  const auto entry = std::ranges::find_if(map->entries, [&](const Node::Entry& each) { return each.key == key; });
+  ok_ = false;
+  problems_.push_back({entry == map->entries.end() ? map->at : entry->key_at, join(path_, field), std::move(message)});
+}
+
 void StructReader::allow(std::string_view key) {
   if (std::find(known_.begin(), known_.end(), key) == known_.end()) known_.push_back(key);
 }

@@ -38,6 +38,8 @@ class StructReader {
 
   // A problem with the field named, at its value if the map has it, else at the map. An empty name means the map itself.
   void problem(std::string_view field, std::string message);
+  // A problem with one entry of the map that the field is, at the entry's key.
+  void problem_in(std::string_view field, std::string_view key, std::string message);
 
   // Someone else reads this key.
   void allow(std::string_view key);

@@ -19,6 +19,10 @@
 #include "pipeline/ports/log.h"
 #include "pipeline/ports/source.h"
 
+namespace penstock::telemetry {
+class Metrics;
+}
+
 namespace penstock {
 
 // What a connector may use of the process. References outlive every connector.
@@ -27,6 +31,8 @@ struct ConnectorContext {
   std::string base_folder;    // relative paths in settings are relative to the YAML's folder
   const Clock& clock;
   HttpClient& http;
+  // For what the connector's library knows and delivery does not; null: nobody looks.
+  telemetry::Metrics* metrics = nullptr;
 };
 
 using AnySource = std::variant<std::unique_ptr<PolledSource>, std::unique_ptr<PushedSource>>;

@@ -11,6 +11,7 @@ ROOMS = {
     "registry": {"base", "event", "ports", "config"},
     "http": {"base", "event", "ports", "config"},
     "telemetry": {"base"},
+    "kafka": {"base", "ports", "config", "telemetry"},
     # Stages. They do not include each other: they meet at the log.
     "log": FOUNDATION,
     "database": {"base"},
@@ -31,7 +32,7 @@ LOG_BUILDERS = (["pipeline", "topology"], ["pipeline", "cli"])
 
 # What every connector may include besides its own folder, and what one kind or one connector may in addition.
 CONNECTOR = {"base", "event", "ports", "config", "registry", "http"}
-CONNECTOR_EXTRA = {"logs": {"log"}}
+CONNECTOR_EXTRA = {"logs": {"log"}, "destinations/kafka": {"kafka"}}
 
 # Rooms that may include connectors of a kind. Sources and destinations register themselves and are named by nobody; a log
 # is what everything else is built on.
@@ -54,7 +55,8 @@ def problem(includer, included):
     if target[0] != "pipeline" or len(target) < 3:
         return None
     if source[0] == "connectors" and len(source) > 3:
-        return _judge("a connector", CONNECTOR | CONNECTOR_EXTRA.get(source[1], set()), target[1])
+        extra = CONNECTOR_EXTRA.get(source[1], set()) | CONNECTOR_EXTRA.get("/".join(source[1:3]), set())
+        return _judge("a connector", CONNECTOR | extra, target[1])
     if source[0] == "pipeline" and len(source) > 2:
         if source[1] not in ROOMS:
             return f"the room {source[1]} is not in tests/tidy/rooms.py: say there what it may include"

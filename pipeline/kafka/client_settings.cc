@@ -1,0 +1,160 @@
+#include "pipeline/kafka/client_settings.h"
+
+#include <fmt/format.h>
+#include <librdkafka/rdkafka.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <vector>
+
+namespace penstock::kafka {
+namespace {
+
+// By name, who may set it: 'C', 'P' or '*' for both.
+using Properties = std::map<std::string, char, std::less<>>;
+
+constexpr std::array kNobodys{
+    Owned{"plugin.library.paths", "no foreign code is loaded into this process"},
+    Owned{"enabled_events", "the events are taken as the component needs them"},
+    Owned{"log.queue", "log lines are taken where they are made"},
+    Owned{"opaque", "it is for programs"},
+};
+
+struct ConfigurationDeleter {
+  void operator()(rd_kafka_conf_t* made) const { rd_kafka_conf_destroy(made); }
+};
+using Configuration = std::unique_ptr<rd_kafka_conf_t, ConfigurationDeleter>;
+
+std::string_view trimmed(std::string_view text) {
+  const auto begin = text.find_first_not_of(' ');
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(' ') - begin + 1);
+}
+
+// The table that librdkafka prints of itself: "name | C/P | range | …".
+Properties read_properties() {
+  char* text = nullptr;
+  std::size_t size = 0;
+  std::FILE* out = ::open_memstream(&text, &size);
+  if (out == nullptr) return {};
+  rd_kafka_conf_properties_show(out);
+  std::fclose(out);
+  Properties properties;
+  for (std::string_view rest(text, size); !rest.empty();) {
+    const auto line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    const auto bar = line.find('|');
+    const auto name = trimmed(line.substr(0, bar));
+    if (bar == std::string_view::npos || name.empty() || name == "Property" || name.starts_with("--")) continue;
+    const auto role = trimmed(line.substr(bar + 1, line.find('|', bar + 1) - bar - 1));
+    // A name stands there twice when it is of the client and of topics alike; their roles are the same.
+    if (!role.empty()) properties.try_emplace(std::string(name), role.front());
+  }
+  std::free(text);
+  return properties;
+}
+
+const Properties& properties() {
+  static const Properties all = read_properties();
+  return all;
+}
+
+// What may be proposed for a mistyped name.
+std::vector<std::string_view> names_for(char role, std::span<const Owned> owned) {
+  std::vector<std::string_view> names;
+  for (const auto& [name, whose] : properties()) {
+    const bool is_owned = std::ranges::any_of(owned, [&](const Owned& each) { return each.name == name; });
+    if (!is_owned && (whose == role || whose == '*')) names.emplace_back(name);
+  }
+  return names;
+}
+
+bool is_secret(const config::StructReader& reader, std::string_view field, std::string_view key) {
+  const config::Node* map = reader.find(field);
+  const config::Node* value = map == nullptr ? nullptr : map->find(key);
+  return value != nullptr && value->secret;
+}
+
+std::string unknown(const std::string& name, char role, std::span<const Owned> owned) {
+  const auto names = names_for(role, owned);
+  const auto near = config::closest(name, names);
+  return near.empty() ? fmt::format("librdkafka has no setting '{}'", name)
+                      : fmt::format("librdkafka has no setting '{}', did you mean '{}'?", name, near);
+}
+
+bool check_entry(config::StructReader& reader, std::string_view field, const Settings::value_type& entry, char role,
+                 std::span<const Owned> owned, rd_kafka_conf_t* scratch) {
+  const auto& [name, value] = entry;
+  const auto refuse = [&](std::string message) {
+    reader.problem_in(field, name, std::move(message));
+    return false;
+  };
+  for (const auto list : {owned, std::span<const Owned>(kNobodys)}) {
+    const auto found = std::ranges::find_if(list, [&](const Owned& each) { return each.name == name; });
+    if (found != list.end()) return refuse(fmt::format("'{}' cannot be set here: {}", name, found->why));
+  }
+  const auto known = properties().find(name);
+  if (known == properties().end()) return refuse(unknown(name, role, owned));
+  if (known->second != '*' && known->second != role) {
+    return refuse(fmt::format("'{}' is a setting of {}", name, role == 'P' ? "consumers" : "producers"));
+  }
+  char why[512] = "";
+  if (rd_kafka_conf_set(scratch, name.c_str(), value.c_str(), why, sizeof why) == RD_KAFKA_CONF_OK) return true;
+  return refuse(is_secret(reader, field, name) ? fmt::format("librdkafka refuses the value of '{}'", name)
+                                               : std::string(why));
+}
+
+std::string value_of(const Settings& settings, std::string_view name) {
+  const auto found = std::ranges::find_if(settings, [&](const auto& each) { return each.first == name; });
+  return found == settings.end() ? "" : found->second;
+}
+
+// Kerberos runs a command as soon as there is a client: that is nothing to do in a check.
+bool is_kerberos(const Settings& client) {
+  auto protocol = value_of(client, "security.protocol");
+  std::ranges::transform(protocol, protocol.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  const auto mechanism = value_of(client, "sasl.mechanisms") + value_of(client, "sasl.mechanism");
+  return protocol.starts_with("sasl") && (mechanism.empty() || mechanism == "GSSAPI");
+}
+
+void say_nothing(const rd_kafka_t*, int, const char*, const char*) {}
+
+// What librdkafka says against all of them together; empty: nothing.
+std::string contradiction(const Settings& client, Role role, const Settings& ours) {
+  Configuration conf(rd_kafka_conf_new());
+  char why[512] = "";
+  for (const auto* settings : {&ours, &client}) {
+    for (const auto& [name, value] : *settings) {
+      if (name == "bootstrap.servers") continue;
+      if (rd_kafka_conf_set(conf.get(), name.c_str(), value.c_str(), why, sizeof why) != RD_KAFKA_CONF_OK) return why;
+    }
+  }
+  rd_kafka_conf_set_log_cb(conf.get(), say_nothing);
+  rd_kafka_t* made =
+      rd_kafka_new(role == Role::producer ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf.get(), why, sizeof why);
+  if (made == nullptr) return why;
+  (void)conf.release();  // it is the client's now
+  rd_kafka_destroy(made);
+  return {};
+}
+
+}  // namespace
+
+void check_client(config::StructReader& reader, std::string_view field, const Settings& client, Role role,
+                  const Settings& ours, std::span<const Owned> owned) {
+  const Configuration scratch(rd_kafka_conf_new());
+  bool ok = true;
+  for (const auto& entry : client) {
+    ok = check_entry(reader, field, entry, role == Role::producer ? 'P' : 'C', owned, scratch.get()) && ok;
+  }
+  if (!ok) return;
+  if (is_kerberos(client)) return;
+  if (const auto why = contradiction(client, role, ours); !why.empty()) reader.problem(field, why);
+}
+
+}  // namespace penstock::kafka

@@ -1,0 +1,70 @@
+#include "pipeline/kafka/client_settings.h"
+
+#include <doctest/doctest.h>
+
+#include <array>
+
+#include "pipeline/config/document.h"
+#include "pipeline/config/fields.h"
+
+using namespace penstock;
+using kafka::Role;
+
+namespace {
+
+constexpr std::array kOwned{kafka::Owned{"acks", "set `durable` instead"}};
+
+// What is wrong with `client: { … }`, without the file's name; empty: nothing.
+std::string problems_of(const std::string& client, const config::Lookup& lookup = {}, Role role = Role::producer) {
+  auto document = config::parse_document("client: { " + client + " }\n", "p.yaml", lookup);
+  config::StructReader reader(document.root, "out", document.problems);
+  kafka::Settings settings;
+  for (const auto& [name, at, value] : reader.find("client")->entries) settings.emplace_back(name, value.text);
+  kafka::check_client(reader, "client", settings, role, {{"enable.idempotence", role == Role::producer ? "true" : "false"}},
+                      kOwned);
+  std::string all;
+  for (const auto& problem : document.problems) all += problem.to_string() + "\n";
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("settings that librdkafka knows pass, also under their other names and those of topics") {
+  CHECK(problems_of("linger.ms: 20, queue.buffering.max.ms: 5, socket.keepalive.enable: true, batch.size: 1000") == "");
+  CHECK(problems_of("partitioner: consistent") == "");
+  CHECK(problems_of("security.protocol: SASL_PLAINTEXT, sasl.mechanism: PLAIN, sasl.username: u, sasl.password: p") == "");
+}
+
+TEST_CASE("what it does not know is named with the nearest that it does") {
+  CHECK(problems_of("linger.m: 20") ==
+        "p.yaml:1:11: out.client: librdkafka has no setting 'linger.m', did you mean 'linger.ms'?\n");
+  CHECK(problems_of("frobnicate: 1") == "p.yaml:1:11: out.client: librdkafka has no setting 'frobnicate'\n");
+  CHECK(problems_of("ack: 1") == "p.yaml:1:11: out.client: librdkafka has no setting 'ack'\n");
+}
+
+TEST_CASE("values that it refuses are told in its words, each at its place") {
+  const auto both = problems_of("linger.ms: -5, security.protocol: tls");
+  CHECK(both.contains("p.yaml:1:11: out.client: Configuration property \"queue.buffering.max.ms\" value -5 is outside"));
+  CHECK(both.contains("p.yaml:1:26: out.client: Invalid value \"tls\" for configuration property \"security.protocol\""));
+}
+
+TEST_CASE("a value that is a secret is not told") {
+  const config::Lookup lookup{.env = [](const std::string&) { return std::optional<std::string>("hunter2"); },
+                              .read_file = {}};
+  const auto told = problems_of("security.protocol: \"${env:WRONG}\"", lookup);
+  CHECK(told.contains("librdkafka refuses the value of 'security.protocol'"));
+  CHECK_FALSE(told.contains("hunter2"));
+}
+
+TEST_CASE("what the component decides, what nobody may set, and what is for the other role are refused with the reason") {
+  CHECK(problems_of("acks: 1").contains("'acks' cannot be set here: set `durable` instead"));
+  CHECK(problems_of("plugin.library.paths: x.so").contains("no foreign code is loaded into this process"));
+  CHECK(problems_of("fetch.min.bytes: 1").contains("'fetch.min.bytes' is a setting of consumers"));
+  CHECK(problems_of("linger.ms: 1", {}, Role::consumer).contains("'linger.ms' is a setting of producers"));
+  CHECK(problems_of("dr_cb: x").contains("must be set through dedicated"));
+}
+
+TEST_CASE("settings that do not fit together are found, and files that cannot be read") {
+  CHECK(problems_of("max.in.flight: 10").contains("`max.in.flight` must be set <= 5"));
+  CHECK(problems_of("security.protocol: ssl, ssl.ca.location: /nowhere/ca.pem").contains("ssl.ca.location failed"));
+}
