@@ -10,6 +10,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 from fault_rig import FaultTest, run_side_by_side  # noqa: E402
 from http_source_faults import BadRequests, OddClients  # noqa: E402
 from input_faults import FilesReadOnce, FollowedFiles, StandardInput  # noqa: E402
+from kafka_faults import KafkaOutages, KafkaTopics  # noqa: E402
 from local_faults import Files, StandardOutput  # noqa: E402
 from webhook_faults import Answers, Outages, Stops  # noqa: E402
 
@@ -23,6 +24,7 @@ FAULTS = {
     "destinations": {
         "discard": "it has no peer, opens nothing and keeps nothing: a batch is delivered before its call returns",
         "file": [Files],
+        "kafka": [KafkaOutages, KafkaTopics],
         "stdout": [StandardOutput],
         "webhook": [Outages, Answers, Stops],
     },

@@ -1,0 +1,269 @@
+#include "connectors/destinations/kafka/kafka_destination.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "pipeline/event/envelope.h"
+#include "pipeline/kafka/outcomes.h"
+
+namespace penstock::destinations::kafka {
+namespace {
+
+using penstock::kafka::Producer;
+using penstock::kafka::Report;
+
+constexpr Duration kConnectPatience{5000};
+constexpr Duration kLimitsPatience{2000};
+constexpr std::chrono::milliseconds kPurgeAgain{100};
+// The client keeps something for every topic it has written to.
+constexpr std::size_t kTopicsMax = 1000;
+constexpr std::size_t kEnvelopeBytes = 400;
+// Of a batch with one record, besides its key and value.
+constexpr std::size_t kBatchHeaderBytes = 61;
+
+FactTemplate parsed(const std::string& text) {
+  return FactTemplate::parse(text).value_or(FactTemplate());  // Config::check has parsed it before
+}
+
+std::vector<std::pair<std::string, FactTemplate>> parsed(const config::StringMap& texts) {
+  std::vector<std::pair<std::string, FactTemplate>> made;
+  for (const auto& [name, text] : texts) made.emplace_back(name, parsed(text));
+  return made;
+}
+
+Outcome closed() {
+  return {
+      .kind = Outcome::Kind::unavailable, .code = "closed", .reason = "the destination is not connected", .retry_after = {}};
+}
+
+Outcome bad_topic(std::string reason) {
+  return {.kind = Outcome::Kind::rejected, .code = "invalid_topic", .reason = std::move(reason), .retry_after = {}};
+}
+
+}  // namespace
+
+// The tag of a message: where its event stands.
+struct KafkaDestination::Slot {
+  Flight* flight = nullptr;
+};
+
+// A batch on its way.
+struct KafkaDestination::Flight {
+  Flight(Batch events, Completion completion) : batch(std::move(events)), done(std::move(completion)) {
+    slots.assign(batch.events.size(), Slot{this});
+  }
+
+  std::size_t index_of(const Slot& slot) const { return static_cast<std::size_t>(&slot - slots.data()); }
+  const EventView& event_of(const Slot& slot) const { return batch.events[index_of(slot)]; }
+
+  // One outcome for all of them until one has failed.
+  void fail(const Slot& slot, Outcome outcome) {
+    outcomes.each.resize(batch.events.size());
+    outcomes.each[index_of(slot)] = std::move(outcome);
+  }
+
+  const Batch batch;
+  Completion done;
+  std::string envelopes;    // what messages point into when they are not the bodies
+  std::vector<Slot> slots;  // one for each event; they stay where they are
+  Outcomes outcomes = Outcomes::all(Outcome::delivered());
+  std::size_t waits_for = 1;  // reports, and the end of submit
+};
+
+// What the client copies of a message; reused from one to the next.
+struct KafkaDestination::Draft {
+  explicit Draft(const KafkaDestination& destination) : topic(destination.only_topic_) {
+    for (const auto& [name, text] : destination.headers_) headers.emplace_back(name, "");
+  }
+
+  std::string topic, key;
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+
+KafkaDestination::KafkaDestination(Config config, const ConnectorContext& context)
+    : config_(std::move(config)), name_(context.name), metrics_(context.metrics), topic_(parsed(config_.topic)),
+      key_(parsed(config_.key)), headers_(parsed(config_.headers)),
+      only_topic_(topic_.constant() ? topic_.of({}) : std::string()) {}
+
+KafkaDestination::~KafkaDestination() { close(); }
+
+Result<void> KafkaDestination::connect(std::stop_token stop) {
+  TopicLimits limits;
+  {
+    const std::lock_guard lock(mutex_);
+    limits = limits_;
+  }
+  TRY(open(limits));
+  TRY(producer_->check(only_topic_, kConnectPatience, stop));
+  if (only_topic_.empty() || !depends_on_limits(config_)) return {};
+  // Looked at each time: that a topic takes less than before is seen as events that it refuses.
+  if (const auto bytes = producer_->batch_bytes_max(only_topic_, kLimitsPatience)) limits.batch_bytes_max = bytes;
+  return open(limits);
+}
+
+// With a client for such limits, which is made anew when there is none that works.
+Result<void> KafkaDestination::open(const TopicLimits& limits) {
+  {
+    const std::lock_guard lock(mutex_);
+    const bool same = client_settings(config_, limits) == client_settings(config_, limits_);
+    limits_ = limits;
+    open_ = producer_ != nullptr && producer_->usable() && same;
+    if (open_) return {};
+  }
+  destroy_producer();
+  TRY_ASSIGN(auto made, Producer::start(client_settings(config_, limits), name_, metrics_,
+                                        [this](std::span<const Report> reports) { on_reports(reports); }));
+  const std::lock_guard lock(mutex_);
+  producer_ = std::move(made);
+  open_ = true;
+  return {};
+}
+
+void KafkaDestination::submit(Batch batch, Completion done) {
+  Flight* const flight = begin(std::move(batch), done);
+  if (flight == nullptr) return done(Outcomes::all(closed()));
+  const auto& events = flight->batch.events;
+  std::vector<std::size_t> ends;  // of the envelopes, which have to be written before the first of them is sent
+  if (config_.format == Format::envelope) {
+    flight->envelopes.reserve(flight->batch.bytes + events.size() * kEnvelopeBytes);
+    for (const auto& event : events) {
+      append_envelope(flight->envelopes, event);
+      ends.push_back(flight->envelopes.size());
+    }
+  }
+  Draft draft(*this);
+  std::vector<std::pair<Slot*, Outcome>> failed;
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    const auto start = i == 0 || ends.empty() ? 0 : ends[i - 1];
+    const auto value = ends.empty() ? events[i].body : std::string_view(flight->envelopes).substr(start, ends[i] - start);
+    if (auto outcome = send(flight->slots[i], value, draft)) failed.emplace_back(&flight->slots[i], std::move(*outcome));
+  }
+  Flights finished;
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto& [slot, outcome] : failed) {
+      flight->fail(*slot, std::move(outcome));
+      count_down(*flight, finished);
+    }
+    count_down(*flight, finished);
+  }
+  finish(std::move(finished));
+}
+
+KafkaDestination::Flight* KafkaDestination::begin(Batch batch, Completion& done) {
+  const std::lock_guard lock(mutex_);
+  if (!open_) return nullptr;
+  auto made = std::make_unique<Flight>(std::move(batch), std::move(done));
+  made->waits_for += made->batch.events.size();
+  Flight* const flight = made.get();
+  in_flight_.emplace(flight, std::move(made));
+  ++unsettled_;
+  return flight;
+}
+
+Result<void> KafkaDestination::name_topic(const Facts& facts, std::string& name) {
+  if (!only_topic_.empty()) return {};
+  name.clear();
+  topic_.append_to(name, facts);
+  make_topic_name(name);
+  if (!is_topic_name(name)) return fail(ErrorKind::invalid, fmt::format("'{}' is not a name that a topic can have", name));
+  const std::lock_guard lock(mutex_);
+  if (topics_.contains(name)) return {};
+  if (topics_.size() >= kTopicsMax) {
+    return fail(ErrorKind::limit,
+                fmt::format("topic '{}' would be one more than the {} that a destination writes to", name, kTopicsMax));
+  }
+  topics_.insert(name);
+  return {};
+}
+
+std::optional<Outcome> KafkaDestination::send(Slot& slot, std::string_view value, Draft& draft) {
+  const Facts& facts = slot.flight->event_of(slot).facts;
+  if (const auto named = name_topic(facts, draft.topic); !named) return bad_topic(named.error().message);
+  draft.key.clear();
+  key_.append_to(draft.key, facts);
+  for (std::size_t i = 0; i < headers_.size(); ++i) {
+    draft.headers[i].second.clear();
+    headers_[i].second.append_to(draft.headers[i].second, facts);
+  }
+  const int code = producer_->send({
+      .topic = draft.topic,
+      .key = draft.key.empty() ? std::nullopt : std::optional<std::string_view>(draft.key),
+      .value = value,
+      .headers = draft.headers,
+      .timestamp = config_.time == MessageTime::timestamp ? facts.timestamp : facts.received_at,
+      .tag = &slot,
+  });
+  if (code == 0) return std::nullopt;
+  return penstock::kafka::outcome_of(code, {.topic = draft.topic, .bytes = value.size(), .by_client = true});
+}
+
+void KafkaDestination::on_reports(std::span<const Report> reports) {
+  Flights finished;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [tag, code] : reports) {
+      const auto& slot = *static_cast<const Slot*>(tag);
+      Flight& flight = *slot.flight;
+      if (code != 0) flight.fail(slot, outcome_of(code, flight.event_of(slot)));
+      count_down(flight, finished);
+    }
+  }
+  finish(std::move(finished));
+}
+
+Outcome KafkaDestination::outcome_of(int code, const EventView& event) const {
+  std::string topic = only_topic_.empty() ? topic_.of(event.facts) : only_topic_;
+  make_topic_name(topic);
+  const auto trouble = producer_->trouble();
+  auto outcome = penstock::kafka::outcome_of(code, {.topic = topic, .bytes = event.body.size(), .trouble = trouble});
+  // Found too large by a broker: it, or others in its batch. By itself it is too large for sure when its body alone is.
+  const bool too_large = limits_.batch_bytes_max && event.body.size() + kBatchHeaderBytes > *limits_.batch_bytes_max;
+  if (outcome.kind == Outcome::Kind::retry && too_large) outcome.kind = Outcome::Kind::rejected;
+  return outcome;
+}
+
+void KafkaDestination::count_down(Flight& flight, Flights& finished) {
+  if (--flight.waits_for > 0) return;
+  const auto last = in_flight_.extract(&flight);
+  finished.push_back(std::move(last.mapped()));
+}
+
+void KafkaDestination::finish(Flights finished) {
+  if (finished.empty()) return;
+  for (const auto& flight : finished) flight->done(std::move(flight->outcomes));
+  const auto count = finished.size();
+  finished.clear();  // what they keep is let go before close() returns
+  const std::lock_guard lock(mutex_);
+  unsettled_ -= count;
+  if (unsettled_ == 0) all_settled_.notify_all();  // with the lock: after it, close() may return and this be destroyed
+}
+
+void KafkaDestination::close() {
+  {
+    const std::lock_guard lock(mutex_);
+    open_ = false;
+  }
+  destroy_producer();
+}
+
+// What is under way gets its reports first. Purged again and again, for a submit that had begun may still be sending.
+void KafkaDestination::destroy_producer() {
+  std::unique_lock lock(mutex_);
+  if (!producer_) return;
+  while (unsettled_ > 0) {
+    lock.unlock();
+    producer_->purge();
+    lock.lock();
+    all_settled_.wait_for(lock, kPurgeAgain, [&] { return unsettled_ == 0; });
+  }
+  const auto gone = std::move(producer_);
+  lock.unlock();
+}
+
+void register_in(Registry& registry) { registry.destinations.add<KafkaDestination>("kafka"); }
+
+}  // namespace penstock::destinations::kafka

@@ -1,0 +1,81 @@
+"""A real Kafka broker, and a reader that is not ours."""
+import atexit
+import os
+import pathlib
+import signal
+import subprocess
+import threading
+
+import confluent_kafka
+
+COMMAND = pathlib.Path(__file__).resolve().parents[1] / "services/kafka"
+
+
+LOCK, BROKERS = threading.Lock(), {}
+
+
+def broker(name):
+    """That of the name. It runs until this process ends, or longer when it had been running before."""
+    with LOCK:
+        if name not in BROKERS:
+            BROKERS[name] = Kafka(name)
+        return BROKERS[name]
+
+
+class Kafka:
+
+    def __init__(self, name):
+        self.name = name
+        running = self._run("topics", check=False).returncode == 0
+        self.address = self.start()
+        if not running:
+            atexit.register(self._run, "stop", "--remove")
+
+    def _run(self, *arguments, check=True):
+        done = subprocess.run([COMMAND, "--name", self.name, *arguments], capture_output=True, text=True, timeout=300,
+                              stdin=subprocess.DEVNULL)
+        if check and done.returncode != 0:
+            raise AssertionError(f"kafka {' '.join(arguments)}: {done.stderr}")
+        return done
+
+    def start(self):
+        return self._run("start").stdout.strip()
+
+    def stop(self):
+        self._run("stop")
+
+    def restart(self, *how):
+        self._run("restart", *how)
+
+    def create(self, *topics, **settings):
+        """topic:partitions; settings with underscores for dots."""
+        self._run("topics", *topics, *[word for name, value in settings.items()
+                                       for word in ("--set", f"{name.replace('_', '.')}={value}")])
+
+    def delete(self, *topics):
+        self._run("topics", "--delete", *topics)
+
+    def freeze(self, frozen):
+        os.kill(int((COMMAND.parents[2] / f"build/services/kafka/brokers/{self.name}/pid").read_text()),
+                signal.SIGSTOP if frozen else signal.SIGCONT)
+
+    def messages(self, topic):
+        """All there are, by partition and there in order."""
+        reader = confluent_kafka.Consumer({"bootstrap.servers": self.address, "group.id": "reader", "enable.auto.commit": False,
+                                           "isolation.level": "read_committed"})
+        try:
+            parts = [confluent_kafka.TopicPartition(topic, part) for part in reader.list_topics(topic, 20).topics[topic].partitions]
+            ends = {}
+            for part in parts:
+                part.offset, ends[part.partition] = reader.get_watermark_offsets(part, 20)
+            reader.assign(parts)
+            found = []
+            while any(reader.position([part])[0].offset < ends[part.partition] for part in parts
+                      if part.offset < ends[part.partition]):
+                message = reader.poll(20)
+                assert message is not None, f"{topic}: no message within 20 s"
+                assert message.error() is None, message.error()
+                found.append(message)
+            return sorted(found, key=lambda message: (message.partition(), message.offset()))
+        finally:
+            reader.close()
