@@ -7,7 +7,6 @@ from kafka_rig import broker
 from rig import event, wait_until
 
 COUNT = 60
-TIMEOUT = "timeout: 2s"
 
 
 class KafkaTest(FaultTest):
@@ -18,18 +17,20 @@ class KafkaTest(FaultTest):
         self.kafka = broker(self.BROKER)
         self.topic = f"faults-{uuid.uuid4().hex[:8]}"
 
-    def play(self, topic=None, settings=""):
-        self.config(f'{FILE_OUT}\n  - {{ name: bus, type: kafka, brokers: ["{self.kafka.address}"], {TIMEOUT}, '
-                    f"topic: \"{topic or self.topic}\", batch: {{ within: 20ms }}, drain: 2s, "
-                    f"retry: {{ attempts_max: 3, wait_min: 20ms, wait_max: 400ms }}{settings} }}")
+    def destination_for(self, name, topic, settings):
+        return (f'\n  - {{ name: {name}, type: kafka, brokers: ["{self.kafka.address}"], topic: "{topic}", drain: 2s, '
+                f"batch: {{ within: 20ms }}, retry: {{ attempts_max: 3, wait_min: 20ms, wait_max: 400ms }}{settings} }}")
+
+    def play(self, settings="", others=""):
+        self.config(FILE_OUT + self.destination_for("bus", self.topic, f", timeout: 2s{settings}") + others)
         return self.start()
 
     def bus(self, **wanted):
         row = self.destinations()["bus"]
         return row if all(row[key] == value for key, value in wanted.items()) else None
 
-    def arrived(self):
-        return [json.loads(message.value())["properties"]["n"] for message in self.kafka.messages(self.topic)]
+    def arrived(self, topic):
+        return sorted(json.loads(message.value())["properties"]["n"] for message in self.kafka.messages(topic))
 
     def wait_until_down(self, reason, code):
         row = wait_until(lambda: self.bus(health="unavailable"), "the destination is unavailable")
@@ -44,7 +45,7 @@ class KafkaTest(FaultTest):
 
     def wait_until_all_arrived(self):
         wait_until(lambda: self.bus(health="healthy", lag_events=0, reason=""), "everything is healthy again", 40)
-        self.assertEqual(sorted(set(self.arrived())), list(range(COUNT)))
+        self.assertEqual(sorted(set(self.arrived(self.topic))), list(range(COUNT)))
         self.assertEqual(self.dead(), [])
 
 
@@ -53,8 +54,9 @@ class KafkaOutages(KafkaTest):
     BROKER = "ctest-outages"
 
     def test_a_broker_that_is_gone_or_frozen_is_named_and_nothing_is_lost(self):
-        self.kafka.create(f"{self.topic}:2")
-        process = self.play()
+        patient = f"{self.topic}-patient"
+        self.kafka.create(f"{self.topic}:2", f"{patient}:2")
+        process = self.play(others=self.destination_for("patient", patient, ", timeout: 2m"))
         self.accept([event(n) for n in range(20)])
         wait_until(lambda: self.bus(lag_events=0), "the first have arrived")
         self.kafka.freeze(True)
@@ -64,11 +66,14 @@ class KafkaOutages(KafkaTest):
         self.kafka.freeze(False)
         wait_until(lambda: self.bus(health="healthy", lag_events=0), "it goes on")
         self.kafka.stop()
-        self.accept([event(n) for n in range(40, 60)])
-        self.wait_until_down("(did not answer in time|no broker can be reached): .*(Connection refused|Disconnected)", "msg_timed_out")
+        self.accept([event(n) for n in range(40, COUNT)])
+        self.wait_until_down("(did not answer in time|no broker can be reached): .*(Connection refused|Disconnected)",
+                             "msg_timed_out")
         self.others_have(COUNT)
         self.kafka.start()
         self.wait_until_all_arrived()
+        wait_until(lambda: self.destinations()["patient"]["lag_events"] == 0, "what waits for longer has everything, too")
+        self.assertEqual(self.arrived(patient), list(range(COUNT)), "once each: it was no outage")
         self.stop(process)
 
 
@@ -88,7 +93,7 @@ class KafkaTopics(KafkaTest):
         large = [n for n in range(COUNT) if n % 10 == 3]
         self.accept([event(n, pad="x" * (6000 if n in large else 900)) for n in range(COUNT)])
         wait_until(lambda: self.bus(lag_events=0), "everything is settled")
-        self.assertEqual(sorted(self.arrived()), [n for n in range(COUNT) if n not in large])
+        self.assertEqual(self.arrived(self.topic), [n for n in range(COUNT) if n not in large])
         letters = self.dead("--limit", "1000")
         self.assertEqual({letter["code"] for letter in letters}, {"msg_size_too_large"})
         self.assertEqual(len(letters), len(large))
