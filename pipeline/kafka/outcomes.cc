@@ -40,7 +40,7 @@ std::string sentence_of(int code, const Circumstances& about) {
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-      return fmt::format("topic '{}' does not exist; create it, or correct `topic`", about.topic);
+      return fmt::format("topic '{}' does not exist; create it, or correct its name", about.topic);
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
       return fmt::format("no permission for topic '{}'; allow this user to describe it and to write to it", about.topic);
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:

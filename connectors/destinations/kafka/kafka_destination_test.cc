@@ -242,7 +242,7 @@ TEST_CASE("a topic that is not there, or not for us, is named when connecting") 
   MockKafka kafka;
   kafka.create("events", 1);
   for (const auto& [error, message] :
-       {std::pair{RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, "topic 'events' does not exist; create it, or correct `topic`"},
+       {std::pair{RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, "topic 'events' does not exist; create it, or correct its name"},
         std::pair{RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
                   "no permission for topic 'events'; allow this user to describe it and to write to it"}}) {
     kafka.fail_topic("events", error);

@@ -1,0 +1,129 @@
+#include "pipeline/kafka/client.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "pipeline/base/log.h"
+#include "pipeline/kafka/outcomes.h"
+
+namespace penstock::kafka {
+namespace {
+
+// Between two looks at whether somebody wants to stop, or the client knows already why nobody answers.
+constexpr Duration kLook{1000};
+constexpr int kSyslogError = 3;
+constexpr int kSyslogWarning = 4;
+constexpr int kSyslogInfo = 6;
+
+// Errors of connections come again until they are mended, and others tell what follows from them: they are warnings.
+LogLevel level_of(int syslog) {
+  if (syslog < kSyslogError) return LogLevel::error;
+  if (syslog <= kSyslogWarning) return LogLevel::warning;
+  return syslog <= kSyslogInfo ? LogLevel::info : LogLevel::debug;
+}
+
+}  // namespace
+
+Client::Client(telemetry::Labels::value_type owner, telemetry::Metrics* metrics)
+    : name_(owner.second), metrics_(metrics, std::move(owner)) {}
+
+Client::~Client() {
+  if (client_ == nullptr) return;
+  rd_kafka_set_log_level(client_, kSyslogWarning);  // that it ends is no news
+  rd_kafka_queue_forward(events_.get(), nullptr);
+  events_.reset();
+  for (const auto& [name, topic] : topics_) rd_kafka_topic_destroy(topic);
+  rd_kafka_destroy(client_);
+}
+
+Result<void> Client::start(Role role, const Settings& settings, std::move_only_function<void(Event)> on_reports) {
+  on_reports_ = std::move(on_reports);
+  rd_kafka_conf_t* conf = rd_kafka_conf_new();
+  char why[512] = "";
+  for (const auto& [name, value] : settings) {
+    if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), why, sizeof why) == RD_KAFKA_CONF_OK) continue;
+    rd_kafka_conf_destroy(conf);
+    return fail(ErrorKind::invalid, fmt::format("librdkafka refuses '{}'", name));
+  }
+  rd_kafka_conf_set_opaque(conf, this);
+  rd_kafka_conf_set_log_cb(conf, [](const rd_kafka_t* of, int level, const char* facility, const char* text) {
+    const auto* const self = of == nullptr ? nullptr : static_cast<const Client*>(rd_kafka_opaque(of));
+    log_at(level_of(level), "kafka", "{}: {} {}", self == nullptr ? "client" : self->name_, facility, text);
+  });
+  rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_STATS |
+                                     (role == Role::producer ? RD_KAFKA_EVENT_DR : RD_KAFKA_EVENT_NONE));
+  rd_kafka_conf_set_background_event_cb(
+      conf, [](rd_kafka_t*, rd_kafka_event_t* raw, void* self) { static_cast<Client*>(self)->on_event(Event(raw)); });
+  client_ = rd_kafka_new(role == Role::producer ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf, why, sizeof why);
+  if (client_ == nullptr) {
+    rd_kafka_conf_destroy(conf);
+    return fail(ErrorKind::invalid, why);
+  }
+  events_.reset(rd_kafka_queue_get_main(client_));
+  const Queue background(rd_kafka_queue_get_background(client_));
+  rd_kafka_queue_forward(events_.get(), background.get());
+  return {};
+}
+
+rd_kafka_topic_t* Client::topic(std::string_view name) {
+  const std::lock_guard lock(mutex_);
+  if (const auto known = topics_.find(name); known != topics_.end()) return known->second;
+  std::string text(name);
+  rd_kafka_topic_t* made = rd_kafka_topic_new(client_, text.c_str(), nullptr);
+  if (made != nullptr) topics_.emplace(std::move(text), made);
+  return made;
+}
+
+Result<Metadata> Client::metadata(const std::string& name, Duration patience, const std::stop_token& stop) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  const bool all = name == kAllTopics;
+  rd_kafka_topic_t* const one = name.empty() || all ? nullptr : topic(name);
+  for (;;) {
+    const rd_kafka_metadata_t* raw = nullptr;
+    const auto look = static_cast<int>(std::min(patience, kLook).count());
+    const auto error = rd_kafka_metadata(client_, all ? 1 : 0, one, &raw, look);
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      answered();
+      return Metadata(raw);
+    }
+    if (stop.stop_requested()) return fail(ErrorKind::stopped, "stopped while connecting");
+    const std::lock_guard lock(mutex_);
+    if (trouble_code_ == 0 && std::chrono::steady_clock::now() < deadline) continue;
+    const int code = trouble_code_ != 0 ? trouble_code_ : static_cast<int>(error);
+    return fail(ErrorKind::unavailable, sentence_of(code, {.topic = name, .trouble = trouble_}));
+  }
+}
+
+std::string Client::trouble() const {
+  const std::lock_guard lock(mutex_);
+  return trouble_;
+}
+
+void Client::answered() {
+  const std::lock_guard lock(mutex_);
+  trouble_code_ = 0;
+  trouble_.clear();
+}
+
+void Client::on_event(Event event) {
+  switch (rd_kafka_event_type(event.get())) {
+    case RD_KAFKA_EVENT_DR: return on_reports_(std::move(event));
+    case RD_KAFKA_EVENT_ERROR: return on_error(event);
+    case RD_KAFKA_EVENT_STATS: return metrics_.take(rd_kafka_event_stats(event.get()));
+    default: return;
+  }
+}
+
+// That all brokers are down follows from what was said of each of them.
+void Client::on_error(const Event& event) {
+  const auto code = rd_kafka_event_error(event.get());
+  if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) return;
+  const std::lock_guard lock(mutex_);
+  trouble_code_ = code;
+  trouble_ = rd_kafka_event_error_string(event.get());
+}
+
+}  // namespace penstock::kafka

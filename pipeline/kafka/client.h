@@ -1,0 +1,70 @@
+#pragma once
+// What producer and consumer have in common: a client of librdkafka with its events, log lines, statistics and topics. Only
+// for the .cc files of this folder: it brings librdkafka's header.
+
+#include <librdkafka/rdkafka.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "pipeline/base/clock.h"
+#include "pipeline/base/result.h"
+#include "pipeline/kafka/client_metrics.h"
+#include "pipeline/kafka/client_settings.h"
+
+namespace penstock::kafka {
+
+struct Deleter {
+  void operator()(const rd_kafka_metadata_t* made) const { rd_kafka_metadata_destroy(made); }
+  void operator()(rd_kafka_queue_t* made) const { rd_kafka_queue_destroy(made); }
+  void operator()(rd_kafka_event_t* made) const { rd_kafka_event_destroy(made); }
+  void operator()(rd_kafka_topic_partition_list_t* made) const { rd_kafka_topic_partition_list_destroy(made); }
+};
+using Metadata = std::unique_ptr<const rd_kafka_metadata_t, Deleter>;
+using Queue = std::unique_ptr<rd_kafka_queue_t, Deleter>;
+using Event = std::unique_ptr<rd_kafka_event_t, Deleter>;
+using PartitionList = std::unique_ptr<rd_kafka_topic_partition_list_t, Deleter>;
+
+// Any thread, but for start and the destructor.
+class Client {
+ public:
+  // `owner` is the label of its metrics, and its name in the log: {"destination", "out"}.
+  Client(telemetry::Labels::value_type owner, telemetry::Metrics* metrics);
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  // `on_reports` gets events of kind RD_KAFKA_EVENT_DR, on a thread of the client's.
+  Result<void> start(Role role, const Settings& settings, std::move_only_function<void(Event)> on_reports = nullptr);
+  static constexpr std::string_view kAllTopics = "*";  // no topic can have that name
+  rd_kafka_t* get() const { return client_; }
+  // Null when no topic can have that name. Lives as long as the client.
+  rd_kafka_topic_t* topic(std::string_view name);
+  // Of the brokers, and of one topic, all, or (empty) none. Waits for a broker, but no longer than needed to know why none answers. The error
+  // is of kind unavailable, or stopped.
+  Result<Metadata> metadata(const std::string& topic, Duration patience, const std::stop_token& stop);
+  std::string trouble() const;
+  // A broker has done what it was asked for: what was wrong before is over.
+  void answered();
+
+ private:
+  void on_event(Event event);
+  void on_error(const Event& event);
+
+  const std::string name_;
+  ClientMetrics metrics_;  // the client's thread
+  std::move_only_function<void(Event)> on_reports_;  // the client's thread
+  rd_kafka_t* client_ = nullptr;
+  Queue events_;  // what the client's thread takes from
+  mutable std::mutex mutex_;
+  std::map<std::string, rd_kafka_topic_t*, std::less<>> topics_;  // guarded by mutex_
+  int trouble_code_ = 0;  // guarded by mutex_
+  std::string trouble_;  // guarded by mutex_
+};
+
+}  // namespace penstock::kafka

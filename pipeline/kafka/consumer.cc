@@ -1,0 +1,136 @@
+#include "pipeline/kafka/consumer.h"
+
+#include <fmt/format.h>
+
+#include "pipeline/kafka/client.h"
+#include "pipeline/kafka/outcomes.h"
+
+namespace penstock::kafka {
+namespace {
+
+std::unexpected<Error> fail_with(rd_kafka_resp_err_t code, std::string_view topic, std::string_view trouble) {
+  const bool missing = code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+  return fail(missing ? ErrorKind::not_found : ErrorKind::unavailable,
+              sentence_of(code, {.topic = topic, .trouble = trouble}));
+}
+
+}  // namespace
+
+Received::Received(rd_kafka_message_s* message) : message_(message) {}
+void Received::Deleter::operator()(rd_kafka_message_s* message) const { rd_kafka_message_destroy(message); }
+
+Received::Kind Received::kind() const {
+  switch (message_->err) {
+    case RD_KAFKA_RESP_ERR_NO_ERROR: return Kind::message;
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF: return Kind::end;
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE: return Kind::lost;
+    default: return Kind::trouble;
+  }
+}
+
+std::uint64_t Received::offset() const { return static_cast<std::uint64_t>(message_->offset); }
+
+std::optional<std::string_view> Received::key() const {
+  if (message_->key == nullptr) return std::nullopt;
+  return std::string_view(static_cast<const char*>(message_->key), message_->key_len);
+}
+
+std::optional<std::string_view> Received::value() const {
+  if (message_->payload == nullptr) return std::nullopt;
+  return std::string_view(static_cast<const char*>(message_->payload), message_->len);
+}
+
+Timestamp Received::timestamp() const { return {rd_kafka_message_timestamp(message_.get(), nullptr)}; }
+
+std::vector<std::pair<std::string_view, std::string_view>> Received::headers() const {
+  std::vector<std::pair<std::string_view, std::string_view>> all;
+  rd_kafka_headers_t* headers = nullptr;
+  if (rd_kafka_message_headers(message_.get(), &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return all;
+  const char* name = nullptr;
+  const void* value = nullptr;
+  std::size_t size = 0;
+  for (std::size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
+    all.emplace_back(name, std::string_view(static_cast<const char*>(value), size));
+  }
+  return all;
+}
+
+std::string Received::reason() const {
+  const char* topic = message_->rkt == nullptr ? "" : rd_kafka_topic_name(message_->rkt);
+  return sentence_of(message_->err, {.topic = topic});
+}
+
+struct Consumer::Impl {
+  Impl(const std::string& source, telemetry::Metrics* metrics) : client({"source", source}, metrics) {}
+  Client client;
+};
+
+Consumer::Consumer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Consumer::~Consumer() = default;
+
+Result<std::unique_ptr<Consumer>> Consumer::start(const Settings& settings, const std::string& source,
+                                                  telemetry::Metrics* metrics) {
+  auto impl = std::make_unique<Impl>(source, metrics);
+  TRY(impl->client.start(Role::consumer, settings));
+  return std::unique_ptr<Consumer>(new Consumer(std::move(impl)));
+}
+
+Result<std::map<std::string, int>> Consumer::topics(const std::optional<std::string>& only, Duration patience,
+                                                    std::stop_token stop) {
+  TRY_ASSIGN(const auto metadata, impl_->client.metadata(only.value_or(std::string(Client::kAllTopics)), patience, stop));
+  std::map<std::string, int> found;
+  for (int i = 0; i < metadata->topic_cnt; ++i) {
+    const auto& topic = metadata->topics[i];
+    if (topic.err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      found.emplace(topic.topic, topic.partition_cnt);
+    } else if (only) {
+      return fail_with(topic.err, topic.topic, {});
+    }
+  }
+  return found;
+}
+
+Result<std::uint64_t> Consumer::find(const TopicPartition& at, const Beginning& beginning, Duration patience) {
+  std::int64_t first = 0;
+  std::int64_t end = 0;
+  const auto timeout = static_cast<int>(patience.count());
+  const auto asked =
+      rd_kafka_query_watermark_offsets(impl_->client.get(), at.topic.c_str(), at.partition, &first, &end, timeout);
+  if (asked != RD_KAFKA_RESP_ERR_NO_ERROR) return fail_with(asked, at.topic, impl_->client.trouble());
+  if (beginning.kind == Beginning::Kind::earliest) return static_cast<std::uint64_t>(first);
+  if (beginning.kind == Beginning::Kind::latest) return static_cast<std::uint64_t>(end);
+  const PartitionList list(rd_kafka_topic_partition_list_new(1));
+  rd_kafka_topic_partition_list_add(list.get(), at.topic.c_str(), at.partition)->offset = beginning.time.ms;
+  const auto found = rd_kafka_offsets_for_times(impl_->client.get(), list.get(), timeout);
+  if (found != RD_KAFKA_RESP_ERR_NO_ERROR) return fail_with(found, at.topic, impl_->client.trouble());
+  const auto offset = list->elems[0].offset;
+  return static_cast<std::uint64_t>(offset < 0 ? end : offset);  // below zero: nothing is so young
+}
+
+Result<void> Consumer::begin(const TopicPartition& at, std::uint64_t offset) {
+  rd_kafka_topic_t* const topic = impl_->client.topic(at.topic);
+  if (topic != nullptr && rd_kafka_consume_start(topic, at.partition, static_cast<std::int64_t>(offset)) == 0) return {};
+  return fail_with(rd_kafka_last_error(), at.topic, {});
+}
+
+void Consumer::take(const TopicPartition& at, std::size_t most, std::vector<Received>& out) {
+  std::vector<rd_kafka_message_t*> messages(most);
+  const auto count = rd_kafka_consume_batch(impl_->client.topic(at.topic), at.partition, 0, messages.data(), most);
+  for (ssize_t i = 0; i < count; ++i) out.emplace_back(messages[static_cast<std::size_t>(i)]);
+}
+
+void Consumer::stop(const TopicPartition& at) { rd_kafka_consume_stop(impl_->client.topic(at.topic), at.partition); }
+
+std::optional<std::uint64_t> Consumer::behind(const TopicPartition& at, std::uint64_t offset) const {
+  std::int64_t first = 0;
+  std::int64_t end = 0;
+  if (rd_kafka_get_watermark_offsets(impl_->client.get(), at.topic.c_str(), at.partition, &first, &end) !=
+          RD_KAFKA_RESP_ERR_NO_ERROR ||
+      end < 0) {
+    return std::nullopt;
+  }
+  return static_cast<std::uint64_t>(end) - std::min(static_cast<std::uint64_t>(end), offset);
+}
+
+}  // namespace penstock::kafka
