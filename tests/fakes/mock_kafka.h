@@ -5,7 +5,7 @@
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 
-#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -59,6 +59,34 @@ class MockKafka {
     REQUIRE(done == RD_KAFKA_RESP_ERR_NO_ERROR);
   }
   void set_round_trip(int milliseconds) { rd_kafka_mock_broker_set_rtt(cluster_, 1, milliseconds); }
+
+  // In this order, from a producer that is not ours; a null value is a tombstone.
+  struct Written {
+    std::optional<std::string> key, value;
+    std::vector<std::pair<std::string, std::string>> headers = {};
+  };
+  void write(const std::string& topic, int partition, const std::vector<Written>& messages) const {
+    rd_kafka_conf_t* conf = rd_kafka_conf_new();
+    set(conf, "bootstrap.servers", address());
+    set(conf, "linger.ms", "1");
+    rd_kafka_t* writer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, nullptr, 0);
+    REQUIRE(writer != nullptr);
+    for (const auto& [key, value, headers] : messages) {
+      rd_kafka_headers_t* made = rd_kafka_headers_new(headers.size());
+      for (const auto& [name, text] : headers)
+        rd_kafka_header_add(made, name.c_str(), -1, text.data(), static_cast<ssize_t>(text.size()));
+      void* const bytes = value ? const_cast<char*>(value->data()) : nullptr;
+      const std::size_t size = value ? value->size() : 0;
+      const void* const key_bytes = key ? key->data() : nullptr;
+      const std::size_t key_size = key ? key->size() : 0;
+      const auto sent = rd_kafka_producev(writer, RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_PARTITION(partition),
+                                          RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_VALUE(bytes, size),
+                                          RD_KAFKA_V_KEY(key_bytes, key_size), RD_KAFKA_V_HEADERS(made), RD_KAFKA_V_END);
+      REQUIRE(sent == RD_KAFKA_RESP_ERR_NO_ERROR);
+    }
+    REQUIRE(rd_kafka_flush(writer, 10'000) == RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_destroy(writer);
+  }
 
   // Everything in the topic, by partition and there in order.
   std::vector<KafkaMessage> messages(const std::string& topic, int partitions) const {

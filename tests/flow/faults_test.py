@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 from fault_rig import FaultTest, run_side_by_side  # noqa: E402
 from http_source_faults import BadRequests, OddClients  # noqa: E402
 from input_faults import FilesReadOnce, FollowedFiles, StandardInput  # noqa: E402
-from kafka_faults import KafkaOutages, KafkaTopics  # noqa: E402
+from kafka_faults import KafkaInput, KafkaOutages, KafkaTopics  # noqa: E402
 from local_faults import Files, StandardOutput  # noqa: E402
 from webhook_faults import Answers, Outages, Stops  # noqa: E402
 
@@ -19,6 +19,7 @@ FAULTS = {
     "sources": {
         "file": [FilesReadOnce, FollowedFiles],
         "http": [BadRequests, OddClients],
+        "kafka": [KafkaInput],
         "stdin": [StandardInput],
     },
     "destinations": {

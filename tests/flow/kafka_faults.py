@@ -81,7 +81,7 @@ class KafkaTopics(KafkaTest):
     def test_a_topic_that_is_not_there_is_named_until_somebody_makes_it(self):
         process = self.play()
         self.accept([event(n) for n in range(COUNT)])
-        self.wait_until_down(f"topic '{self.topic}' does not exist; create it, or correct `topic`", None)
+        self.wait_until_down(f"topic '{self.topic}' does not exist; create it, or correct its name", None)
         self.others_have(COUNT)
         self.kafka.create(f"{self.topic}:1")
         self.wait_until_all_arrived()
@@ -98,4 +98,80 @@ class KafkaTopics(KafkaTest):
         self.assertEqual({letter["code"] for letter in letters}, {"msg_size_too_large"})
         self.assertEqual(len(letters), len(large))
         self.assertEqual(self.bus()["health"], "healthy")
+        self.stop(process)
+
+
+class KafkaInput(KafkaTest):
+    """The source `kafka`, beside one that nothing happens to."""
+
+    def play(self, settings=""):
+        web = '  - { name: web, type: http, listen: "127.0.0.1:0" }'
+        self.config(FILE_OUT, f'{web}\n  - {{ name: in, type: kafka, brokers: ["{self.kafka.address}"], '
+                              f"topics: [{self.topic}], refresh: 300ms{settings} }}")
+        return self.start()
+
+    def write_events(self, first, end):
+        self.kafka.write(self.topic, [(f"user-{n}", json.dumps(event(n))) for n in range(first, end)])
+
+    def others_go_on(self):
+        self.accept([event(1000)])
+        wait_until(lambda: 1000 in numbers(self.lines()), "the other source goes on")
+
+    def wait_until_read(self, expected):
+        wait_until(lambda: [n for n in numbers(self.lines()) if n < 1000] == list(expected), "all of it is read, once")
+
+    def counted(self, name):
+        return wait_until(lambda: self.metrics().get(name, source="in"), f"{name} counts it")
+
+    def test_a_topic_that_is_not_there_is_told_and_read_when_it_is(self):
+        process = self.play()
+        self.counted("penstock_source_warnings_total")
+        self.assertRegex(self.log(), f"source in: topic '{self.topic}' does not exist; create it, or correct its name")
+        self.others_go_on()
+        self.kafka.create(f"{self.topic}:2")
+        self.write_events(0, COUNT)
+        self.wait_until_read(range(COUNT))
+        self.stop(process)
+
+    def test_messages_that_are_gone_are_a_loss_that_is_told_and_the_rest_is_read(self):
+        self.kafka.create(f"{self.topic}:1")
+        self.write_events(0, 10)
+        process = self.play()
+        self.wait_until_read(range(10))
+        self.stop(process)
+        self.write_events(10, 30)
+        gone = {"version": 1, "partitions": [{"topic": self.topic, "partition": 0, "offset": 20}]}
+        path = self.write("gone.json", json.dumps(gone))
+        self.kafka.tool("org.apache.kafka.tools.DeleteRecordsCommand", "--offset-json-file", str(path))
+        process = self.start()
+        self.wait_until_read([*range(10), *range(20, 30)])
+        self.assertEqual(self.counted("penstock_source_losses_total"), 1)
+        self.assertIn(f"{self.topic}[0]: the messages 10 to 19 were gone before they could be read", self.log())
+        self.others_go_on()
+        self.stop(process)
+
+    def test_messages_that_are_no_events_are_dead_letters_with_their_place(self):
+        self.kafka.create(f"{self.topic}:1")
+        self.kafka.write(self.topic, [("a", json.dumps(event(0))), ("b", b"\xffnot json"), ("c", None),
+                                      ("d", "x" * 2000), ("e", json.dumps(event(1)))])
+        process = self.play(", message_max: 1KiB")
+        self.wait_until_read([0, 1])
+        letters = wait_until(lambda: self.dead() if len(self.dead()) == 2 else None, "both are dead letters")
+        places = {letter["place"]: letter["code"] for letter in letters}
+        self.assertEqual(places, {f"{self.topic}[0] at 1": "invalid_json", f"{self.topic}[0] at 3": "too_large"})
+        self.assertEqual(self.counted("penstock_kafka_tombstones_total"), 1)
+        self.stop(process)
+
+    def test_a_topic_that_is_deleted_and_made_anew_is_read_from_its_beginning(self):
+        self.kafka.create(f"{self.topic}:1")
+        self.write_events(0, 20)
+        process = self.play()
+        self.wait_until_read(range(20))
+        self.kafka.delete(self.topic)
+        self.stop(process)
+        self.kafka.create(f"{self.topic}:1")
+        self.write_events(20, 30)
+        process = self.start()
+        self.wait_until_read(range(30))
+        self.assertEqual(self.counted("penstock_source_losses_total"), 1)
         self.stop(process)

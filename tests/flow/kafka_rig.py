@@ -59,6 +59,19 @@ class Kafka:
         os.kill(int((COMMAND.parents[2] / f"build/services/kafka/brokers/{self.name}/pid").read_text()),
                 signal.SIGSTOP if frozen else signal.SIGCONT)
 
+    def tool(self, name, *arguments):
+        self._run("tool", name, *arguments)
+
+    def writer(self):
+        return confluent_kafka.Producer({"bootstrap.servers": self.address, "linger.ms": 5, "enable.idempotence": True})
+
+    def write(self, topic, messages):
+        """(key, value) each, and whatever else the client's produce() takes."""
+        writer = self.writer()
+        for key, value, *more in messages:
+            writer.produce(topic, value, key, **(more[0] if more else {}))
+        assert writer.flush(20) == 0
+
     def messages(self, topic):
         """All there are, by partition and there in order."""
         reader = confluent_kafka.Consumer({"bootstrap.servers": self.address, "group.id": "reader", "enable.auto.commit": False,

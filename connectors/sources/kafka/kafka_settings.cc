@@ -1,0 +1,90 @@
+#include "connectors/sources/kafka/kafka_settings.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "pipeline/event/timestamps.h"
+
+namespace penstock::sources::kafka {
+namespace {
+
+using penstock::kafka::Beginning;
+using penstock::kafka::Owned;
+
+constexpr std::string_view kPositions = "positions are part of Penstock's own commits";
+constexpr std::array kOwned{
+    Owned{"bootstrap.servers", "set `brokers` instead"},
+    Owned{"metadata.broker.list", "set `brokers` instead"},
+    Owned{"group.id", kPositions},
+    Owned{"group.instance.id", kPositions},
+    Owned{"enable.auto.commit", kPositions},
+    Owned{"enable.auto.offset.store", kPositions},
+    Owned{"auto.offset.reset", "set `from` instead; messages that are gone are never passed over without a word"},
+    Owned{"enable.partition.eof", "it tells when a partition may wait for its turn"},
+    Owned{"queued.max.messages.kbytes", "set `memory` instead"},
+};
+
+// Of each partition that is read: what is queued, and a fetch beyond it.
+constexpr Bytes kQueue = 4_MiB;
+constexpr Bytes kFetch = 1_MiB;
+
+std::optional<Beginning> read_beginning(const std::string& text) {
+  if (text == "earliest") return Beginning{};
+  if (text == "latest") return Beginning{Beginning::Kind::latest, {}};
+  if (const auto time = parse_timestamp(text)) return Beginning{Beginning::Kind::time, *time};
+  return std::nullopt;
+}
+
+bool is_topic_or_pattern(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '.' || c == '_' || c == '-' ||
+           c == '*';
+  });
+}
+
+}  // namespace
+
+void Config::check(config::StructReader& reader) const {
+  if (brokers.empty()) reader.problem("brokers", "expected at least one broker, such as [kafka-1:9092]");
+  for (const auto& broker : brokers) {
+    if (broker.empty() || broker.find_first_of(", \t") != std::string::npos) {
+      reader.problem("brokers", fmt::format("expected host:port, got '{}'", broker));
+    }
+  }
+  if (topics.empty()) reader.problem("topics", "expected at least one topic, or a pattern such as shop.*");
+  for (const auto& topic : topics) {
+    if (!is_topic_or_pattern(topic)) {
+      reader.problem("topics",
+                     fmt::format("'{}' is no topic: they have letters, digits, '.', '_' and '-', patterns '*' too", topic));
+    }
+  }
+  if (!read_beginning(from)) {
+    reader.problem("from", fmt::format("expected earliest, latest or a time such as 2026-08-01T10:00:00Z, got '{}'", from));
+  }
+  penstock::kafka::check_client(reader, "client", client, penstock::kafka::Role::consumer, client_settings(*this), kOwned);
+}
+
+penstock::kafka::Settings client_settings(const Config& config) {
+  penstock::kafka::Settings settings{
+      {"bootstrap.servers", fmt::format("{}", fmt::join(config.brokers, ","))},
+      {"client.id", "penstock"},
+      {"statistics.interval.ms", "5000"},
+      {"enable.auto.commit", "false"},
+      {"auto.offset.reset", "error"},
+      {"enable.partition.eof", "true"},
+      {"queued.max.messages.kbytes", fmt::format("{}", kQueue.count / 1024)},
+      {"check.crcs", "true"},
+  };
+  settings.insert(settings.end(), config.client.begin(), config.client.end());
+  return settings;
+}
+
+penstock::kafka::Beginning beginning_of(const Config& config) { return read_beginning(config.from).value_or(Beginning{}); }
+
+std::size_t partitions_at_once(const Config& config) {
+  return std::max<std::size_t>(1, config.memory.count / (kQueue.count + kFetch.count));
+}
+
+}  // namespace penstock::sources::kafka

@@ -1,0 +1,75 @@
+#pragma once
+// What the source `kafka` can be told, and what librdkafka is told in consequence.
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "pipeline/base/bytes.h"
+#include "pipeline/config/fields.h"
+#include "pipeline/kafka/client_settings.h"
+#include "pipeline/kafka/consumer.h"
+
+namespace penstock::sources::kafka {
+
+enum class Codec : std::uint8_t { json, raw };
+
+}  // namespace penstock::sources::kafka
+
+template <>
+struct penstock::config::enum_names<penstock::sources::kafka::Codec> {
+  using Codec = penstock::sources::kafka::Codec;
+  static constexpr std::array names{std::pair{"json", Codec::json}, std::pair{"raw", Codec::raw}};
+};
+
+namespace penstock::sources::kafka {
+
+struct Config {
+  std::vector<std::string> brokers;
+  std::vector<std::string> topics;
+  std::string from = "earliest";
+  Codec codec = Codec::json;
+  Bytes message_max = 1_MiB;
+  Bytes memory = 64_MiB;
+  Duration refresh{30'000};
+  config::StringMap client;
+
+  static constexpr auto fields() {
+    using config::field;
+    using config::Need;
+    using config::range;
+    return std::tuple{
+        field("brokers", &Config::brokers, "Some brokers of the cluster as host:port; they name the others.",
+              Need::required),
+        field("topics", &Config::topics, "Names of topics, and patterns in which * stands for any text.", Need::required),
+        field(
+            "from", &Config::from,
+            "Where to begin with partitions that were never read: earliest, latest, or a time such as 2026-08-01T10:00:00Z. "
+            "Those that a topic gets later are read from their beginning."),
+        field("codec", &Config::codec,
+              "json: the message's value is the event; tombstones are passed over. raw: the event is {\"topic\", "
+              "\"partition\", "
+              "\"offset\", \"timestamp\", \"key\", \"headers\": [[name, value]], \"value\"}, with null for what the message "
+              "does "
+              "not have, and {\"base64\": …} for what is not UTF-8."),
+        field("message_max", &Config::message_max, "A larger message becomes a dead letter with its first 64 KiB.",
+              range(1_KiB, 64_MiB)),
+        field("memory", &Config::memory, "What is fetched ahead of ingest. Partitions that it is not enough for take turns.",
+              range(8_MiB, 16_GiB)),
+        field("refresh", &Config::refresh, "How often topics and partitions are looked for.",
+              range(Duration(100), Duration(3'600'000))),
+        field("client", &Config::client,
+              "Any setting of librdkafka by its name, such as security.protocol or sasl.username.")};
+  }
+  void check(config::StructReader& reader) const;
+};
+
+penstock::kafka::Settings client_settings(const Config& config);
+// Of a configuration that was checked.
+penstock::kafka::Beginning beginning_of(const Config& config);
+// How many partitions are read at the same time.
+std::size_t partitions_at_once(const Config& config);
+
+}  // namespace penstock::sources::kafka

@@ -1,0 +1,267 @@
+#include "connectors/sources/kafka/kafka_source.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "connectors/sources/kafka/raw_body.h"
+
+namespace penstock::sources::kafka {
+namespace {
+
+using penstock::kafka::Consumer;
+using penstock::kafka::Received;
+using penstock::kafka::TopicPartition;
+
+constexpr std::size_t kTakenAtOnce = 500;
+constexpr std::size_t kRefusedKept = 64 << 10;
+// Then others may have their turn, if any waits.
+constexpr std::size_t kTurnBytes = 16 << 20;
+// The client says only once that a partition has nothing more.
+constexpr Duration kTurnIdle{500};
+// A text so long is never inside its std::string, which may be moved on.
+constexpr std::size_t kNeverInside = 64;
+constexpr std::string_view kTooLarge = "the message is larger than `message_max`";
+
+template <class Number>
+std::optional<Number> read_number(std::string_view text) {
+  Number number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool whole = error == std::errc() && end == text.data() + text.size() && !text.empty() && text.front() != '-';
+  return whole ? std::optional(number) : std::nullopt;
+}
+
+Result<Offsets> read_positions(const std::vector<SourcePosition>& stored) {
+  Offsets offsets;
+  for (const auto& [source, name, position] : stored) {
+    const auto slash = name.rfind('/');
+    const auto partition =
+        slash == std::string::npos ? std::nullopt : read_number<int>(std::string_view(name).substr(slash + 1));
+    const auto offset = read_number<std::uint64_t>(position);
+    if (!partition || !offset) {
+      return fail(ErrorKind::corrupt,
+                  fmt::format("the stored position of '{}' is not one of a Kafka topic; was this source of "
+                              "another type? Give it another name",
+                              name));
+    }
+    offsets.emplace(TopicPartition{name.substr(0, slash), *partition}, *offset);
+  }
+  return offsets;
+}
+
+}  // namespace
+
+struct KafkaSource::Partition {
+  explicit Partition(TopicPartition which)
+      : at(std::move(which)), name(fmt::format("{}/{}", at.topic, at.partition)),
+        label(fmt::format("{}[{}]", at.topic, at.partition)) {}
+
+  const TopicPartition at;
+  const std::string name;   // in positions
+  const std::string label;  // for people
+  std::uint64_t next = 0;   // to be read
+  bool to_note = false;     // where it begins is in no commit yet
+  bool active = false;      // its messages come
+  bool at_end = false;
+  bool lost = true;         // where to read is being found out
+  std::size_t turn_bytes = 0;
+  SteadyTime came{};        // the last message of this turn or its begin, or when its last turn was over
+  std::deque<Received> waiting;
+  std::string trouble;      // told last
+};
+
+KafkaSource::KafkaSource(Config config, const ConnectorContext& context)
+    : config_(std::move(config)), name_(context.name), clock_(context.clock), metrics_(context.metrics),
+      tombstones_(metrics_ == nullptr ? telemetry::Counter()
+                                      : metrics_->counter("penstock_kafka_tombstones_total",
+                                                          "Tombstones that were passed over.", {{"source", name_}})) {}
+
+KafkaSource::~KafkaSource() { close(); }
+
+Result<void> KafkaSource::open(const std::vector<SourcePosition>& stored) {
+  close();
+  TRY_ASSIGN(auto offsets, read_positions(stored));
+  TRY_ASSIGN(consumer_, Consumer::start(client_settings(config_), name_, metrics_));
+  finder_ = std::make_unique<PartitionFinder>(*consumer_, config_.topics, beginning_of(config_), std::move(offsets),
+                                              config_.refresh);
+  return {};
+}
+
+void KafkaSource::close() {
+  finder_.reset();
+  for (auto* partition : turns_) stop(*partition);
+  turns_.clear();
+  partitions_.clear();
+  consumer_.reset();
+}
+
+Result<PollState> KafkaSource::poll(RawBatch& out, std::size_t bytes_max) {
+  out.clear();
+  take_news(out.warnings);
+  if (note_one(out)) return PollState::more;
+  begin_what_may();
+  for (std::size_t i = turns_.size(); i > 0; --i) {
+    Partition& partition = *turns_.front();
+    const bool has_read = partition.active && read(partition, out, bytes_max);
+    turns_.pop_front();
+    turns_.push_back(&partition);
+    if (has_read) return PollState::more;
+  }
+  return PollState::idle;
+}
+
+void KafkaSource::take_news(std::vector<SourceWarning>& warnings) {
+  auto news = finder_->take();
+  std::ranges::move(news.warnings, std::back_inserter(warnings));
+  for (auto& found : news.found) {
+    auto& partition = partitions_[found.at];
+    if (!partition) {
+      partition = std::make_unique<Partition>(found.at);
+      turns_.push_back(partition.get());
+    }
+    partition->next = found.offset;
+    partition->to_note = !found.stored;
+    partition->lost = false;
+  }
+}
+
+// Where a partition begins is committed before anything of it is: "latest" is another place the next time.
+bool KafkaSource::note_one(RawBatch& out) {
+  const auto found = std::ranges::find_if(turns_, [](const Partition* each) { return each->to_note; });
+  if (found == turns_.end()) return false;
+  Partition& partition = **found;
+  partition.to_note = false;
+  out.partition = partition.name;
+  out.label = partition.label;
+  out.position = std::to_string(partition.next);
+  return true;
+}
+
+bool KafkaSource::turn_is_over(const Partition& partition) const {
+  const bool idle = partition.at_end || clock_.steady() - partition.came >= kTurnIdle;
+  return partition.active && ((partition.waiting.empty() && idle) || partition.turn_bytes >= kTurnBytes);
+}
+
+// Whoever has waited longest for a turn is first.
+void KafkaSource::begin_what_may() {
+  const auto most = partitions_at_once(config_);
+  for (;;) {
+    Partition* next = nullptr;
+    for (auto* each : turns_) {
+      if (!each->active && !each->lost && (next == nullptr || each->came < next->came)) next = each;
+    }
+    if (next == nullptr) return;
+    if (active_ >= most) {
+      const auto over = std::ranges::find_if(turns_, [&](const Partition* each) { return turn_is_over(*each); });
+      if (over == turns_.end()) return;
+      stop(**over);
+    }
+    if (!give_turn(*next)) return;
+  }
+}
+
+bool KafkaSource::give_turn(Partition& partition) {
+  if (!consumer_->begin(partition.at, partition.next)) return false;
+  partition.active = true;
+  partition.at_end = false;
+  partition.turn_bytes = 0;
+  partition.came = clock_.steady();
+  ++active_;
+  return true;
+}
+
+void KafkaSource::stop(Partition& partition) {
+  if (!partition.active) return;
+  consumer_->stop(partition.at);
+  partition.waiting.clear();
+  partition.active = false;
+  partition.came = clock_.steady();
+  --active_;
+}
+
+bool KafkaSource::read(Partition& partition, RawBatch& out, std::size_t bytes_max) {
+  if (partition.waiting.empty()) {
+    std::vector<Received> taken;
+    consumer_->take(partition.at, kTakenAtOnce, taken);
+    std::ranges::move(taken, std::back_inserter(partition.waiting));
+    if (!partition.waiting.empty()) partition.came = clock_.steady();
+  }
+  const auto before = partition.next;
+  std::vector<std::size_t> ends;
+  out.buffer.reserve(std::max(bytes_max, kNeverInside));
+  while (!partition.waiting.empty() && partition.active && (out.buffer.empty() || out.buffer.size() < bytes_max)) {
+    const Received message = std::move(partition.waiting.front());
+    partition.waiting.pop_front();
+    if (message.kind() != Received::Kind::message) {
+      heed(partition, message, out.warnings);
+      continue;
+    }
+    partition.at_end = false;
+    partition.next = message.offset() + 1;
+    if (config_.codec == Codec::json && !message.value()) {
+      tombstones_.add();
+      continue;
+    }
+    const auto size = message.value().value_or("").size();
+    const bool too_large = size > config_.message_max.count;
+    if (too_large) {
+      out.buffer += message.value()->substr(0, kRefusedKept);
+    } else if (config_.codec == Codec::raw) {
+      append_raw_body(out.buffer, partition.at, message);
+    } else {
+      out.buffer += *message.value();
+    }
+    out.records.push_back({{}, message.offset(), too_large ? kTooLarge : std::string_view()});
+    ends.push_back(out.buffer.size());
+    partition.turn_bytes += size;
+    mean_bytes_ += (static_cast<double>(size) - mean_bytes_) / 100;
+  }
+  std::size_t start = 0;
+  for (std::size_t i = 0; i < ends.size(); ++i) {
+    out.records[i].body = std::string_view(out.buffer).substr(start, ends[i] - start);
+    start = ends[i];
+  }
+  if (partition.next == before) return false;
+  out.partition = partition.name;
+  out.label = partition.label;
+  out.position = std::to_string(partition.next);
+  return true;
+}
+
+void KafkaSource::heed(Partition& partition, const Received& said, std::vector<SourceWarning>& warnings) {
+  switch (said.kind()) {
+    case Received::Kind::end: partition.at_end = true; return;
+    case Received::Kind::lost:
+      stop(partition);
+      partition.lost = true;
+      finder_->find_again(partition.at, partition.next);
+      return;
+    default: break;
+  }
+  if (std::exchange(partition.trouble, said.reason()) != partition.trouble) {
+    warnings.push_back({fmt::format("{}: {}", partition.label, partition.trouble), false});
+  }
+}
+
+std::optional<std::uint64_t> KafkaSource::unread_bytes() {
+  if (!consumer_ || partitions_.empty()) return std::nullopt;
+  double bytes = 0;
+  for (const auto& [at, partition] : partitions_) {
+    const auto behind = consumer_->behind(at, partition->next);
+    if (!behind) return std::nullopt;
+    bytes += static_cast<double>(*behind) * mean_bytes_;
+  }
+  return static_cast<std::uint64_t>(bytes);
+}
+
+bool KafkaSource::caught_up() const {
+  return finder_ != nullptr && finder_->has_looked() && std::ranges::all_of(turns_, [](const Partition* each) {
+           return !each->to_note && !each->lost && each->at_end && each->waiting.empty();
+         });
+}
+
+void register_in(Registry& registry) { registry.sources.add<KafkaSource>("kafka"); }
+
+}  // namespace penstock::sources::kafka

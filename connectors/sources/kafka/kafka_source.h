@@ -1,0 +1,75 @@
+#pragma once
+// Reads Kafka topics in place: they are the log, and how far each partition was read is part of ingest's commit. Hence every
+// message comes exactly once, across restarts too, whatever Kafka knows of it; there is no consumer group.
+//
+// An input partition is a partition of a topic, "orders/3"; its position is the offset of the message to be read next. Brokers that do
+// not answer, topics that are not there and messages that are gone are warnings: the others go on. No more partitions are read
+// at a time than `memory` allows; the others take turns with them.
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "connectors/sources/kafka/kafka_settings.h"
+#include "connectors/sources/kafka/partition_finder.h"
+#include "pipeline/ports/source.h"
+#include "pipeline/registry/registry.h"
+#include "pipeline/telemetry/metrics.h"
+
+namespace penstock::sources::kafka {
+
+class KafkaSource final : public PolledSource {
+ public:
+  using Config = kafka::Config;
+  static constexpr std::string_view kSummary = "Reads Kafka topics, each message exactly once.";
+  static constexpr std::string_view kExample =
+      "brokers: [kafka-1:9092, kafka-2:9092]\n"
+      "topics: [orders, shop.*]\n"
+      "from: latest\n";
+  static Bytes memory(const Config& config) { return config.memory; }
+
+  KafkaSource(Config config, const ConnectorContext& context);
+  ~KafkaSource() override;
+
+  // Does not wait for a broker.
+  Result<void> open(const std::vector<SourcePosition>& stored) override;
+  Result<PollState> poll(RawBatch& out, std::size_t bytes_max) override;
+  // From the number of messages, as far as the client has heard, and the mean size of those that were read.
+  std::optional<std::uint64_t> unread_bytes() override;
+  void close() override;
+
+  // Everything that there is was given. For tests.
+  bool caught_up() const;
+
+ private:
+  struct Partition;
+
+  void take_news(std::vector<SourceWarning>& warnings);
+  bool note_one(RawBatch& out);
+  void begin_what_may();
+  bool turn_is_over(const Partition& partition) const;
+  bool give_turn(Partition& partition);
+  bool read(Partition& partition, RawBatch& out, std::size_t bytes_max);
+  void heed(Partition& partition, const penstock::kafka::Received& said, std::vector<SourceWarning>& warnings);
+  void stop(Partition& partition);
+
+  const Config config_;
+  const std::string name_;
+  const Clock& clock_;
+  telemetry::Metrics* const metrics_;
+  const telemetry::Counter tombstones_;
+
+  std::unique_ptr<penstock::kafka::Consumer> consumer_;
+  std::map<penstock::kafka::TopicPartition, std::unique_ptr<Partition>> partitions_;
+  std::deque<Partition*> turns_;  // who was read from last is at the end
+  std::size_t active_ = 0;
+  std::unique_ptr<PartitionFinder> finder_;  // ends before the consumer
+  double mean_bytes_ = 0;
+};
+
+}  // namespace penstock::sources::kafka

@@ -1,0 +1,52 @@
+#include <doctest/doctest.h>
+
+#include "connectors/sources/kafka/kafka_settings.h"
+#include "pipeline/config/document.h"
+#include "pipeline/registry/registry.h"
+
+using namespace penstock;
+using namespace penstock::sources::kafka;
+
+namespace penstock::sources::kafka {
+void register_in(Registry& registry);
+}
+
+namespace {
+
+std::string problem_of(const std::string& yaml) {
+  auto document = config::parse_document(yaml, "p.yaml", {});
+  config::StructReader reader(document.root, "in", document.problems);
+  Config config;
+  reader.read(config);
+  return document.problems.empty() ? "" : document.problems[0].to_string();
+}
+
+const std::string kGood = "brokers: [k1:9092]\ntopics: [orders, \"shop.*\"]\n";
+
+}  // namespace
+
+TEST_CASE("what is wrong with the settings is told at its place") {
+  CHECK(problem_of(kGood) == "");
+  CHECK(problem_of(kGood + "from: 2026-08-01T10:00:00Z\n") == "");
+  CHECK(problem_of(kGood + "client: { fetch.wait.max.ms: 10, security.protocol: ssl }\n") == "");
+  CHECK(problem_of("brokers: [k1]\ntopics: [\"a b\"]\n") ==
+        "p.yaml:2:9: in.topics: 'a b' is no topic: they have letters, digits, '.', '_' and '-', patterns '*' too");
+  CHECK(problem_of(kGood + "from: yesterday\n") ==
+        "p.yaml:3:7: in.from: expected earliest, latest or a time such as 2026-08-01T10:00:00Z, got 'yesterday'");
+  CHECK(problem_of(kGood + "codec: avro\n") == "p.yaml:3:8: in.codec: expected one of json, raw, got \"avro\"");
+  CHECK(problem_of(kGood + "client: { group.id: x }\n") ==
+        "p.yaml:3:11: in.client: 'group.id' cannot be set here: positions are part of Penstock's own commits");
+  CHECK(problem_of(kGood + "client: { linger.ms: 5 }\n").contains("'linger.ms' is a setting of producers"));
+}
+
+TEST_CASE("the example in the reference is a configuration") {
+  Registry registry;
+  register_in(registry);
+  const auto* type = registry.sources.find("kafka");
+  REQUIRE(type != nullptr);
+  auto document = config::parse_document("type: kafka\n" + type->example, "example.yaml", {});
+  config::StructReader reader(document.root, "example", document.problems);
+  reader.allow("type");
+  type->read(reader);
+  CHECK_MESSAGE(reader.finish(), (document.problems.empty() ? "" : document.problems.front().to_string()));
+}

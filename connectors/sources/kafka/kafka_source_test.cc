@@ -1,0 +1,210 @@
+#include "connectors/sources/kafka/kafka_source.h"
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <thread>
+
+#include "tests/conformance/source_conformance.h"
+#include "tests/fakes/mock_kafka.h"
+
+using namespace penstock;
+using namespace penstock::sources::kafka;
+using fakes::MockKafka;
+
+namespace {
+
+HttpClient& no_http() {
+  struct NoHttp final : HttpClient {
+    void send(HttpRequest, std::move_only_function<void(Result<HttpReply>)>) override { FAIL("nothing is sent"); }
+  };
+  static NoHttp http;
+  return http;
+}
+
+Config of(const MockKafka& kafka, std::vector<std::string> topics = {"orders"}) {
+  return {.brokers = {kafka.address()},
+          .topics = std::move(topics),
+          .refresh = Duration(100),
+          .client = {{"fetch.wait.max.ms", "10"}}};
+}
+
+std::unique_ptr<KafkaSource> make(Config config) {
+  return std::make_unique<KafkaSource>(std::move(config), ConnectorContext{"in", ".", system_clock(), no_http()});
+}
+
+// A source that says idle only when everything there is was given: what comes takes a moment.
+class Patient final : public PolledSource {
+ public:
+  explicit Patient(std::unique_ptr<KafkaSource> source) : source_(std::move(source)) {}
+  Result<void> open(const std::vector<SourcePosition>& stored) override { return source_->open(stored); }
+  void close() override { source_->close(); }
+  Result<PollState> poll(RawBatch& out, std::size_t bytes_max) override {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    for (;;) {
+      auto state = source_->poll(out, bytes_max);
+      if (!state || *state == PollState::more || source_->caught_up() || !out.warnings.empty()) return state;
+      REQUIRE(std::chrono::steady_clock::now() < deadline);
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));  // polls the condition
+    }
+  }
+  KafkaSource& source() { return *source_; }
+
+ private:
+  std::unique_ptr<KafkaSource> source_;
+};
+
+struct Given {
+  std::vector<std::string> bodies;
+  std::vector<std::string> refused;
+  std::vector<SourcePosition> positions;
+  std::vector<SourceWarning> warnings;
+};
+
+// Until it has nothing more, or (`warnings`) until it has warned.
+Given read_all(Patient& source, std::vector<SourcePosition> positions = {}, bool until_warned = false) {
+  Given given;
+  given.positions = std::move(positions);
+  for (;;) {
+    RawBatch batch;
+    const auto state = source.poll(batch, 1 << 20);
+    REQUIRE(state.has_value());
+    for (const auto& record : batch.records) {
+      (record.refused.empty() ? given.bodies : given.refused).emplace_back(record.body);
+    }
+    std::ranges::copy(batch.warnings, std::back_inserter(given.warnings));
+    if (!batch.position.empty()) {
+      std::erase_if(given.positions, [&](const auto& each) { return each.partition == batch.partition; });
+      given.positions.push_back({"in", batch.partition, batch.position});
+    }
+    if (until_warned ? !given.warnings.empty() : *state == PollState::idle && source.source().caught_up()) return given;
+  }
+}
+
+Given read_all(Config config, const std::vector<SourcePosition>& stored = {}, bool until_warned = false) {
+  Patient source(make(std::move(config)));
+  REQUIRE(source.open(stored).has_value());
+  return read_all(source, stored, until_warned);
+}
+
+std::vector<MockKafka::Written> values(const std::vector<std::string>& bodies) {
+  std::vector<MockKafka::Written> written;
+  for (const auto& body : bodies) written.push_back({std::nullopt, body});
+  return written;
+}
+
+}  // namespace
+
+TEST_CASE("several topics and patterns are read, and no others") {
+  MockKafka kafka;
+  for (const auto* topic : {"orders", "shop.a", "shop.b", "other"}) {
+    kafka.create(topic, 1);
+    kafka.write(topic, 0, values({topic}));
+  }
+  auto given = read_all(of(kafka, {"orders", "shop.*"}));
+  std::ranges::sort(given.bodies);
+  CHECK(given.bodies == std::vector<std::string>{"orders", "shop.a", "shop.b"});
+  CHECK(given.positions.size() == 3);
+}
+
+TEST_CASE("it begins where it is told to, but only with what was never read") {
+  MockKafka kafka;
+  kafka.create("orders", 2);
+  kafka.write("orders", 0, values({"a", "b"}));
+  kafka.write("orders", 1, values({"c"}));
+  auto config = of(kafka);
+  config.from = "latest";
+  const auto nothing = read_all(config);
+  CHECK(nothing.bodies.empty());
+  REQUIRE(nothing.positions.size() == 2);
+  kafka.write("orders", 0, values({"d"}));
+  CHECK(read_all(config, nothing.positions).bodies == std::vector<std::string>{"d"});
+  CHECK(read_all(config, {{"in", "orders/0", "1"}}).bodies == std::vector<std::string>{"b", "d", "c"});
+}
+
+TEST_CASE("tombstones of JSON topics are passed over, once") {
+  MockKafka kafka;
+  kafka.create("orders", 1);
+  kafka.write("orders", 0, {{"k", "{}"}, {"k", std::nullopt}});
+  const auto given = read_all(of(kafka));
+  CHECK(given.bodies == std::vector<std::string>{"{}"});
+  REQUIRE(given.positions.size() == 1);
+  CHECK(given.positions[0].position == "2");
+}
+
+TEST_CASE("raw keeps all that a message has") {
+  MockKafka kafka;
+  kafka.create("orders", 1);
+  kafka.write("orders", 0, {{"k\"1", "text", {{"h", "1"}, {"h", "2"}}}, {std::nullopt, "\xff"}, {"k", std::nullopt}});
+  auto config = of(kafka);
+  config.codec = Codec::raw;
+  auto bodies = read_all(config).bodies;
+  REQUIRE(bodies.size() == 3);
+  for (auto& body : bodies) {
+    const auto at = body.find("\"timestamp\":\"");
+    REQUIRE(at != std::string::npos);
+    body.erase(at, std::string_view("\"timestamp\":\"2026-08-01T10:00:00.123Z\",").size());
+  }
+  CHECK(bodies[0] ==
+        R"({"topic":"orders","partition":0,"offset":0,"key":"k\"1","headers":[["h","1"],["h","2"]],"value":"text"})");
+  CHECK(bodies[1].ends_with(R"("offset":1,"key":null,"headers":[],"value":{"base64":"/w=="}})"));
+  CHECK(bodies[2].ends_with(R"("key":"k","headers":[],"value":null})"));
+}
+
+TEST_CASE("a message that is too large is refused with its beginning") {
+  MockKafka kafka;
+  kafka.create("orders", 1);
+  kafka.write("orders", 0, values({std::string(200'000, 'x'), "{}"}));
+  auto config = of(kafka);
+  config.message_max = 100'000_B;
+  const auto given = read_all(config);
+  CHECK(given.refused == std::vector<std::string>{std::string(64 << 10, 'x')});
+  CHECK(given.bodies == std::vector<std::string>{"{}"});
+}
+
+TEST_CASE("partitions that memory is not enough for take turns") {
+  MockKafka kafka;
+  constexpr int kMany = 7;
+  kafka.create("orders", kMany);
+  for (int partition = 0; partition < kMany; ++partition) {
+    kafka.write("orders", partition, values({std::to_string(partition), std::to_string(partition)}));
+  }
+  auto config = of(kafka);
+  config.memory = 8_MiB;
+  REQUIRE(partitions_at_once(config) == 1);
+  Patient source(make(config));
+  REQUIRE(source.open({}).has_value());
+  std::size_t bodies = 0;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (bodies < 2 * kMany) {
+    RawBatch batch;
+    REQUIRE(source.source().poll(batch, 1 << 20).has_value());
+    bodies += batch.records.size();
+    REQUIRE(std::chrono::steady_clock::now() < deadline);
+  }
+  CHECK(bodies == 2 * kMany);
+}
+
+TEST_CASE("without a broker, or without the topic, it warns once and waits") {
+  MockKafka kafka;
+  kafka.create("orders", 1);
+  kafka.fail_topic("orders", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+  const auto missing = read_all(of(kafka), {}, true);
+  REQUIRE(missing.warnings.size() == 1);
+  CHECK(missing.warnings[0].text == "topic 'orders' does not exist; create it, or correct its name");
+  auto nowhere = of(kafka);
+  nowhere.brokers = {"127.0.0.1:1"};
+  const auto refused = read_all(nowhere, {}, true);
+  REQUIRE(refused.warnings.size() == 1);
+  CHECK(refused.warnings[0].text.starts_with("no broker can be reached: "));
+  CHECK_FALSE(refused.warnings[0].loss);
+}
+
+TEST_CASE("kafka keeps the contract of polled sources") {
+  MockKafka kafka;
+  kafka.create("orders", 1);
+  conformance::source_conformance({
+      .make = [&] { return std::make_unique<Patient>(make(of(kafka))); },
+      .write = [&](const std::vector<std::string>& bodies) { kafka.write("orders", 0, values(bodies)); },
+  });
+}

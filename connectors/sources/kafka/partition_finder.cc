@@ -1,0 +1,161 @@
+#include "connectors/sources/kafka/partition_finder.h"
+
+#include <fmt/format.h>
+#include <pthread.h>
+
+#include <algorithm>
+#include <csignal>
+#include <utility>
+
+namespace penstock::sources::kafka {
+namespace {
+
+using penstock::kafka::Beginning;
+using penstock::kafka::TopicPartition;
+
+constexpr Duration kPatience{5000};
+constexpr Duration kFindPatience{2000};
+constexpr Duration kTryAgain{1000};
+
+bool is_pattern(const std::string& name) { return name.contains('*'); }
+
+std::vector<std::string> those(const std::vector<std::string>& topics, bool patterns) {
+  std::vector<std::string> some;
+  std::ranges::copy_if(topics, std::back_inserter(some), [&](const auto& topic) { return is_pattern(topic) == patterns; });
+  return some;
+}
+
+std::set<std::string> topics_of(const Offsets& offsets) {
+  std::set<std::string> topics;
+  for (const auto& [at, offset] : offsets) topics.insert(at.topic);
+  return topics;
+}
+
+}  // namespace
+
+PartitionFinder::PartitionFinder(penstock::kafka::Consumer& consumer, std::vector<std::string> topics, Beginning beginning,
+                                 Offsets stored, Duration refresh)
+    : consumer_(consumer), names_(those(topics, false)), patterns_(those(topics, true)),
+      has_patterns_(std::ranges::any_of(topics, is_pattern)), beginning_(beginning), stored_(std::move(stored)),
+      refresh_(refresh), known_topics_(topics_of(stored_)) {
+  thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+}
+
+PartitionFinder::~PartitionFinder() = default;
+
+PartitionFinder::News PartitionFinder::take() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(news_, {});
+}
+
+void PartitionFinder::find_again(const TopicPartition& at, std::uint64_t lost) {
+  const std::lock_guard lock(mutex_);
+  lost_.emplace_back(at, lost);
+  wake_.notify_one();
+}
+
+bool PartitionFinder::has_looked() const {
+  const std::lock_guard lock(mutex_);
+  return looked_ && news_.found.empty();
+}
+
+void PartitionFinder::run(const std::stop_token& stop) {
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
+  pthread_setname_np(pthread_self(), "kafka-finder");
+  auto next_look = std::chrono::steady_clock::now();
+  while (!stop.stop_requested()) {
+    bool well = relocate();
+    if (std::chrono::steady_clock::now() >= next_look) {
+      well = look(stop) && well;
+      next_look = std::chrono::steady_clock::now() + (well ? refresh_ : kTryAgain);
+    }
+    std::unique_lock lock(mutex_);
+    looked_ = looked_ || well;
+    const auto until = well ? next_look : std::min(next_look, std::chrono::steady_clock::now() + kTryAgain);
+    wake_.wait_until(lock, stop, until, [&] { return !lost_.empty(); });
+    std::ranges::move(lost_, std::back_inserter(relocating_));
+    lost_.clear();
+  }
+}
+
+bool PartitionFinder::look(const std::stop_token& stop) {
+  bool well = true;
+  for (const auto& name : names_) well = look_for(name, stop) && well;
+  return (!has_patterns_ || look_for(std::nullopt, stop)) && well;
+}
+
+bool PartitionFinder::look_for(const std::optional<std::string>& name, const std::stop_token& stop) {
+  const auto topics = consumer_.topics(name, kPatience, stop);
+  if (!topics) {
+    complain(name.value_or(""), topics.error());
+    return false;
+  }
+  complain_no_more(name.value_or(""));
+  bool well = true;
+  for (const auto& [topic, partitions] : *topics) {
+    const bool wanted = name ? topic == *name : patterns_.takes(topic) && !topic.starts_with("__");
+    if (wanted) well = adopt(topic, partitions, stop) && well;
+  }
+  return well;
+}
+
+// Partitions of a topic that was read before are new themselves: everything in them is to be read.
+bool PartitionFinder::adopt(const std::string& topic, int partitions, const std::stop_token& stop) {
+  const Beginning beginning = known_topics_.contains(topic) ? Beginning{} : beginning_;
+  for (int partition = 0; partition < partitions; ++partition) {
+    const TopicPartition at{topic, partition};
+    if (known_.contains(at)) continue;
+    if (stop.stop_requested()) return false;
+    FoundPartition found{at, 0, false};
+    if (const auto stored = stored_.find(at); stored != stored_.end()) {
+      found.offset = stored->second;
+      found.stored = true;
+    } else {
+      const auto offset = consumer_.find(at, beginning, kFindPatience);
+      if (!offset) {
+        complain(topic, offset.error());
+        return false;
+      }
+      found.offset = *offset;
+    }
+    known_.insert(at);
+    const std::lock_guard lock(mutex_);
+    news_.found.push_back(std::move(found));
+  }
+  known_topics_.insert(topic);
+  return true;
+}
+
+bool PartitionFinder::relocate() {
+  for (auto& [at, lost] : std::exchange(relocating_, {})) {
+    const auto first = consumer_.find(at, Beginning{}, kFindPatience);
+    if (!first) {
+      complain(at.topic, first.error());
+      relocating_.emplace_back(at, lost);
+      continue;
+    }
+    const std::lock_guard lock(mutex_);
+    news_.found.push_back({at, *first, false});
+    const auto text =
+        *first > lost
+            ? fmt::format("{}[{}]: the messages {} to {} were gone before they could be read", at.topic, at.partition, lost,
+                          *first - 1)
+            : fmt::format("{}[{}]: message {} is not there; the topic was made anew, and is read from its beginning",
+                          at.topic, at.partition, lost);
+    news_.warnings.push_back({text, true});
+  }
+  return relocating_.empty();
+}
+
+// Once for as long as it stays the same.
+void PartitionFinder::complain(const std::string& about, const Error& error) {
+  if (error.kind == ErrorKind::stopped || std::exchange(complaints_[about], error.message) == error.message) return;
+  const std::lock_guard lock(mutex_);
+  news_.warnings.push_back({error.message, false});
+}
+
+void PartitionFinder::complain_no_more(const std::string& about) { complaints_.erase(about); }
+
+}  // namespace penstock::sources::kafka

@@ -1,0 +1,83 @@
+#pragma once
+// Finds out, on a thread of its own, which partitions there are to read and where to begin with each: brokers may be slow to
+// answer, and ingest must not wait for them.
+
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "pipeline/base/clock.h"
+#include "pipeline/event/event_filter.h"
+#include "pipeline/kafka/consumer.h"
+#include "pipeline/ports/source.h"
+
+namespace penstock::sources::kafka {
+
+struct FoundPartition {
+  penstock::kafka::TopicPartition at;
+  std::uint64_t offset = 0;
+  bool stored = false;  // the log knows it already
+};
+
+using Offsets = std::map<penstock::kafka::TopicPartition, std::uint64_t>;
+
+// Any thread. Destroyed before the consumer.
+class PartitionFinder {
+ public:
+  struct News {
+    std::vector<FoundPartition> found;
+    std::vector<SourceWarning> warnings;
+  };
+
+  PartitionFinder(penstock::kafka::Consumer& consumer, std::vector<std::string> topics, penstock::kafka::Beginning beginning,
+                  Offsets stored, Duration refresh);
+  ~PartitionFinder();
+  PartitionFinder(const PartitionFinder&) = delete;
+  PartitionFinder& operator=(const PartitionFinder&) = delete;
+
+  // What came since the last call.
+  News take();
+  // This offset is not there: what has gone is told, and where to go on comes as found.
+  void find_again(const penstock::kafka::TopicPartition& at, std::uint64_t lost);
+  // Everything that there was to find at the start was found.
+  bool has_looked() const;
+
+ private:
+  void run(const std::stop_token& stop);
+  // False: something could not be found out, and is to be tried again soon.
+  bool look(const std::stop_token& stop);
+  bool look_for(const std::optional<std::string>& name, const std::stop_token& stop);
+  bool adopt(const std::string& topic, int partitions, const std::stop_token& stop);
+  bool relocate();
+  void complain(const std::string& about, const Error& error);
+  void complain_no_more(const std::string& about);
+
+  penstock::kafka::Consumer& consumer_;
+  const std::vector<std::string> names_;
+  const EventFilter patterns_;
+  const bool has_patterns_;
+  const penstock::kafka::Beginning beginning_;
+  const Offsets stored_;
+  const Duration refresh_;
+
+  std::set<penstock::kafka::TopicPartition> known_;  // the thread's
+  std::set<std::string> known_topics_;  // the thread's: with partitions that were read before
+  std::map<std::string, std::string> complaints_;  // the thread's: what was said last, by what it was about
+  std::vector<std::pair<penstock::kafka::TopicPartition, std::uint64_t>> relocating_;  // the thread's
+
+  mutable std::mutex mutex_;
+  std::condition_variable_any wake_;  // with mutex_
+  News news_;  // guarded by mutex_
+  std::vector<std::pair<penstock::kafka::TopicPartition, std::uint64_t>> lost_;  // guarded by mutex_
+  bool looked_ = false;  // guarded by mutex_
+  std::jthread thread_;
+};
+
+}  // namespace penstock::sources::kafka
