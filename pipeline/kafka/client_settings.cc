@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 namespace penstock::kafka {
@@ -86,26 +88,23 @@ std::string unknown(const std::string& name, char role, std::span<const Owned> o
                       : fmt::format("librdkafka has no setting '{}', did you mean '{}'?", name, near);
 }
 
-bool check_entry(config::StructReader& reader, std::string_view field, const Settings::value_type& entry, char role,
-                 std::span<const Owned> owned, rd_kafka_conf_t* scratch) {
-  const auto& [name, value] = entry;
-  const auto refuse = [&](std::string message) {
-    reader.problem_in(field, name, std::move(message));
-    return false;
-  };
+// What is wrong with one of them, for itself.
+std::optional<std::string> problem_of(const Settings::value_type& entry, bool secret, char role,
+                                      std::span<const Owned> owned, rd_kafka_conf_t* scratch) {
+  const std::string& name = entry.first;
   for (const auto list : {owned, std::span<const Owned>(kNobodys)}) {
     const auto found = std::ranges::find_if(list, [&](const Owned& each) { return each.name == name; });
-    if (found != list.end()) return refuse(fmt::format("'{}' cannot be set here: {}", name, found->why));
+    if (found != list.end()) return fmt::format("'{}' cannot be set here: {}", name, found->why);
   }
   const auto known = properties().find(name);
-  if (known == properties().end()) return refuse(unknown(name, role, owned));
+  if (known == properties().end()) return unknown(name, role, owned);
   if (known->second != '*' && known->second != role) {
-    return refuse(fmt::format("'{}' is a setting of {}", name, role == 'P' ? "consumers" : "producers"));
+    return fmt::format("'{}' is a setting of {}", name, role == 'P' ? "consumers" : "producers");
   }
   char why[512] = "";
-  if (rd_kafka_conf_set(scratch, name.c_str(), value.c_str(), why, sizeof why) == RD_KAFKA_CONF_OK) return true;
-  return refuse(is_secret(reader, field, name) ? fmt::format("librdkafka refuses the value of '{}'", name)
-                                               : std::string(why));
+  if (rd_kafka_conf_set(scratch, name.c_str(), entry.second.c_str(), why, sizeof why) == RD_KAFKA_CONF_OK)
+    return std::nullopt;
+  return secret ? fmt::format("librdkafka refuses the value of '{}'", name) : std::string(why);
 }
 
 std::string value_of(const Settings& settings, std::string_view name) {
@@ -135,10 +134,12 @@ std::string contradiction(const Settings& client, Role role, const Settings& our
     }
   }
   rd_kafka_conf_set_log_cb(conf.get(), say_nothing);
-  rd_kafka_t* made =
-      rd_kafka_new(role == Role::producer ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf.get(), why, sizeof why);
-  if (made == nullptr) return why;
-  (void)conf.release();  // it is the client's now
+  rd_kafka_conf_t* const given = conf.release();
+  rd_kafka_t* made = rd_kafka_new(role == Role::producer ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, given, why, sizeof why);
+  if (made == nullptr) {
+    rd_kafka_conf_destroy(given);  // else it is the client's
+    return why;
+  }
   rd_kafka_destroy(made);
   return {};
 }
@@ -150,7 +151,11 @@ void check_client(config::StructReader& reader, std::string_view field, const Se
   const Configuration scratch(rd_kafka_conf_new());
   bool ok = true;
   for (const auto& entry : client) {
-    ok = check_entry(reader, field, entry, role == Role::producer ? 'P' : 'C', owned, scratch.get()) && ok;
+    const bool secret = is_secret(reader, field, entry.first);
+    auto problem = problem_of(entry, secret, role == Role::producer ? 'P' : 'C', owned, scratch.get());
+    if (!problem) continue;
+    ok = false;
+    reader.problem_in(field, entry.first, std::move(*problem));
   }
   if (!ok) return;
   if (is_kerberos(client)) return;

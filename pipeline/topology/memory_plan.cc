@@ -42,7 +42,7 @@ MemoryPlan plan_memory(const PipelinePlan& plan) {
   };
   add("log.pending_max", settings.log.pending_max.count);
   for (const auto& source : plan.sources)
-    if (source.plan.memory.count > 0) add("requests of source " + source.settings.name, source.plan.memory.count);
+    if (source.plan.memory.count > 0) add("input of source " + source.settings.name, source.plan.memory.count);
   const std::uint64_t commits = kCommitsAtOnce * static_cast<std::uint64_t>(wanted_workers(settings));
   add(fmt::format("{} times ingest.commit_bytes, {} for each of the workers", commits, kCommitsAtOnce),
       commits * settings.ingest.commit_bytes.count);

@@ -54,6 +54,7 @@ struct KafkaDestination::Slot {
 struct KafkaDestination::Flight {
   Flight(Batch events, Completion completion) : batch(std::move(events)), done(std::move(completion)) {
     slots.assign(batch.events.size(), Slot{this});
+    waits_for += slots.size();
   }
 
   std::size_t index_of(const Slot& slot) const { return static_cast<std::size_t>(&slot - slots.data()); }
@@ -123,8 +124,9 @@ Result<void> KafkaDestination::open(const TopicLimits& limits) {
 }
 
 void KafkaDestination::submit(Batch batch, Completion done) {
-  Flight* const flight = begin(std::move(batch), done);
-  if (flight == nullptr) return done(Outcomes::all(closed()));
+  auto made = std::make_unique<Flight>(std::move(batch), std::move(done));
+  Flight* const flight = made.get();
+  if (!begin(made)) return flight->done(Outcomes::all(closed()));
   const auto& events = flight->batch.events;
   std::vector<std::size_t> ends;  // of the envelopes, which have to be written before the first of them is sent
   if (config_.format == Format::envelope) {
@@ -153,15 +155,13 @@ void KafkaDestination::submit(Batch batch, Completion done) {
   finish(std::move(finished));
 }
 
-KafkaDestination::Flight* KafkaDestination::begin(Batch batch, Completion& done) {
+bool KafkaDestination::begin(std::unique_ptr<Flight>& flight) {
   const std::lock_guard lock(mutex_);
-  if (!open_) return nullptr;
-  auto made = std::make_unique<Flight>(std::move(batch), std::move(done));
-  made->waits_for += made->batch.events.size();
-  Flight* const flight = made.get();
-  in_flight_.emplace(flight, std::move(made));
+  if (!open_) return false;
+  const Flight* const key = flight.get();
+  in_flight_.emplace(key, std::move(flight));
   ++unsettled_;
-  return flight;
+  return true;
 }
 
 Result<void> KafkaDestination::name_topic(const Facts& facts, std::string& name) {

@@ -53,8 +53,8 @@ class KafkaDestination final : public Destination {
 
   Result<void> open(const TopicLimits& limits);
   void destroy_producer();
-  // Null after close().
-  Flight* begin(Batch batch, Completion& done);
+  // False after close().
+  bool begin(std::unique_ptr<Flight>& flight);
   // Into `name`; an error when it cannot be a topic's, or would be one too many.
   Result<void> name_topic(const Facts& facts, std::string& name);
   // Nothing when a report will follow.

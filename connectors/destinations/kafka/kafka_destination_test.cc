@@ -14,7 +14,6 @@
 
 using namespace penstock;
 using namespace penstock::destinations::kafka;
-using fakes::KafkaMessage;
 using fakes::MockKafka;
 using Kind = Outcome::Kind;
 
