@@ -25,6 +25,9 @@ Received::Kind Received::kind() const {
     case RD_KAFKA_RESP_ERR__PARTITION_EOF: return Kind::end;
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE: return Kind::lost;
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION: return Kind::gone;
     default: return Kind::trouble;
   }
 }

@@ -35,6 +35,7 @@ class Received {
     message,
     end,  // nothing more now
     lost,  // the offset asked for is not there (any more)
+    gone,  // the topic or the partition is; `reason`. Not to be stopped until a message comes: the client would never end
     trouble,  // `reason`; the client goes on by itself
   };
   explicit Received(rd_kafka_message_s* message);
@@ -62,8 +63,8 @@ struct Beginning {
   friend bool operator==(const Beginning&, const Beginning&) = default;
 };
 
-// `topics`, `find` and the destructor may block, as may `stop` for a moment. begin, take and stop of one partition are one
-// thread's; the rest is any thread's.
+// `topics`, `find` and the destructor may block, as may `stop` for a moment. What was begun need not be stopped at the end.
+// begin, take and stop of one partition are one thread's; the rest is any thread's.
 class Consumer {
  public:
   // An error of kind invalid when the settings do not make a client. It does not wait for a broker.

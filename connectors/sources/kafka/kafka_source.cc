@@ -64,6 +64,7 @@ struct KafkaSource::Partition {
   std::uint64_t next = 0;   // to be read
   bool to_note = false;     // where it begins is in no commit yet
   bool active = false;      // its messages come
+  bool gone = false;        // active, but there is no such partition now: it holds no place
   bool at_end = false;
   bool lost = true;         // where to read is being found out
   std::size_t turn_bytes = 0;
@@ -91,9 +92,9 @@ Result<void> KafkaSource::open(const std::vector<SourcePosition>& stored) {
 
 void KafkaSource::close() {
   finder_.reset();
-  for (auto* partition : turns_) stop(*partition);
   turns_.clear();
   partitions_.clear();
+  active_ = 0;
   consumer_.reset();
 }
 
@@ -141,7 +142,7 @@ bool KafkaSource::note_one(RawBatch& out) {
 
 bool KafkaSource::turn_is_over(const Partition& partition) const {
   const bool idle = partition.at_end || clock_.steady() - partition.came >= kTurnIdle;
-  return partition.active && ((partition.waiting.empty() && idle) || partition.turn_bytes >= kTurnBytes);
+  return partition.active && !partition.gone && ((partition.waiting.empty() && idle) || partition.turn_bytes >= kTurnBytes);
 }
 
 // Whoever has waited longest for a turn is first.
@@ -199,6 +200,7 @@ bool KafkaSource::read(Partition& partition, RawBatch& out, std::size_t bytes_ma
       continue;
     }
     partition.at_end = false;
+    come_back(partition);
     partition.next = message.offset() + 1;
     if (config_.codec == Codec::json && !message.value()) {
       tombstones_.add();
@@ -234,15 +236,23 @@ void KafkaSource::heed(Partition& partition, const Received& said, std::vector<S
   switch (said.kind()) {
     case Received::Kind::end: partition.at_end = true; return;
     case Received::Kind::lost:
+      come_back(partition);
       stop(partition);
       partition.lost = true;
       finder_->find_again(partition.at, partition.next);
       return;
+    case Received::Kind::gone:
+      if (!std::exchange(partition.gone, true)) --active_;
+      break;
     default: break;
   }
   if (std::exchange(partition.trouble, said.reason()) != partition.trouble) {
     warnings.push_back({fmt::format("{}: {}", partition.label, partition.trouble), false});
   }
+}
+
+void KafkaSource::come_back(Partition& partition) {
+  if (std::exchange(partition.gone, false)) ++active_;
 }
 
 std::optional<std::uint64_t> KafkaSource::unread_bytes() {

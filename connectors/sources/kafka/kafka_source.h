@@ -56,6 +56,7 @@ class KafkaSource final : public PolledSource {
   bool give_turn(Partition& partition);
   bool read(Partition& partition, RawBatch& out, std::size_t bytes_max);
   void heed(Partition& partition, const penstock::kafka::Received& said, std::vector<SourceWarning>& warnings);
+  void come_back(Partition& partition);
   void stop(Partition& partition);
 
   const Config config_;
