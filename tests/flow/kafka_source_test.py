@@ -71,13 +71,13 @@ class FromKafka(FlowTest):
         wait_until(lambda: self.position_is_noted(), "where it begins is committed")
         self.kafka.write(self.topic, [("k", json.dumps(event(1)))])
         wait_until(lambda: self.events_in_log() == 1, "what came later is read")
-        self.kafka.create(f"{self.topic}.more:1")  # the pattern matches it, and it was never read
         self.stop(self.processes[-1])
-        self.kafka.write(self.topic, [("k", json.dumps(event(2)))])
+        self.kafka.tool("org.apache.kafka.tools.TopicCommand", "--alter", "--topic", self.topic, "--partitions", "2")
+        self.kafka.write(self.topic, [("k", json.dumps(event(2)), {"partition": 1}), ("k", json.dumps(event(3)), {"partition": 0})])
         self.start()
-        wait_until(lambda: self.events_in_log() == 2, "what came meanwhile is read")
+        wait_until(lambda: self.events_in_log() == 3, "what came meanwhile is read, also in the new partition")
         self.stop(self.processes[-1])
-        self.assertEqual(sorted(body["properties"]["n"] for body in self.logged()), [1, 2])
+        self.assertEqual(sorted(body["properties"]["n"] for body in self.logged()), [1, 2, 3])
 
     def test_from_a_time(self):
         self.kafka.create(f"{self.topic}:2")
