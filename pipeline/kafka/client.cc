@@ -25,6 +25,12 @@ LogLevel level_of(int syslog) {
   return syslog <= kSyslogInfo ? LogLevel::info : LogLevel::debug;
 }
 
+// Without how long a connection had been in which state, and how often: else the same trouble is another text each time.
+std::string_view without_counts(std::string_view said) {
+  const auto counts = said.rfind(" (after ");
+  return said.ends_with(')') && counts != std::string_view::npos ? said.substr(0, counts) : said;
+}
+
 }  // namespace
 
 Client::Client(telemetry::Labels::value_type owner, telemetry::Metrics* metrics)
@@ -123,7 +129,7 @@ void Client::on_error(const Event& event) {
   if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) return;
   const std::lock_guard lock(mutex_);
   trouble_code_ = code;
-  trouble_ = rd_kafka_event_error_string(event.get());
+  trouble_ = without_counts(rd_kafka_event_error_string(event.get()));
 }
 
 }  // namespace penstock::kafka

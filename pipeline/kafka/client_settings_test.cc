@@ -64,6 +64,12 @@ TEST_CASE("what the component decides, what nobody may set, and what is for the 
   CHECK(problems_of("dr_cb: x").contains("must be set through dedicated"));
 }
 
+TEST_CASE("tokens are refused: a client without one would wait for ever") {
+  CHECK(problems_of("security.protocol: SASL_SSL, sasl.mechanism: OAUTHBEARER") ==
+        "p.yaml:1:9: out.client: sasl.mechanism OAUTHBEARER is not supported yet\n");
+  CHECK(problems_of("enable.sasl.oauthbearer.unsecure.jwt: true").contains("a token that nobody signed proves nothing"));
+}
+
 TEST_CASE("settings that do not fit together are found, and files that cannot be read") {
   CHECK(problems_of("max.in.flight: 10").contains("`max.in.flight` must be set <= 5"));
   CHECK(problems_of("security.protocol: ssl, ssl.ca.location: /nowhere/ca.pem").contains("ssl.ca.location failed"));

@@ -11,7 +11,7 @@ namespace {
 std::unexpected<Error> fail_with(rd_kafka_resp_err_t code, std::string_view topic, std::string_view trouble) {
   const bool missing = code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
   return fail(missing ? ErrorKind::not_found : ErrorKind::unavailable,
-              sentence_of(code, {.topic = topic, .trouble = trouble}));
+              sentence_of(code, {.topic = topic, .reads = true, .trouble = trouble}));
 }
 
 }  // namespace
@@ -61,7 +61,7 @@ std::vector<std::pair<std::string_view, std::string_view>> Received::headers() c
 
 std::string Received::reason() const {
   const char* topic = message_->rkt == nullptr ? "" : rd_kafka_topic_name(message_->rkt);
-  return sentence_of(message_->err, {.topic = topic});
+  return sentence_of(message_->err, {.topic = topic, .reads = true});
 }
 
 struct Consumer::Impl {

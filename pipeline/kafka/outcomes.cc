@@ -27,6 +27,38 @@ Kind kind_of(rd_kafka_resp_err_t code, bool by_client) {
   }
 }
 
+// What is wrong with a connection stands only in the client's words.
+std::string_view advice_for(std::string_view trouble) {
+  struct Row {
+    std::string_view said;
+    std::string_view advice;
+  };
+  static constexpr Row kRows[] = {
+      {"certificate verify failed",
+       "the brokers' certificate is not trusted; set ssl.ca.location to the authority that signed it"},
+      {"alert bad certificate",
+       "the brokers want a client certificate that they trust; set ssl.certificate.location and ssl.key.location"},
+      {"alert certificate required",
+       "the brokers want a client certificate; set ssl.certificate.location and ssl.key.location"},
+      {"alert unknown ca", "the brokers do not know the authority that signed this client's certificate"},
+      {"Unsupported SASL mechanism", "the brokers do not offer this sasl.mechanism"},
+  };
+  const auto* const found = std::ranges::find_if(kRows, [&](const Row& row) { return trouble.contains(row.said); });
+  return found == std::end(kRows) ? std::string_view() : found->advice;
+}
+
+bool is_of_connection(rd_kafka_resp_err_t code) {
+  switch (code) {
+    case RD_KAFKA_RESP_ERR__SSL:
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
+    case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT: return true;
+    default: return false;
+  }
+}
+
 std::string with_trouble(std::string sentence, std::string_view trouble) {
   if (!trouble.empty()) sentence += fmt::format(": {}", trouble);
   return sentence;
@@ -36,13 +68,17 @@ std::string with_trouble(std::string sentence, std::string_view trouble) {
 
 std::string sentence_of(int code, const Circumstances& about) {
   const auto error = static_cast<rd_kafka_resp_err_t>(code);
+  if (const auto advice = advice_for(about.trouble); !advice.empty() && is_of_connection(error)) {
+    return with_trouble(std::string(advice), about.trouble);
+  }
   switch (error) {
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
       return fmt::format("topic '{}' does not exist; create it, or correct its name", about.topic);
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-      return fmt::format("no permission for topic '{}'; allow this user to describe it and to write to it", about.topic);
+      return fmt::format("no permission for topic '{}'; allow this user to describe it and to {}", about.topic,
+                         about.reads ? "read it" : "write to it");
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
       return "no permission to write idempotently; allow this user IDEMPOTENT_WRITE on the cluster, or WRITE on the topic";
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
@@ -56,6 +92,7 @@ std::string sentence_of(int code, const Circumstances& about) {
     case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION: return fmt::format("'{}' is not a name that a topic can have", about.topic);
     case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
     case RD_KAFKA_RESP_ERR__TIMED_OUT: return with_trouble("the brokers did not answer in time", about.trouble);
+    case RD_KAFKA_RESP_ERR__SSL: return with_trouble("no encrypted connection to the brokers", about.trouble);
     case RD_KAFKA_RESP_ERR__TRANSPORT:
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN: return with_trouble("no broker can be reached", about.trouble);
     case RD_KAFKA_RESP_ERR__PURGE_QUEUE:

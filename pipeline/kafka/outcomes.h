@@ -17,6 +17,7 @@ struct Circumstances {
   std::string_view topic = {};
   std::size_t bytes = 0;          // of the event
   bool by_client = false;         // refused before it was sent anywhere
+  bool reads = false;             // a consumer, not a producer
   std::string_view trouble = {};  // what went wrong last with the brokers; may be empty
 };
 

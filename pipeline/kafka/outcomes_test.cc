@@ -8,6 +8,18 @@
 using namespace penstock;
 using Kind = Outcome::Kind;
 
+TEST_CASE("what is wrong with a connection is told with what to set, whatever the error came of") {
+  const std::string untrusted = "k1: SSL handshake failed: certificate verify failed";
+  for (const int error : {RD_KAFKA_RESP_ERR__SSL, RD_KAFKA_RESP_ERR__MSG_TIMED_OUT}) {
+    CHECK(kafka::sentence_of(error, {.trouble = untrusted}) ==
+          "the brokers' certificate is not trusted; set ssl.ca.location to the authority that signed it: " + untrusted);
+  }
+  CHECK(kafka::sentence_of(RD_KAFKA_RESP_ERR__SSL, {.trouble = "k1: eof"}) ==
+        "no encrypted connection to the brokers: k1: eof");
+  CHECK(kafka::sentence_of(RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, {.topic = "ev", .trouble = untrusted}) ==
+        "topic 'ev' does not exist; create it, or correct its name");
+}
+
 TEST_CASE("an error means what it says about the event, or about the brokers") {
   struct Row {
     int error;
@@ -47,5 +59,7 @@ TEST_CASE("an error means what it says about the event, or about the brokers") {
     CHECK_FALSE(outcome.limited);
   }
   CHECK(kafka::outcome_of(0, {}).kind == Kind::delivered);
+  CHECK(kafka::sentence_of(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, {.topic = "ev", .reads = true}) ==
+        "no permission for topic 'ev'; allow this user to describe it and to read it");
   CHECK(kafka::outcome_of(RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED, {}).limited);
 }

@@ -14,18 +14,19 @@ COMMAND = pathlib.Path(__file__).resolve().parents[1] / "services/kafka"
 LOCK, BROKERS = threading.Lock(), {}
 
 
-def broker(name):
-    """That of the name. It runs until this process ends, or longer when it had been running before."""
+def broker(name, *how):
+    """That of the name, started with `how`. It runs until this process ends, or longer when it had been running before."""
     with LOCK:
         if name not in BROKERS:
-            BROKERS[name] = Kafka(name)
+            BROKERS[name] = Kafka(name, *how)
         return BROKERS[name]
 
 
 class Kafka:
 
-    def __init__(self, name):
-        self.name = name
+    def __init__(self, name, *how):
+        self.name, self.how = name, how
+        self.folder = COMMAND.parents[2] / "build/services/kafka/brokers" / name
         running = self._run("topics", check=False).returncode == 0
         self.address = self.start()
         if not running:
@@ -39,7 +40,10 @@ class Kafka:
         return done
 
     def start(self):
-        return self._run("start").stdout.strip()
+        return self._run("start", *self.how).stdout.strip()
+
+    def listeners(self):
+        return dict(line.split() for line in self._run("listeners").stdout.splitlines())
 
     def stop(self):
         self._run("stop")
@@ -56,8 +60,7 @@ class Kafka:
         self._run("topics", "--delete", *topics)
 
     def freeze(self, frozen):
-        os.kill(int((COMMAND.parents[2] / f"build/services/kafka/brokers/{self.name}/pid").read_text()),
-                signal.SIGSTOP if frozen else signal.SIGCONT)
+        os.kill(int((self.folder / "pid").read_text()), signal.SIGSTOP if frozen else signal.SIGCONT)
 
     def tool(self, name, *arguments):
         self._run("tool", name, *arguments)
