@@ -104,6 +104,24 @@ TEST_CASE("after an outage one write probes, and what was held goes in order bef
   CHECK(rig.crm.violations().empty());
 }
 
+TEST_CASE("trouble that the destination knows of is told beside what waits, and soon") {
+  Rig rig;
+  rig.settings.batch.events = 5;
+  rig.crm.be_in_trouble("k1: Connection refused");
+  rig.start();
+  rig.add(5);
+  rig.advance(Duration{1'000});
+  CHECK(rig.runner->status().condition.reason.empty());
+  rig.crm.cork();
+  rig.add(5);
+  rig.advance(Duration{3'000});
+  CHECK(rig.health() == Health::healthy);
+  CHECK(rig.runner->status().condition.reason == "1 write in flight, without an answer for 3 s: k1: Connection refused");
+  rig.crm.be_in_trouble("");
+  rig.advance(Duration{1'000});
+  CHECK(rig.runner->status().condition.reason.empty());
+}
+
 TEST_CASE("writes without an answer are told of, though the destination is healthy") {
   Rig rig;
   rig.settings.batch.events = 5;

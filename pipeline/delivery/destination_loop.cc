@@ -333,14 +333,17 @@ void DestinationLoop::tick() {
   home_.post_at(around_.clock.steady() + kTick, [this] { tick(); });
 }
 
-// One that takes what it gets and never answers is no outage before its time is up, but whoever asks is told.
+// One that takes what it gets and never answers is no outage before its time is up, but whoever asks is told: soon when the
+// destination knows of trouble.
 void DestinationLoop::look_at_answers() {
   const auto since = window_.longest_in_flight();
   const auto waited = since ? around_.clock.steady() - *since : SteadyTime::duration{0};
   waits_for_answer_.clear();
-  if (waited >= kLongAnswer) {
+  const auto trouble = waited >= kTick ? destination_->trouble() : std::string();
+  if (waited >= kLongAnswer || !trouble.empty()) {
     waits_for_answer_ = fmt::format("{} in flight, without an answer for {} s", counted_writes(window_.in_flight()),
                                     std::chrono::duration_cast<std::chrono::seconds>(waited).count());
+    if (!trouble.empty()) waits_for_answer_ += ": " + trouble;
   }
   publish();
 }

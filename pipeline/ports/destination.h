@@ -61,6 +61,9 @@ class Destination {
   // Finishes or fails what is in flight; every Completion was called when it returns. May block (pool thread). Harmless
   // when it is not connected.
   virtual void close() = 0;
+  // What may keep writes from being answered, as far as it is known before they fail: "k1:9092: Connection refused". Shown
+  // beside those that wait. Any thread; never blocks.
+  virtual std::string trouble() const { return {}; }
 };
 
 }  // namespace penstock

@@ -25,6 +25,7 @@ class FakeDestination::Wire final : public Destination {
   Result<void> connect(std::stop_token) override { return end_.connect(); }
   void submit(Batch batch, Completion done) override { end_.submit(std::move(batch), std::move(done)); }
   void close() override { end_.close(); }
+  std::string trouble() const override { return end_.trouble(); }
 
  private:
   FakeDestination& end_;
@@ -51,6 +52,16 @@ void FakeDestination::answer_with(Answer answer) {
 void FakeDestination::fail_connect(std::string reason, int times) {
   const std::lock_guard lock(mutex_);
   connect_failures_.insert(connect_failures_.end(), static_cast<std::size_t>(times), reason);
+}
+
+void FakeDestination::be_in_trouble(std::string trouble) {
+  const std::lock_guard lock(mutex_);
+  trouble_ = std::move(trouble);
+}
+
+std::string FakeDestination::trouble() const {
+  const std::lock_guard lock(mutex_);
+  return trouble_;
 }
 
 void FakeDestination::cork() {

@@ -35,6 +35,7 @@ class FakeDestination {
   void answer_with(Answer answer);
   void deliver_everything() { answer_with(nullptr); }
   void fail_connect(std::string reason, int times = 1);
+  void be_in_trouble(std::string trouble);  // empty: not any more
 
   // Corked, it keeps what comes without answering. `uncork` answers it all in the order it came, `answer_one` the oldest.
   // close() answers the rest as unavailable, as the contract wants, unless it is `frozen`: then it never answers.
@@ -62,6 +63,7 @@ class FakeDestination {
   Result<void> connect();
   void submit(Batch batch, Completion done);
   void close();
+  std::string trouble() const;
   void answer(Waiting waiting);
   Outcomes decide(const Batch& batch);  // with mutex_ held
 
@@ -70,6 +72,7 @@ class FakeDestination {
   std::deque<Outcome> failures_;
   Answer answer_;
   std::deque<std::string> connect_failures_;
+  std::string trouble_;
   std::deque<Waiting> corked_in_;
   bool corked_ = false;
   bool frozen_ = false;

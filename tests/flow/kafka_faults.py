@@ -70,6 +70,8 @@ class KafkaOutages(KafkaTest):
         self.wait_until_down("(did not answer in time|no broker can be reached): .*(Connection refused|Disconnected)",
                              "msg_timed_out")
         self.others_have(COUNT)
+        told = wait_until(lambda: self.destinations()["patient"]["reason"], "what has time yet tells why it waits")
+        self.assertRegex(told, "without an answer for [0-9]+ s: .*(Connection refused|Disconnected)")
         self.kafka.start()
         self.wait_until_all_arrived()
         wait_until(lambda: self.destinations()["patient"]["lag_events"] == 0, "what waits for longer has everything, too")

@@ -250,6 +250,11 @@ void KafkaDestination::close() {
   destroy_producer();
 }
 
+std::string KafkaDestination::trouble() const {
+  const std::lock_guard lock(mutex_);
+  return producer_ ? producer_->trouble() : std::string();
+}
+
 // What is under way gets its reports first. Purged again and again, for a submit that had begun may still be sending.
 void KafkaDestination::destroy_producer() {
   std::unique_lock lock(mutex_);

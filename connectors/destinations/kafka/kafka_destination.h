@@ -44,6 +44,7 @@ class KafkaDestination final : public Destination {
   void submit(Batch batch, Completion done) override;
   // Does not wait for brokers: what has no answer yet is unavailable, though it may have been written.
   void close() override;
+  std::string trouble() const override;
 
  private:
   struct Slot;
@@ -73,7 +74,7 @@ class KafkaDestination final : public Destination {
   const std::vector<std::pair<std::string, FactTemplate>> headers_;
   const std::string only_topic_;  // empty when its name has facts in it
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable all_settled_;  // with mutex_
   TopicLimits limits_;  // guarded by mutex_; that the producer was made for
   std::unique_ptr<penstock::kafka::Producer> producer_;  // guarded by mutex_, not what it does; kept while unsettled_
