@@ -48,7 +48,7 @@ def answers(port):
 
 
 class Children:
-    """The three processes, by name, in the order in which they are to end."""
+    """The processes, by name, in the order in which they are to end."""
 
     def __init__(self):
         self.running = {}
@@ -113,6 +113,29 @@ def flow(children, arguments):
     children.ended.wait()
 
 
+def play(flow, order):
+    """Runs flow(children) until it returns, after a signal or the end of a child; then ends them in this order."""
+    children, signals = Children(), []
+
+    def on_signal(number, _frame):
+        signals.append(number)
+        children.ended.set()
+        if len(signals) > 1:
+            children.hurry()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, on_signal)
+    try:
+        flow(children)
+    finally:
+        failed = children.failed()
+        print(f"quickstart: ending in this order: {', '.join(order)}", flush=True)
+        for name in order:
+            children.stop(name)
+    if failed and not signals:
+        sys.exit(f"quickstart: {failed[0]} ended with exit code {failed[1]}; its messages are above")
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--binary", required=True, type=pathlib.Path)
@@ -126,25 +149,7 @@ def main():
             sys.exit(f"quickstart: port {port} on 127.0.0.1, for {what}, is in use; end what holds it "
                      f"(ss -ltnp 'sport = :{port}' names it) and run this again")
 
-    children, signals = Children(), []
-
-    def on_signal(number, _frame):
-        signals.append(number)
-        children.ended.set()
-        if len(signals) > 1:
-            children.hurry()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, on_signal)
-    try:
-        flow(children, arguments)
-    finally:
-        failed = children.failed()
-        print("quickstart: ending: first the stream, then penstock, then the receiver", flush=True)
-        for name in ("stream", "penstock", "webhook receiver"):
-            children.stop(name)
-    if failed and not signals:
-        sys.exit(f"quickstart: {failed[0]} ended with exit code {failed[1]}; its messages are above")
+    play(lambda children: flow(children, arguments), ("stream", "penstock", "webhook receiver"))
 
 
 if __name__ == "__main__":
