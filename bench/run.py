@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Runs the benchmarks of a build on one core and prints a table: run.py --build build/release [NAME…]
 
-NAME is a program of build/release/bench, with or without _bench, or `workload`, `fanout` or `catch_up`; without names all of them run. Each figure
-is the median of five repetitions, with the smallest and the largest beside it.
+NAME is a program of build/release/bench, with or without _bench, or `workload`, `fanout`, `catch_up` or `kafka`;
+without names all of them run. Each figure is the median of five repetitions, with the smallest and the largest beside it.
 """
 import argparse
 import json
@@ -21,7 +21,7 @@ def programs():
 
 
 def chosen(names):
-    known = programs() + ["workload", "fanout", "catch_up"]
+    known = programs() + ["workload", "fanout", "catch_up", "kafka"]
     if not names:
         return known
     picked = [name if name in known else f"{name}_bench" for name in names]
@@ -84,6 +84,8 @@ def main():
             subprocess.run([sys.executable, HERE / "fanout/run.py", "--build", arguments.build], check=True)
         elif name == "catch_up":
             subprocess.run([sys.executable, HERE / "fanout/catch_up.py", "--build", arguments.build], check=True)
+        elif name == "kafka":
+            subprocess.run([sys.executable, HERE / "kafka/run.py", "--build", arguments.build], check=True)
         elif uses_google_benchmark(name):
             run_google_benchmark(program)
         else:

@@ -75,7 +75,7 @@ class Schema(unittest.TestCase):
             with self.subTest(name):
                 self.assertEqual(self.program_refuses(self.with_line(line)), "")
                 self.assertEqual(self.refused(self.with_line(line)), [])
-        for path in [ROOT / "examples/quickstart.yaml", *(ROOT / "bench/workload").glob("*.yaml")]:
+        for path in [*(ROOT / "examples").glob("*.yaml"), *(ROOT / "bench").glob("*/*.yaml")]:
             with self.subTest(path.name):
                 self.assertEqual(self.refused(path.read_text()), [])
 
