@@ -1,5 +1,7 @@
 """What a Kafka cluster and its topics can do to a destination; each costs that destination only."""
 import json
+import os
+import unittest
 import uuid
 
 from fault_rig import FILE_OUT, FaultTest, numbers
@@ -9,6 +11,7 @@ from rig import event, wait_until
 COUNT = 60
 
 
+@unittest.skipUnless(os.environ.get("PENSTOCK_KAFKA"), "these start brokers: ./dev test --kafka, or PENSTOCK_KAFKA=1")
 class KafkaTest(FaultTest):
     BROKER = "ctest"
 
