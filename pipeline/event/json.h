@@ -120,6 +120,8 @@ bool is_plain(std::string_view text);
 
 // Appends `text` as a JSON string with quotes. Each byte that belongs to no valid UTF-8 sequence becomes "\ufffd".
 void append_string(std::string& out, std::string_view text);
+// The same, ended as soon as `out` has more than `bytes_max`: then false, and what was appended is of no use.
+bool append_string(std::string& out, std::string_view text, std::size_t bytes_max);
 
 // Appends a raw, valid value without the white space between its tokens; strings and numbers keep their bytes.
 void append_compact(std::string& out, std::string_view raw);

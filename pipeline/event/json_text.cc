@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -177,11 +178,16 @@ bool is_plain(std::string_view text) {
 }
 
 void append_string(std::string& out, std::string_view text) {
+  append_string(out, text, std::numeric_limits<std::size_t>::max());
+}
+
+bool append_string(std::string& out, std::string_view text, std::size_t bytes_max) {
+  if (out.size() > bytes_max || text.size() > bytes_max - out.size()) return false;  // no text becomes shorter
   if (is_plain(text)) {
     out.push_back('"');
     out.append(text);
     out.push_back('"');
-    return;
+    return out.size() <= bytes_max;
   }
   out.push_back('"');
   std::size_t plain = 0;  // bytes at the front that need no change
@@ -191,6 +197,7 @@ void append_string(std::string& out, std::string_view text) {
     plain = 0;
   };
   while (plain < text.size()) {
+    if (out.size() > bytes_max) return false;
     const char c = text[plain];
     if (c == '"' || c == '\\') {
       flush(1);
@@ -208,6 +215,7 @@ void append_string(std::string& out, std::string_view text) {
   }
   flush(0);
   out.push_back('"');
+  return out.size() <= bytes_max;
 }
 
 void append_compact(std::string& out, std::string_view raw) {

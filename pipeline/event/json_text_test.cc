@@ -73,6 +73,23 @@ TEST_CASE("any bytes become a valid JSON string") {
   }
 }
 
+TEST_CASE("a JSON string that becomes too long is not written to its end") {
+  for (const auto& text : {std::string(1 << 20, '\1'), std::string(1 << 20, '\xFF'), std::string(1 << 20, '"')}) {
+    std::string out;
+    CHECK_FALSE(append_string(out, text, 1 << 20));
+    CHECK_LT(out.size(), (1 << 20) + 16);
+  }
+  std::string out = "[";
+  CHECK_FALSE(append_string(out, std::string(10, 'a'), 12));
+  out = "[";
+  CHECK(append_string(out, std::string(10, 'a'), 13));
+  CHECK_EQ(out, "[\"aaaaaaaaaa\"");
+  out = "[";
+  CHECK(append_string(out, "\"é", 7));
+  CHECK_EQ(out, "[\"\\\"é\"");
+  CHECK_FALSE(append_string(out, "", 8));
+}
+
 TEST_CASE("compact text has no white space outside of strings") {
   std::string out;
   append_compact(out, "{ \"a b\" : [ 1 ,\n\t2.50 ] , \"c\\\" \":\"\" }");

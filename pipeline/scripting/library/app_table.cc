@@ -15,17 +15,16 @@ namespace {
 
 constexpr double kLogBurst = 100;
 constexpr double kLogsPerSecond = 10;
-constexpr std::size_t kLogBytesMax = 2000;
 
 int print(lua_State* state) {
   std::string line;
   const int count = lua_gettop(state);
-  for (int i = 1; i <= count && line.size() < kLogBytesMax; ++i) {
+  for (int i = 1; i <= count && line.size() < AppTable::kLogBytesMax; ++i) {
     std::size_t size = 0;
     push_as_text(state, i);
     const char* text = lua_tolstring(state, -1, &size);
     if (i > 1) line += '\t';
-    line.append(text, std::min(size, kLogBytesMax));
+    line.append(text, std::min(size, AppTable::kLogBytesMax));
     lua_pop(state, 1);
   }
   app_table(state).log(LogLevel::info, line);

@@ -1,6 +1,7 @@
 #pragma once
 // The second argument of every app: `app`, read-only. Its functions are declared in the *_functions.cc beside this file.
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -34,6 +35,9 @@ std::vector<AppFunction> app_methods();
 // What those functions need to know. Lives as long as the Vm they were added to.
 class AppTable {
  public:
+  // Of one line of the log; what is more is left out.
+  static constexpr std::size_t kLogBytesMax = 2000;
+
   AppTable(std::string app, LogSink sink, const Clock& clock)
       : app_(std::move(app)), sink_(std::move(sink)), clock_(clock), state_table_(scripting::state_table(app_)) {}
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <optional>
+#include <string>
 
 #include "pipeline/scripting/library/app_function.h"
 #include "pipeline/scripting/library/app_table.h"
@@ -11,6 +13,8 @@
 
 namespace penstock::scripting {
 namespace {
+
+constexpr std::uint64_t kStepsPerShown = 20;
 
 // The level that the first argument names, if it names one.
 std::optional<LogLevel> level_argument(lua_State* state) {
@@ -25,7 +29,6 @@ std::optional<LogLevel> level_argument(lua_State* state) {
 
 int push_json_text(lua_State* state) {
   const std::string_view json = Binding::of(state).json().write(state, 1, 0, {nullptr, Document::kNone, "the message"});
-  Vm::of(state).charge(state, json.size() / 8);
   push_text(state, json);
   return 1;
 }
@@ -50,15 +53,16 @@ int log(lua_State* state) {
   luaL_checkany(state, 1);
   const int count = lua_gettop(state);
   const auto level = count >= 2 ? level_argument(state) : std::nullopt;
-  luaL_Buffer line;
-  luaL_buffinit(state, &line);
-  for (int i = level ? 2 : 1; i <= count; ++i) {
+  std::string line;
+  const int first = level ? 2 : 1;
+  for (int i = first; i <= count && line.size() < AppTable::kLogBytesMax; ++i) {
+    Vm::of(state).charge(state, kStepsPerShown);
     push_shown(state, i);
-    luaL_addvalue(&line);
-    if (i < count) luaL_addchar(&line, ' ');
+    if (i > first) line += ' ';
+    line += text_at(state, -1).substr(0, AppTable::kLogBytesMax);
+    lua_pop(state, 1);
   }
-  luaL_pushresult(&line);
-  app_table(state).log(level.value_or(LogLevel::info), text_at(state, -1));
+  app_table(state).log(level.value_or(LogLevel::info), line);
   return 0;
 }
 

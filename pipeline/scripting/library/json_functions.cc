@@ -26,7 +26,6 @@ int encode(lua_State* state) {
   luaL_checkany(state, 1);
   if (lua_isnil(state, 1)) return push_text(state, "null"), 1;
   const std::string_view text = Binding::of(state).json().write(state, 1, 0, {nullptr, Document::kNone, "the value"});
-  Vm::of(state).charge(state, text.size() / 8);
   push_text(state, text);
   return 1;
 }

@@ -68,6 +68,21 @@ TEST_CASE("what has no JSON is an error that names the field") {
   CHECK(lua.eval("app.json.encode()").find("value expected") != std::string::npos);
 }
 
+TEST_CASE("what would be more than 1 MiB of JSON is refused before it is made") {
+  Surroundings lua;
+  for (const char* value :
+       {"('\\1'):rep(15 << 20)", "{('\\xff'):rep(15 << 20)}", "{[('\\1'):rep(15 << 20)] = 1}", "('\\1'):rep(180000)"}) {
+    CAPTURE(value);
+    const std::string answer = lua.eval(value);
+    CHECK(answer.starts_with("error: test:1: the value"));
+    CHECK(answer.ends_with(": larger than 1 MiB"));
+    CHECK(answer.size() < 200);
+  }
+  CHECK(lua.run("return tostring(#app.json.encode(('\\1'):rep(170000)))") == "1020002");
+  CHECK(lua.eval("app.state.set('k', ('\\1'):rep(15 << 20))").ends_with("larger than 1 MiB"));
+  CHECK_FALSE(lua.vm().spent());
+}
+
 TEST_CASE("base64 of odd texts") {
   check({{"app.base64.encode('')", R"("")"},
          {"app.base64.encode('a')", R"("YQ==")"},
@@ -141,6 +156,11 @@ TEST_CASE("the log shows what it is given") {
     CHECK(lua.logged == line + "\n");
   }
   Surroundings lua;
+  CHECK(lua.eval("app.log(('x'):rep(1999), 'y', 'z', ('a'):rep(15 << 20))") == "null");
+  CHECK(lua.logged == std::string(1999, 'x') + " \n");
+  CHECK(lua.eval("app.log({('\\1'):rep(15 << 20)}, 'y')") == "null");
+  CHECK(lua.logged.ends_with(" \n(no JSON: the message[1]: larger than 1 MiB) y\n"));
+  lua.logged.clear();
   for (const char* wrong : {"", "{}:x()"}) {
     CAPTURE(wrong);
     CHECK(lua.eval("app.log(" + std::string(wrong) + ")").starts_with("error: test:1:"));

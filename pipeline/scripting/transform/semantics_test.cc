@@ -188,6 +188,8 @@ TEST_CASE("objects and arrays behave like tables") {
       {"event.a[#event.a + 1] = event.a return event", R"({"a":[1]})", R"({"a":[1,[1]]})"},
       {"event['\\xff'] = 1 return event", "{}", "error: the event: a key that is not valid UTF-8"},
       {"event.o = {['\\xff'] = 1} return event", "{}", "error: field 'o': a key that is not valid UTF-8"},
+      {"event[('x'):rep(70000)] = 1 return event", "{}", "error: the event: a key larger than 64 KiB"},
+      {"event[('\\1'):rep(15 << 20)] = 1 return event", "{}", "error: the event: a key larger than 64 KiB"},
       {"event['a\\0b'] = 1 event.x = event['a\\0b'] return event", "{}", R"({"a\u0000b":1,"x":1})"},
       {"event.x = event['\\u{1F600}'] return event", R"({"\ud83d\ude00":1})", R"({"\ud83d\ude00":1,"x":1})"},
       {"table.remove(event.a) event.a[#event.a] = nil event.a[0] = nil return event", R"({"a":[]})", R"({"a":[]})"},

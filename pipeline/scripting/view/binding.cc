@@ -1,5 +1,6 @@
 #include "pipeline/scripting/view/binding.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <utility>
@@ -11,6 +12,8 @@ namespace penstock::scripting {
 namespace {
 
 constexpr std::size_t kArenaBytesMax = 64u << 20;
+constexpr std::size_t kComparedPerStep = 32;
+constexpr std::size_t kKeyBytesMax = 64u << 10;  // of a new member
 
 constexpr const char* kOver =
     "this part belongs to an event that is over; keep a copy of the values you need, not the event or its parts";
@@ -57,6 +60,7 @@ std::size_t Binding::find(lua_State* state, NodeId node, std::string_view key) {
   if (walked < entries.size() && entries[walked].key == key) return walked;
   if (const std::size_t first = event_->document().unindexed(node); first > 0) [[unlikely]]
     vm_.charge(state, first);
+  vm_.charge(state, key.size() / kComparedPerStep);
   const std::size_t place = event_->document().find(node, key);
   if (place != Document::kNowhere) hint = static_cast<std::uint32_t>(place);
   return place;
@@ -188,7 +192,6 @@ std::string_view Binding::stored(lua_State* state, int index, const Place& place
     default: break;
   }
   const std::string_view text = json_.write(state, index, event_->document().depth(place.node), place);
-  vm_.charge(state, text.size() / 8);
   return arena.copy(text);
 }
 
@@ -209,6 +212,9 @@ void Binding::follow_id(NodeId node, std::string_view key) {
 
 // A new member's key, as it will stay.
 std::string_view Binding::checked_key(lua_State* state, NodeId node, std::string_view key) {
+  vm_.charge(state, std::min(key.size(), kKeyBytesMax));  // it is escaped each time the event is written
+  if (key.size() > kKeyBytesMax)
+    luaL_error(state, "%s: a key larger than 64 KiB", Place{&event_->document(), node, {}}.to_string().c_str());
   if (!json::is_plain(key) && !json::is_utf8(key))
     luaL_error(state, "%s: a key that is not valid UTF-8", Place{&event_->document(), node, {}}.to_string().c_str());
   return event_->arena().copy(key);

@@ -11,13 +11,25 @@
 
 #include "pipeline/event/json.h"
 #include "pipeline/scripting/view/document.h"
+#include "pipeline/scripting/view/lua_text.h"
 #include "pipeline/scripting/vm/frozen.h"
+#include "pipeline/scripting/vm/vm.h"
 
 namespace penstock::scripting {
 
 namespace {
+
 constexpr char kMark = 0;  // its address is the registry key of the metatable that marks arrays
-}
+
+constexpr std::uint64_t kStepsPerValue = 2;
+constexpr std::uint64_t kStepsPerNumber = 10;
+constexpr std::uint64_t kStepsPerTable = 20;
+constexpr std::uint64_t kStepsPerMember = 20;  // with its share of sorting
+constexpr std::size_t kSortedPerStep = 4;       // bytes of keys
+constexpr std::size_t kCopiedPerStep = 16;
+constexpr std::size_t kEscapedPerStep = 4;
+
+}  // namespace
 
 void LuaJson::install(lua_State* state) {
   lua_newtable(state);
@@ -42,7 +54,7 @@ bool LuaJson::is_array(lua_State* state, int index) {
 
 std::string Place::to_string() const {
   if (document == nullptr) return std::string(key);
-  const std::string path = document->path(node, key);
+  const std::string path = document->path(node, shortened(key));
   if (index == 0) return path.empty() ? "the event" : fmt::format("field '{}'", path);
   return fmt::format("field '{}[{}]'", document->path(node), index);
 }
@@ -57,36 +69,50 @@ std::string_view LuaJson::write(lua_State* state, int index, int depth, const Pl
   return out_;
 }
 
+// For what was appended since `before`.
+void LuaJson::pay(lua_State* state, std::size_t before, std::size_t bytes_per_step) const {
+  Vm::of(state).charge(state, (out_.size() - before) / bytes_per_step);
+}
+
+// Ends at the limit, so that no text of many megabytes is escaped to be refused.
+void LuaJson::text(lua_State* state, std::string_view text) {
+  const std::size_t before = out_.size();
+  const bool fits = json::append_string(out_, text, kBodyBytesMax);
+  pay(state, before, out_.size() - before == text.size() + 2 && json::is_plain(text) ? kCopiedPerStep : kEscapedPerStep);
+  if (!fits) refuse(state, "larger than 1 MiB");
+}
+
 void LuaJson::refuse(lua_State* state, std::string_view reason) const {
   std::string text = place_->to_string();
   const bool quoted = text.ends_with('\'');
   if (quoted) text.pop_back();
   for (const Step& step : path_) {
     if (step.index != 0) fmt::format_to(std::back_inserter(text), "[{}]", step.index);
-    else fmt::format_to(std::back_inserter(text), ".{}", step.key);
+    else fmt::format_to(std::back_inserter(text), ".{}", shortened(step.key));
   }
   luaL_error(state, "%s%s: %s", text.c_str(), quoted ? "'" : "", std::string(reason).c_str());
 }
 
 void LuaJson::value(lua_State* state, int index, int depth) {
+  Vm::of(state).charge(state, kStepsPerValue);
   switch (lua_type(state, index)) {
     case LUA_TBOOLEAN: out_ += lua_toboolean(state, index) != 0 ? "true" : "false"; break;
     case LUA_TNUMBER: number(state, index); break;
     case LUA_TSTRING: {
-      std::size_t size = 0;
-      const char* text = lua_tolstring(state, index, &size);
+      const std::string_view string = text_at(state, index);
       // A number that only a text could show.
-      if (read_.is_text({text, size})) out_.append(text, size);
-      else json::append_string(out_, {text, size});
+      if (read_.is_text(string)) out_ += string;
+      else text(state, string);
       break;
     }
     case LUA_TTABLE: table(state, index, depth); break;
     case LUA_TLIGHTUSERDATA: {
       void* part = lua_touserdata(state, index);
-      const std::string_view text = part == nullptr ? "null" : part_text_(state, part);
+      const std::string_view raw = part == nullptr ? "null" : part_text_(state, part);
+      if (depth > 0) Vm::of(state).charge(state, raw.size() / kEscapedPerStep);
       // By itself a part is never too deep.
-      if (depth > 0 && depth + depth_of(text) > kDepthMax) refuse(state, "nested deeper than 128 levels");
-      out_ += text;
+      if (depth > 0 && depth + depth_of(raw) > kDepthMax) refuse(state, "nested deeper than 128 levels");
+      out_ += raw;
       break;
     }
     default: refuse(state, fmt::format("a {} cannot be stored in an event", luaL_typename(state, index)));
@@ -95,6 +121,7 @@ void LuaJson::value(lua_State* state, int index, int depth) {
 }
 
 void LuaJson::number(lua_State* state, int index) {
+  Vm::of(state).charge(state, kStepsPerNumber);
   char digits[40];
   if (lua_isinteger(state, index) != 0) {
     const auto end = std::to_chars(digits, digits + sizeof digits, lua_tointeger(state, index));
@@ -121,6 +148,7 @@ bool LuaJson::is_marked(lua_State* state, int index) const {
 }
 
 void LuaJson::table(lua_State* state, int index, int depth) {
+  Vm::of(state).charge(state, kStepsPerTable);
   if (depth >= kDepthMax) refuse(state, "nested deeper than 128 levels");
   luaL_checkstack(state, 8, "a table nested too deep");
   const void* identity = lua_topointer(state, index);
@@ -148,11 +176,11 @@ bool LuaJson::is_list(lua_State* state, int index, long long size, std::size_t f
   while (lua_next(state, index) != 0) {
     lua_pop(state, 1);
     if (lua_type(state, -1) == LUA_TSTRING) {
-      std::size_t length = 0;
-      const char* key = lua_tolstring(state, -1, &length);
-      keys_.emplace_back(key, length);
+      keys_.push_back(text_at(state, -1));
+      Vm::of(state).charge(state, kStepsPerMember + keys_.back().size() / kSortedPerStep);
       continue;
     }
+    Vm::of(state).charge(state, 1);
     const lua_Integer at = lua_isinteger(state, -1) != 0 ? lua_tointeger(state, -1) : 0;
     if (at < 1 || at > size) refuse(state, "a table whose keys are neither strings nor 1 to n without holes");
     ++numbers;
@@ -183,7 +211,7 @@ void LuaJson::object(lua_State* state, int index, std::size_t first_key, int dep
     if (i > first_key) out_.push_back(',');
     const std::string_view key = keys_[i];
     if (!json::is_plain(key) && !json::is_utf8(key)) refuse(state, "a key that is not valid UTF-8");
-    json::append_string(out_, key);
+    text(state, key);
     out_.push_back(':');
     path_.push_back({key, 0});
     lua_pushlstring(state, key.data(), key.size());

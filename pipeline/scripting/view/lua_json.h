@@ -7,7 +7,7 @@
 //   {}                object; `app.array{}` is an empty array      {1, 2, 3}  array      {a = 1}  object, keys in byte order
 //   an event's part   its present text                    app.null  null
 // An error that names the field: NaN, infinity, a function or thread, a table that mixes keys, has holes or contains itself,
-// more than 128 levels, more than 1 MiB.
+// more than 128 levels, more than 1 MiB. It is paid for while it is written, so the instruction limit may end it too.
 
 #include <cstddef>
 #include <string>
@@ -65,6 +65,8 @@ class LuaJson {
   void number(lua_State* state, int index);
   bool is_marked(lua_State* state, int index) const;
   bool is_list(lua_State* state, int index, long long size, std::size_t first_key);
+  void text(lua_State* state, std::string_view text);
+  void pay(lua_State* state, std::size_t before, std::size_t bytes_per_step) const;
   void refuse(lua_State* state, std::string_view reason) const;
 
   PartText part_text_;
