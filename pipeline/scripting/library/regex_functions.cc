@@ -30,6 +30,7 @@ constexpr std::uint64_t kStepsTimedFrom = 500;
 constexpr std::chrono::nanoseconds kStepTime{8};
 constexpr std::uint64_t kStepsPerInstruction = 50;  // of compiling
 constexpr std::uint64_t kStepsOfRefusal = 100'000;
+constexpr std::size_t kFlagsMax = 4;
 
 using Captures = std::array<std::string_view, Regex::kGroupsMax + 1>;
 
@@ -61,7 +62,8 @@ const Regex& regex_at(lua_State* state, int index) {
 int regex(lua_State* state) {
   text_argument(state, 1);
   const std::string_view flags = optional_text(state, 2).value_or("");
-  luaL_argcheck(state, flags.find_first_not_of("imsU") == std::string_view::npos, 2, "flags are i, m, s and U");
+  const bool are_flags = flags.size() <= kFlagsMax && flags.find_first_not_of("imsU") == std::string_view::npos;
+  luaL_argcheck(state, are_flags, 2, "flags are i, m, s and U");
   lua_settop(state, 2);
   lua_pushfstring(state, "%s/", lua_isnil(state, 2) ? "" : lua_tostring(state, 2));
   lua_pushvalue(state, 1);

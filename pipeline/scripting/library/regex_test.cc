@@ -82,6 +82,7 @@ TEST_CASE("what is no expression, no text or no replacement is an error that say
              {"app.regex('(?=a)')", "invalid perl operator: (?="},
              {"app.regex('(a)\\\\1')", "invalid escape sequence: \\1"},
              {"app.regex('a', 'x')", "flags are i, m, s and U"},
+             {"app.regex('a', ('i'):rep(15 << 20))", "flags are i, m, s and U"},
              {"app.regex(('a'):rep(9000))", "the limit is 8192"},
              {"app.regex(('(a)'):rep(51))", "more than 50 groups"},
              {"app.regex('((a{1000}){1000})')", "invalid repetition"},

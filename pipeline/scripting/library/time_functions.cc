@@ -24,14 +24,25 @@ namespace penstock::scripting {
 namespace {
 
 constexpr std::uint64_t kSteps = 50;  // of one call, besides the bytes
+// Of a name's, a lookup and a message: no zone has a name half as long.
+constexpr std::size_t kZoneBytesMax = 100;
+constexpr std::uint64_t kStepsOfRefusal = 500;
+constexpr std::size_t kPatternBytesMax = 1000;
+constexpr std::uint64_t kStepsPerPatternByte = 10;
 
 // The zone of that name; remembered, because looking it up costs more than using it.
 TimeZone zone_named(lua_State* state, std::string_view name) {
   constexpr std::size_t kRememberedMax = 1000;
   thread_local std::map<std::string, TimeZone, std::less<>> remembered;
   if (const auto it = remembered.find(name); it != remembered.end()) return it->second;
+  Vm& vm = Vm::of(state);
+  if (name.size() > kZoneBytesMax) {
+    vm.charge(state, kStepsOfRefusal);
+    luaL_error(state, "unknown time zone '%s'", shortened(name).c_str());
+  }
   const auto zone = TimeZone::find(name);
-  Vm::of(state).restart_clock();  // reading the database is no fault of the script's
+  vm.restart_clock();  // reading the database is no fault of the script's
+  if (!zone) vm.charge(state, kStepsOfRefusal);
   if (!zone) luaL_error(state, "%s", zone.error().message.c_str());
   if (remembered.size() < kRememberedMax) remembered.emplace(name, *zone);
   return *zone;
@@ -44,13 +55,22 @@ struct Form {
   bool zoned = false;
 };
 
+// Paid for, because each directive is a number read or written.
+std::string_view checked_format(lua_State* state, std::string_view format) {
+  if (format.size() > kPatternBytesMax)
+    luaL_error(state, "a format of %d bytes; the limit is %d", static_cast<int>(format.size()),
+               static_cast<int>(kPatternBytesMax));
+  Vm::of(state).charge(state, format.size() * kStepsPerPatternByte);
+  return format;
+}
+
 template <std::size_t n>
 Form form_arguments(lua_State* state, const std::array<std::string_view, n>& formats) {
   Form form;
   int next = 2;
   if (const auto first = optional_text(state, 2)) {
     const bool format = first->find('%') != std::string_view::npos || std::ranges::find(formats, *first) != formats.end();
-    if (format) form.format = *first;
+    if (format) form.format = checked_format(state, *first);
     if (format) next = 3;
   } else {
     next = 3;

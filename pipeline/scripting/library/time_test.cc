@@ -133,6 +133,10 @@ TEST_CASE("unknown zones and directives, and times out of range, are errors that
   for (const auto& [expression, message] :
        Table{{"app.time.parse('2026-08-01', 'Europe/Berln')", "unknown time zone 'Europe/Berln'"},
              {"app.time.format(0, 'ISO')", "unknown time zone 'ISO'"},
+             {"app.time.parts(0, ('y'):rep(15 << 20))", "unknown time zone 'yyyy"},
+             {"app.time.parse('2026-08-01', ('y'):rep(15 << 20))", "unknown time zone 'yyyy"},
+             {"app.time.format(0, ('%A'):rep(501))", "a format of 1002 bytes; the limit is 1000"},
+             {"app.time.parse('', ('%A'):rep(501))", "a format of 1002 bytes; the limit is 1000"},
              {"app.time.parts(0, '')", "unknown time zone ''"},
              {"app.time.parts(0, '../../etc/passwd')", "unknown time zone '../../etc/passwd'"},
              {"app.time.parts(0, '+25:00')", "'+25:00' is no offset"},
