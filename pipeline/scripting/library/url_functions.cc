@@ -8,6 +8,7 @@
 
 #include "pipeline/scripting/library/app_function.h"
 #include "pipeline/scripting/library/json_tables.h"
+#include "pipeline/scripting/library/made_text.h"
 #include "pipeline/scripting/library/url_query.h"
 #include "pipeline/scripting/library/url_text.h"
 #include "pipeline/scripting/view/lua_text.h"
@@ -59,25 +60,28 @@ class Builder {
  public:
   explicit Builder(lua_State* state) : state_(state) {}
 
-  std::string build() {
+  // Pushes the URL.
+  void build() {
     refuse_others();
     const auto scheme = part("scheme");
     const auto host = part("host");
-    if (scheme) url_ += *scheme + ':';
+    if (scheme) url_.append(*scheme + ':');
     if (host) add_authority(*host);
     add_path(part("path").value_or(""), host.has_value());
     add_query();
     if (const auto fragment = part("fragment")) {
-      url_ += '#';
-      append_kept(url_, *fragment, "");
+      url_.append("#");
+      url_.append_kept(*fragment, "");
     }
-    const auto again = split_url(url_);
+    Vm::of(state_).charge(state_, url_.view().size());
+    const auto again = split_url(url_.view());
     if (!again || again->scheme.has_value() != scheme.has_value() || again->host.has_value() != host.has_value())
-      luaL_error(state_, "these parts make no URL: %s", url_.c_str());
-    return url_;
+      luaL_error(state_, "these parts make no URL: %s", shortened(url_.view()).c_str());
+    url_.push();
   }
 
  private:
+  static constexpr const char* kName = "app.url.build";
   static constexpr std::array<std::string_view, 9> kParts{"scheme", "user",  "password", "host",  "port",
                                                           "path",   "query", "fragment", "params"};
 
@@ -90,8 +94,14 @@ class Builder {
       if (known) continue;
       luaL_error(state_,
                  "'%s' is no part of a URL; there are scheme, user, password, host, port, path, query, params, fragment",
-                 luaL_tolstring(state_, -1, nullptr));
+                 shown_key().c_str());
     }
+  }
+
+  // The key on top of the stack, for messages.
+  std::string shown_key() {
+    luaL_tolstring(state_, -1, nullptr);
+    return shortened(text_at(state_, -1));
   }
 
   std::optional<std::string> part(const char* name) {
@@ -104,52 +114,53 @@ class Builder {
   }
 
   void add_authority(const std::string& host) {
-    url_ += "//";
+    url_.append("//");
     const auto user = part("user");
     const auto password = part("password");
-    if (user) append_encoded(url_, *user);
-    if (password) append_encoded(url_ += ':', *password);
-    if (user || password) url_ += '@';
+    if (user) url_.append_encoded(*user);
+    if (password) url_.append(":");
+    if (password) url_.append_encoded(*password);
+    if (user || password) url_.append("@");
     const bool v6 = host.find(':') != std::string::npos;
-    if (v6) url_ += '[';
-    append_kept(url_, host, v6 ? "" : "/?#@[]\\%");
-    if (v6) url_ += ']';
+    if (v6) url_.append("[");
+    url_.append_kept(host, v6 ? "" : "/?#@[]\\%");
+    if (v6) url_.append("]");
     if (lua_getfield(state_, 1, "port") != LUA_TNIL) {
       const lua_Integer port = lua_isinteger(state_, -1) != 0 ? lua_tointeger(state_, -1) : -1;
       if (port < 0 || port > 65535) luaL_error(state_, "part 'port': an integer from 0 to 65535 expected");
-      url_ += ':' + std::to_string(port);
+      url_.append(':' + std::to_string(port));
     }
     lua_pop(state_, 1);
   }
 
   void add_path(const std::string& path, bool with_host) {
-    if (with_host && !path.empty() && path.front() != '/') url_ += '/';
-    append_kept(url_, path, "?#");
+    if (with_host && !path.empty() && path.front() != '/') url_.append("/");
+    url_.append_kept(path, "?#");
   }
 
   void add_query() {
     const auto query = part("query");
-    std::string text;
+    MadeText text(state_, kName);
     if (lua_getfield(state_, 1, "params") == LUA_TNIL) {
-      append_kept(text, query.value_or(""), "#");
+      text.append_kept(query.value_or(""), "#");
     } else {
       table_argument(state_, lua_gettop(state_));
       append_query(state_, lua_gettop(state_), text);
     }
     lua_pop(state_, 1);
-    if (!text.empty() || (query && query->empty())) url_ += '?' + text;
+    if (text.empty() && !(query && query->empty())) return;
+    url_.append("?");
+    url_.append(text.view());
   }
 
   lua_State* state_;
-  std::string url_;
+  MadeText url_{state_, kName};
 };
 
 int build(lua_State* state) {
   table_argument(state, 1);
   lua_settop(state, 1);
-  const std::string url = Builder(state).build();
-  Vm::of(state).charge(state, url.size());
-  push_text(state, url);
+  Builder(state).build();
   return 1;
 }
 
@@ -164,25 +175,23 @@ int parse_query(lua_State* state) {
 int build_query(lua_State* state) {
   table_argument(state, 1);
   lua_settop(state, 1);
-  std::string query;
+  MadeText query(state, "app.url.build_query");
   append_query(state, 1, query);
-  Vm::of(state).charge(state, query.size());
-  push_text(state, query);
+  query.push();
   return 1;
 }
 
 int encode(lua_State* state) {
   const std::string_view text = text_argument(state, 1);
-  charge_for_bytes(state, text.size());
-  std::string out;
-  append_encoded(out, text);
-  push_text(state, out);
+  MadeText out(state, "app.url.encode");
+  out.append_encoded(text);
+  out.push();
   return 1;
 }
 
 int decode(lua_State* state) {
   const std::string_view text = text_argument(state, 1);
-  charge_for_bytes(state, text.size());
+  Vm::of(state).charge(state, text.size() / 4);
   push_text(state, decoded(text));
   return 1;
 }

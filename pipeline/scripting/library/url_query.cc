@@ -1,11 +1,19 @@
 #include "pipeline/scripting/library/url_query.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <string>
+#include <utility>
 #include <vector>
+
+#include "pipeline/scripting/library/app_function.h"
+#include "pipeline/scripting/library/made_text.h"
 
 #include "pipeline/scripting/library/url_text.h"
 #include "pipeline/scripting/view/lua_json.h"
 #include "pipeline/scripting/view/lua_text.h"
+#include "pipeline/scripting/vm/frozen.h"
+#include "pipeline/scripting/vm/vm.h"
 
 namespace penstock::scripting {
 namespace {
@@ -13,6 +21,11 @@ namespace {
 // What the table's metatable keeps, by integer keys: of each piece between two '&' its name, text, value and place among
 // those of its name, and for each name how many there are.
 enum Kept : lua_Integer { kNames = 1, kTexts, kValues, kPlaces, kCounts };
+
+// What one parameter costs besides its bytes: some calls of Lua, and its share of sorting names.
+constexpr std::uint64_t kStepsPerPiece = 40;
+constexpr std::uint64_t kStepsPerValue = 10;
+constexpr std::size_t kSortedPerStep = 4;  // bytes of names
 
 int pairs_in_order(lua_State* state);
 
@@ -35,6 +48,7 @@ std::vector<std::string_view> names_in_order(lua_State* state, int table, int ke
     lua_rawgeti(state, kept, kPlaces);
     const auto pieces = static_cast<lua_Integer>(lua_rawlen(state, -2));
     for (lua_Integer i = 1; i <= pieces; ++i) {
+      Vm::of(state).charge(state, kStepsPerValue);
       lua_rawgeti(state, -1, i);
       lua_rawgeti(state, -3, i);
       if (lua_tointeger(state, -2) == 1) names.push_back(text_at(state, -1));
@@ -51,6 +65,7 @@ std::vector<std::string_view> names_in_order(lua_State* state, int table, int ke
     lua_pop(state, 1);
     if (lua_type(state, -1) != LUA_TSTRING)
       luaL_error(state, "names of parameters must be strings, got a %s", luaL_typename(state, -1));
+    Vm::of(state).charge(state, kStepsPerPiece + text_at(state, -1).size() / kSortedPerStep);
     lua_pushvalue(state, -1);
     if (lua_rawget(state, -3) == LUA_TNIL) names.push_back(text_at(state, -2));
     lua_pop(state, 1);
@@ -127,15 +142,22 @@ lua_Integer count_name(lua_State* state, int counts, std::string_view name) {
   return count;
 }
 
-void append_pair(std::string& out, std::string_view name, std::string_view value) {
-  if (!out.empty()) out += '&';
-  append_encoded(out, name);
-  out += '=';
-  append_encoded(out, value);
+void append_pair(MadeText& out, std::string_view name, std::string_view value) {
+  if (!out.empty()) out.append("&");
+  out.append_encoded(name);
+  out.append("=");
+  out.append_encoded(value);
+}
+
+[[noreturn]] void refuse(lua_State* state, std::string_view name, const char* got) {
+  luaL_error(state, "parameter '%s': a string, number, boolean or list of these expected, got %s", shortened(name).c_str(),
+             got);
+  std::unreachable();
 }
 
 // A value that is no list.
-void append_scalar(lua_State* state, int index, std::string_view name, std::string& out) {
+void append_scalar(lua_State* state, int index, std::string_view name, MadeText& out) {
+  Vm::of(state).charge(state, kStepsPerValue);
   switch (lua_type(state, index)) {
     case LUA_TSTRING: return append_pair(out, name, text_at(state, index));
     case LUA_TBOOLEAN: return append_pair(out, name, lua_toboolean(state, index) != 0 ? "true" : "false");
@@ -145,13 +167,29 @@ void append_scalar(lua_State* state, int index, std::string_view name, std::stri
       return lua_pop(state, 1);
     default: break;
   }
-  luaL_error(state, "parameter '%s': a string, number, boolean or list of these expected, got %s", std::string(name).c_str(),
-             lua_islightuserdata(state, index) ? "app.null or a part of the event" : luaL_typename(state, index));
+  refuse(state, name, lua_islightuserdata(state, index) ? "app.null or a part of the event" : luaL_typename(state, index));
+}
+
+// What the table on top of the stack has besides 1 to n would be lost without a word.
+void check_list(lua_State* state, std::string_view name) {
+  const auto size = static_cast<lua_Integer>(lua_rawlen(state, -1));
+  lua_Integer elements = 0;
+  lua_pushnil(state);
+  while (lua_next(state, -2) != 0) {
+    Vm::of(state).charge(state, 1);
+    lua_pop(state, 1);
+    const lua_Integer at = lua_isinteger(state, -1) != 0 ? lua_tointeger(state, -1) : 0;
+    if (at < 1 || at > size) refuse(state, name, "a table whose keys are not 1 to n");
+    ++elements;
+  }
+  if (elements != size) refuse(state, name, "a table whose keys are not 1 to n");
 }
 
 // The value on top, which it pops.
-void append_value(lua_State* state, std::string_view name, std::string& out) {
+void append_value(lua_State* state, std::string_view name, MadeText& out) {
   if (lua_istable(state, -1)) {
+    if (push_frozen_content(state, -1)) lua_remove(state, -2);
+    check_list(state, name);
     const auto size = static_cast<lua_Integer>(lua_rawlen(state, -1));
     for (lua_Integer i = 1; i <= size; ++i) {
       lua_rawgeti(state, -1, i);
@@ -167,7 +205,7 @@ void append_value(lua_State* state, std::string_view name, std::string& out) {
 // Writes the pieces of the text it came from, each as it stood where its value is what it was.
 class Rewriter {
  public:
-  Rewriter(lua_State* state, int table, int kept, std::string& out) : state_(state), table_(table), kept_(kept), out_(out) {}
+  Rewriter(lua_State* state, int table, int kept, MadeText& out) : state_(state), table_(table), kept_(kept), out_(out) {}
 
   void write() {
     for (const lua_Integer what : {kNames, kTexts, kValues, kPlaces, kCounts}) lua_rawgeti(state_, kept_, what);
@@ -185,6 +223,7 @@ class Rewriter {
   int list(Kept what) const { return first_ + static_cast<int>(what) - 1; }
 
   void piece(lua_Integer i, std::string_view name) {
+    Vm::of(state_).charge(state_, kStepsPerPiece);
     lua_rawgeti(state_, list(kPlaces), i);
     const lua_Integer place = lua_tointeger(state_, -1);
     lua_pushvalue(state_, -2);
@@ -197,8 +236,8 @@ class Rewriter {
     lua_rawgeti(state_, list(kValues), i);
     if ((listed || count == 1) && lua_rawequal(state_, -1, -2) != 0) {
       lua_rawgeti(state_, list(kTexts), i);
-      if (!out_.empty()) out_ += '&';
-      append_kept(out_, text_at(state_, -1), "#");
+      if (!out_.empty()) out_.append("&");
+      out_.append_kept(text_at(state_, -1), "#");
       return;
     }
     lua_pop(state_, 1);
@@ -208,7 +247,7 @@ class Rewriter {
   lua_State* state_;
   int table_;
   int kept_;
-  std::string& out_;
+  MadeText& out_;
   int first_ = 0;
 };
 
@@ -226,6 +265,7 @@ void push_query(lua_State* state, std::string_view query) {
   while (!query.empty()) {
     const std::string_view text = query.substr(0, query.find('&'));
     query.remove_prefix(std::min(text.size() + 1, query.size()));
+    Vm::of(state).charge(state, kStepsPerPiece);
     if (text.empty()) continue;
     const auto equals = text.find('=');
     name.clear();
@@ -253,15 +293,14 @@ void push_query(lua_State* state, std::string_view query) {
   lua_setmetatable(state, table);
 }
 
-void append_query(lua_State* state, int index, std::string& out) {
+void append_query(lua_State* state, int index, MadeText& out) {
   luaL_checkstack(state, 16, "query");
   const int top = lua_gettop(state);
   const int kept = push_kept(state, index) ? lua_gettop(state) : 0;
-  std::string query;
   std::size_t written = 0;
   const auto names = names_in_order(state, index, kept);
   if (kept != 0) {
-    Rewriter(state, index, kept, query).write();
+    Rewriter(state, index, kept, out).write();
     lua_rawgeti(state, kept, kCounts);
   } else {
     lua_newtable(state);
@@ -276,10 +315,9 @@ void append_query(lua_State* state, int index, std::string& out) {
       continue;
     }
     lua_rawget(state, index);
-    append_value(state, names[written], query);
+    append_value(state, names[written], out);
   }
   lua_settop(state, top);
-  out += query;
 }
 
 }  // namespace penstock::scripting

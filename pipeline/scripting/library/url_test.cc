@@ -7,6 +7,7 @@
 #include "pipeline/scripting/library/testing.h"
 
 using namespace penstock::scripting;
+using namespace penstock;
 using namespace penstock::scripting::testing;
 
 namespace {
@@ -122,12 +123,38 @@ TEST_CASE("URLs are put together") {
                                             {"{host = ':::', scheme = 'http'}", "make no URL"},
                                             {"{params = {1}}", "must be strings"},
                                             {"{params = {a = print}}", "parameter 'a'"},
-                                            {"{params = {a = app.null}}", "got app.null"}}) {
+                                            {"{params = {a = app.null}}", "got app.null"},
+                                            {"{params = {a = {x = 1}}}", "parameter 'a': a string"},
+                                            {"{params = {a = {1, 2, x = 3}}}", "parameter 'a': a string"},
+                                            {"{params = {a = {1, [3] = 3}}}", "parameter 'a': a string"},
+                                            {"{params = {a = {{}}}}", "got table"},
+                                            {"{[('y'):rep(100)] = 1}", "yy…' is no part"}}) {
     CAPTURE(parts);
     const std::string answer = lua.eval("app.url.build(" + parts + ")");
     CHECK(answer.starts_with("error: test:1:"));
     CHECK(answer.find(message) != std::string::npos);
   }
+}
+
+TEST_CASE("a table that is no list is no parameter") {
+  Surroundings lua;
+  for (const char* table : {"{x = 1}", "{1, 2, x = 3}", "{1, nil, 3}"}) {
+    CAPTURE(table);
+    const std::string answer = lua.eval("app.url.build_query({a = 1, tags = " + std::string(table) + "})");
+    CHECK(answer.find("parameter 'tags'") != std::string::npos);
+  }
+  check({{"app.url.build_query({a = {}, b = app.array{}, c = {1}})", R"("c=1")"}});
+}
+
+TEST_CASE("a URL has an end: 16 MiB, or the memory of the app") {
+  const std::string script = "local l = {} for i = 1, 20 do l[i] = ('x'):rep(1 << 20) end return app.url.build_query{a = l}";
+  Surroundings lua({.instructions_max = 100'000'000});
+  CHECK(lua.run(script) == "error: test:1: app.url.build_query: a text larger than 16 MiB");
+  CHECK_FALSE(lua.vm().spent());
+  Surroundings little({.memory_max = Bytes{4 << 20}, .instructions_max = 100'000'000});
+  const std::string ended = little.run(
+      "local s = ('x'):rep(1 << 20) local l = {} for i = 1, 20 do l[i] = s end return app.url.build_query{a = l}");
+  CHECK(ended.substr(0, 44) == "error: test:1: memory limit of 4MiB reached;");
 }
 
 TEST_CASE("percent-coding") {

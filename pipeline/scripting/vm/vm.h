@@ -116,6 +116,10 @@ class Vm final : private AllocationListener {
     if (instructions_left_ < static_cast<std::int64_t>(charged_ + std::min(steps, kAll)))
       raise_stop(running, Stop::instructions);
   }
+  // Raises the memory limit when the script could never hold that many bytes: before they are made outside of its memory.
+  void demand_memory(lua_State* running, std::size_t bytes) {
+    if (bytes > static_cast<std::size_t>(limits_.memory_max.count)) raise_stop(running, Stop::memory);
+  }
   // The time for this call begins anew: what passed was no doing of the script's.
   void restart_clock() { looked_ = false; }
   Stop stop() const { return stop_; }
