@@ -28,7 +28,7 @@ constexpr std::uint64_t kSteps = 50;  // of one call, besides the bytes
 constexpr std::size_t kZoneBytesMax = 100;
 constexpr std::uint64_t kStepsOfRefusal = 500;
 constexpr std::size_t kPatternBytesMax = 1000;
-constexpr std::uint64_t kStepsPerPatternByte = 10;
+constexpr std::uint64_t kStepsPerPatternByte = 4;
 
 // The zone of that name; remembered, because looking it up costs more than using it.
 TimeZone zone_named(lua_State* state, std::string_view name) {
