@@ -110,6 +110,27 @@ void add_library_calls(std::vector<Attack>& to) {
   add("concatenation", "local s = ('x'):rep(1 << 20) while true do local t = s .. 'y' end");
 }
 
+// Each zero byte ends a piece that Lua compares by itself.
+void add_order(std::vector<Attack>& to) {
+  const auto add = [&](const char* name, const char* script) { to.push_back(stopped("order", name, kSteps, script)); };
+  add("strings of zero bytes", "local s = ('a\\0'):rep(1 << 19) local t = s .. 'b' while true do local q = s < t end");
+  add("not greater, of zero bytes", "local s = ('\\0'):rep(1 << 20) local t = s .. 'b' while true do local q = s <= t end");
+  add("shorter strings of zero bytes", "local s = ('\\0'):rep(150000) local t = s .. 'b' while true do local q = s < t end");
+  add("long strings of letters", "local s = ('a'):rep(1 << 20) local t = s .. 'b' while true do local q = s < t end");
+  add("zero bytes in a coroutine",
+      "local s = ('\\0'):rep(1 << 20) local t = s .. 'b' "
+      "coroutine.wrap(function() while true do pcall(function() return s < t end) end end)()");
+  add("a comparator of zero bytes",
+      "local s = ('\\0'):rep(1 << 16) local l = {} for i = 1, 40 do l[i] = s .. i % 3 end "
+      "table.sort(l, function(a, b) return a < b end)");
+  add("sort of strings of zero bytes",
+      "local l = {} for i = 1, 14 do l[i] = ('\\0'):rep(1 << 16) .. i end while true do table.sort(l) end");
+  add("sort of many strings that begin alike",
+      "local s, l = ('a'):rep(1 << 13), {} for i = 1, 300 do l[i] = s .. i end while true do table.sort(l) end");
+  add("sort of one string",
+      "local s = ('\\0'):rep(1 << 20) local l = {} for i = 1, 300 do l[i] = s end while true do table.sort(l) end");
+}
+
 void add_patterns(std::vector<Attack>& to) {
   const auto add = [&](const char* name, const char* script) { to.push_back(stopped("pattern", name, kSteps, script)); };
   add("five lazy dots", "(('a'):rep(1 << 20)):find(('.-'):rep(5) .. 'x')");
@@ -140,6 +161,7 @@ std::vector<Attack> attacks_on_time() {
   add_loops(attacks);
   add_caught(attacks);
   add_library_calls(attacks);
+  add_order(attacks);
   add_patterns(attacks);
   return attacks;
 }

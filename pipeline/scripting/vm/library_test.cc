@@ -113,6 +113,23 @@ TEST_CASE("charged functions give what Lua's own give") {
   });
 }
 
+TEST_CASE("strings are ordered by their bytes, and sorted as they are ordered") {
+  const std::string parts =
+      "local l, pieces = {}, {'', 'a', 'b', '\\0', '\\0a', '\\0\\0', '\\xff', 'é'} "
+      "for _, start in ipairs({'', 'a', ('a'):rep(4096), ('a'):rep(4095) .. '\\0', ('\\0'):rep(5000)}) do "
+      "for _, a in ipairs(pieces) do for _, b in ipairs(pieces) do l[#l + 1] = start .. a .. b end end end "
+      "local function less(a, b) for i = 1, math.min(#a, #b) do local x, y = a:byte(i), b:byte(i) "
+      "if x ~= y then return x < y end end return #a < #b end ";
+  const Limits much{.instructions_max = 1'000'000'000, .time_max = Duration{60'000}};
+  CHECK(
+      value_of(block(parts + "table.sort(l) for i = 2, #l do if less(l[i], l[i - 1]) then return i end end return 'sorted'"),
+               much) == "sorted");
+  CHECK(value_of(block(parts + "for i = 1, #l, 7 do for j = 1, #l, 5 do "
+                               "if (l[i] < l[j]) ~= less(l[i], l[j]) or (l[i] <= l[j]) == less(l[j], l[i]) "
+                               "then return i .. ' ' .. j end end end return 'ordered'"),
+                 much) == "ordered");
+}
+
 TEST_CASE("sort keeps the order of equal values and the list of an error") {
   const std::string words = "local t = {} for w in ('bb a ccc dd e fff g hh'):gmatch('%a+') do t[#t + 1] = w end ";
   check_values({

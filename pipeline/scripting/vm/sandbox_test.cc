@@ -168,6 +168,30 @@ TEST_CASE("time is checked too") {
   CHECK(run("local s = ('a'):rep(3000) while true do s:find('.-b') end", limits).failure.stop == Stop::time);
 }
 
+TEST_CASE("comparing strings is charged by itself, when no clock says that it takes long") {
+  struct Still final : Clock {
+    Timestamp now() const override { return {}; }
+    SteadyTime steady() const override { return {}; }
+  } still;
+  for (const char* script : {
+           "local s = ('\\0'):rep(30000) local t = s .. 'b' for i = 1, 50 do local x = s < t end",
+           "local s = ('\\0'):rep(30000) local t = s .. 'b' for i = 1, 50 do local x = s <= t end",
+           "local s = ('a'):rep(60000) local t = s .. 'b' for i = 1, 100 do local x = s < t end",
+           "local s = ('\\0'):rep(30000) local t = s .. 'b' for i = 1, 50 do pcall(function() return s < t end) end",
+           "local s = ('\\0'):rep(30000) local l = {} for i = 1, 8 do l[i] = s .. i end "
+           "table.sort(l, function(a, b) return a < b end)",
+           "local l = {} for i = 1, 8 do l[i] = ('a'):rep(60000) .. i end for i = 1, 20 do table.sort(l) end",
+           "local l = {} for i = 1, 20 do l[i] = ('a'):rep(40000) .. i end for i = 1, 20 do table.sort(l) end",
+       }) {
+    CAPTURE(std::string(script));
+    auto vm = Vm::create(small(), still).value();
+    REQUIRE(vm->compile(script, "app.lua"));
+    CHECK_FALSE(vm->call(0, 0));
+    CHECK(vm->failure().message.starts_with("app.lua:1: instruction limit of 300000 reached"));
+    CHECK(vm->spent());
+  }
+}
+
 TEST_CASE("a memory limit too small for the library is an error, not a crash") {
   for (const std::uint64_t bytes : {0, 1000, 10'000})
     CHECK(Vm::create(Limits{.memory_max = Bytes{bytes}}).error().kind == ErrorKind::limit);

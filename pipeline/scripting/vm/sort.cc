@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <limits>
 #include <lua.hpp>
+#include <string_view>
 
 #include "pipeline/scripting/vm/library.h"
+#include "pipeline/scripting/vm/text_order.h"
 #include "pipeline/scripting/vm/vm.h"
 
 namespace penstock::scripting {
@@ -20,8 +22,20 @@ constexpr int kLeft = 5;  // the heads of the two runs that are being merged
 constexpr int kRight = 6;
 constexpr lua_Integer kFew = 16;  // values that fit on the stack
 
+constexpr std::uint64_t kStepsPerValue = 4;  // in each merge, beside what is looked at of strings and the comparator
+
+std::string_view text_at(lua_State* state, int index) {
+  std::size_t size = 0;
+  const char* text = lua_tolstring(state, index, &size);
+  return {text, size};
+}
+
 bool is_less(lua_State* state, int a, int b) {
-  if (lua_isnil(state, kComparator)) return lua_compare(state, a, b, LUA_OPLT) != 0;
+  if (lua_isnil(state, kComparator)) {
+    if (lua_type(state, a) == LUA_TSTRING && lua_type(state, b) == LUA_TSTRING)
+      return is_less_text(state, text_at(state, a), text_at(state, b));
+    return lua_compare(state, a, b, LUA_OPLT) != 0;
+  }
   lua_pushvalue(state, kComparator);
   lua_pushvalue(state, a);
   lua_pushvalue(state, b);
@@ -42,12 +56,13 @@ void give_head(lua_State* state, int head, lua_Integer place) {
 }
 
 // Runs left..middle-1 and middle..end-1.
-void merge(lua_State* state, lua_Integer left, lua_Integer middle, lua_Integer end) {
+void merge(lua_State* state, Vm& vm, lua_Integer left, lua_Integer middle, lua_Integer end) {
   lua_Integer right = middle;
   lua_Integer to = left;
   load_head(state, kLeft, left);
   if (right < end) load_head(state, kRight, right);
   while (left < middle && right < end) {
+    vm.charge(state, kStepsPerValue);
     if (is_less(state, kRight, kLeft)) {
       give_head(state, kRight, to++);
       if (++right < end) load_head(state, kRight, right);
@@ -56,6 +71,7 @@ void merge(lua_State* state, lua_Integer left, lua_Integer middle, lua_Integer e
       if (++left < middle) load_head(state, kLeft, left);
     }
   }
+  vm.charge(state, kStepsPerValue * static_cast<std::uint64_t>(middle - left + end - right));
   for (; left < middle; ++left) {
     lua_rawgeti(state, kFrom, left);
     lua_rawseti(state, kTo, to++);
@@ -100,8 +116,7 @@ void sort_many(lua_State* state, lua_Integer size) {
   for (lua_Integer width = 1; width < size; width *= 2) {
     for (lua_Integer left = 1; left <= size; left += 2 * width) {
       const lua_Integer end = std::min(left + 2 * width, size + 1);
-      vm.charge(state, static_cast<std::uint64_t>(4 * (end - left)));
-      merge(state, left, std::min(left + width, end), end);
+      merge(state, vm, left, std::min(left + width, end), end);
     }
     lua_pushvalue(state, kFrom);
     lua_copy(state, kTo, kFrom);

@@ -11,6 +11,7 @@
 #include "pipeline/base/check.h"
 #include "pipeline/scripting/vm/frozen.h"
 #include "pipeline/scripting/vm/library.h"
+#include "pipeline/scripting/vm/text_order.h"
 
 namespace penstock::scripting {
 namespace {
@@ -181,6 +182,7 @@ void Vm::begin() {
 bool Vm::call(int arguments, int results) {
   const int base = lua_gettop(state_) - arguments - 1;
   begin();
+  const PaysForOrder pays(*this);
   const int status = lua_pcall(state_, arguments, results, kHandler);
   if (finish(status)) [[likely]]
     return true;
@@ -309,6 +311,20 @@ void Vm::settle(lua_State* running) {
   if (stop != Stop::none) raise_stop(running, stop);
 }
 
+bool Vm::settle_within() {
+  const Stop stop = spend(std::exchange(charged_, 0));
+  if (stop == Stop::none) return true;
+  if (stop_ == Stop::none) stop_soon(stop);
+  return false;
+}
+
+// Where nothing may be raised: the next instruction does.
+void Vm::stop_soon(Stop stop) {
+  stop_ = stop;
+  place_.clear();
+  arm(running_);
+}
+
 void Vm::on_line(std::function<void(std::string_view source, int line)> heard) {
   line_heard_ = std::move(heard);
   set_hook(state_, kStride);
@@ -337,9 +353,7 @@ void Vm::large_block(std::size_t bytes) {
   instructions_left_ -= static_cast<std::int64_t>(bytes / kLargeBytesPerStep);
   if (running_ == nullptr || stop_ != Stop::none) return;
   if (instructions_left_ < 0) {
-    stop_ = Stop::instructions;
-    place_.clear();
-    arm(running_);
+    stop_soon(Stop::instructions);
   } else if (bytes >= CappedAllocator::kHugeFrom && static_cast<std::uint64_t>(lua_gethookcount(running_)) > kHugeStride) {
     set_hook(running_, kHugeStride);
   }

@@ -9,8 +9,9 @@
 //                       after an error raised by a hook: ours call no handler then, and there is no coroutine.close.
 //                       Finalisers run with hooks off: setmetatable refuses `__gc`, and Lua never calls one that is added to
 //                       a metatable later. Lua's pattern matcher can backtrack for hours inside one call: find, match, gmatch
-//                       and gsub are ours and count their steps, see pattern.h. `...` is copied by one instruction: no
-//                       function gives more than 16384 values.
+//                       and gsub are ours and count their steps, see pattern.h. `<` of two strings is one instruction that
+//                       can take a second: strcoll, which it calls, is ours, see text_order.h. `...` is copied by one
+//                       instruction: no function gives more than 16384 values.
 //   keep memory         a counting allocator with a cap, see allocator.h; what is allocated is charged too, for making and
 //                       collecting it takes time
 //   change the rules    globals, library tables, `app` and its settings are read-only; metatables of strings and events are
@@ -111,6 +112,12 @@ class Vm final : private AllocationListener {
     charged_ += std::min(steps, kAll);
     if (charged_ >= kStride) settle(running);
   }
+  // Counts work within one of Lua's own instructions, where nothing may be raised. False: a limit is reached, the work is to
+  // end, and the next instruction raises.
+  bool charge_within(std::uint64_t steps) {
+    charged_ += steps;
+    return charged_ < kStride || settle_within();
+  }
   // Raises unless that much is left, and takes nothing: before work that cannot be ended half-way.
   void demand(lua_State* running, std::uint64_t steps) {
     if (instructions_left_ < static_cast<std::int64_t>(charged_ + std::min(steps, kAll)))
@@ -145,6 +152,8 @@ class Vm final : private AllocationListener {
   Result<void> run_protected(void (*step)(lua_State*, void*), void* data);
   void begin();
   void settle(lua_State* running);
+  bool settle_within();
+  void stop_soon(Stop stop);
   Stop spend(std::uint64_t steps);
   bool out_of_time(std::uint64_t steps);
   void pay_by_time();
