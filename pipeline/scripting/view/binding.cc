@@ -15,6 +15,10 @@ constexpr std::size_t kArenaBytesMax = 64u << 20;
 constexpr std::size_t kComparedPerStep = 32;
 constexpr std::size_t kKeyBytesMax = 64u << 10;  // of a new member
 
+// Keys are compared and hashed to be found.
+constexpr std::size_t kKeyBytesUncharged = 256;
+constexpr std::size_t kKeyBytesPerStep = 8;
+
 constexpr const char* kOver =
     "this part belongs to an event that is over; keep a copy of the values you need, not the event or its parts";
 
@@ -52,6 +56,8 @@ NodeId Binding::node_of(lua_State* state, void* part) const {
 }
 
 std::size_t Binding::find(lua_State* state, NodeId node, std::string_view key) {
+  if (key.size() > kKeyBytesUncharged) [[unlikely]]
+    vm_.charge(state, key.size() / kKeyBytesPerStep);
   const auto& entries = event_->document().entries(node);
   std::uint32_t& hint = hints_[(reinterpret_cast<std::uintptr_t>(key.data()) >> 4) & (hints_.size() - 1)];
   if (hint < entries.size() && entries[hint].key == key) [[likely]]

@@ -45,6 +45,9 @@ void add_caught(std::vector<Attack>& to) {
   add("coroutine resumed for ever",
       "local co = coroutine.create(function() while true do coroutine.yield() end end) "
       "while true do coroutine.resume(co) end");
+  add("coroutine.running", "local f = coroutine.running while true do f() f() f() f() f() f() f() f() end");
+  add("coroutine.status",
+      "local f, c = coroutine.status, coroutine.create(type) while true do f(c) f(c) f(c) f(c) f(c) f(c) f(c) f(c) end");
   add("short coroutines", "while true do coroutine.wrap(function() for i = 1, 900 do end end)() end");
   add("coroutine in coroutine",
       "local function f() local co = coroutine.wrap(f) pcall(co) while true do end end while true do pcall(f) end");
@@ -78,6 +81,7 @@ void add_library_calls(std::vector<Attack>& to) {
   add("insert at the front", "local t = {} while true do table.insert(t, 1, 0) end");
   add("remove at the front",
       "local t = {} for i = 1, 50000 do t[i] = i end while true do table.insert(t, table.remove(t, 1)) end");
+  add("type", "local f = type while true do f(1) f(1) f(1) f(1) f(1) f(1) f(1) f(1) end");
   add("unpack in a loop", "local t = {} for i = 1, 200 do t[i] = i end while true do table.unpack(t) end");
   add("select in a loop", "local function f(...) while true do select(-1, ...) end end f(table.unpack({}, 1, 200))");
   add("upper", "local s = ('x'):rep(1 << 20) while true do s:upper() end");
@@ -144,6 +148,12 @@ void add_patterns(std::vector<Attack>& to) {
   add("a long literal again and again", "local s = ('a'):rep(1 << 19) local t = s .. s t:find('.-' .. s .. 'b')");
   add("plain find of what nearly is there",
       "local s = ('a'):rep(1 << 20) local t = ('a'):rep(1000) .. 'b' while true do s:find(t, 1, true) end");
+  add("a set of many ranges",
+      "local s = '[' .. ('\\0-\\xff'):rep(1 << 18) .. ']' while true do local x = ('x'):find(s) end");
+  add("long patterns, each another",
+      "local s, n = ('a'):rep(100000) .. '.', 0 while true do n = n + 1 local x = ('x'):find(s .. n) end");
+  add("long sets, each another",
+      "local s, n = '[' .. ('abc'):rep(33000), 0 while true do n = n + 1 local x = ('x'):find(s .. n .. ']') end");
   add("gsub callback", "(('x'):rep(10)):gsub('x', function() while true do end end)");
   add("gsub of every byte", "local s = ('x'):rep(1 << 20) while true do s:gsub('.', '%0') end");
   add("gsub of nothing", "local s = ('x'):rep(1 << 20) while true do s:gsub('', '') end");

@@ -4,6 +4,7 @@
 
 #include "pipeline/scripting/vm/frozen.h"
 #include "pipeline/scripting/vm/library.h"
+#include "pipeline/scripting/vm/original.h"
 #include "pipeline/scripting/vm/vm.h"
 
 namespace penstock::scripting {
@@ -17,6 +18,9 @@ constexpr std::uint64_t kThreadSteps = 1000;
 constexpr std::uint64_t kCaughtSteps = 400;
 constexpr std::uint64_t kHandlerFailedSteps = 50'000;
 constexpr std::uint64_t kResumeSteps = 400;
+
+// A call of a C function that does next to nothing, beside the instructions around it.
+constexpr std::uint64_t kQuestionSteps = 4;
 
 // With the error value on top: raises it again when it was a limit, and returns when the script may have it.
 void pass_on_stop(lua_State* state, int status) {
@@ -127,6 +131,11 @@ int coroutine_wrap(lua_State* state) {
   return 1;
 }
 
+int charged_question(lua_State* state) {
+  Vm::of(state).charge(state, kQuestionSteps);
+  return original(state);
+}
+
 }  // namespace
 
 void add_control(lua_State* state) {
@@ -138,6 +147,7 @@ void add_control(lua_State* state) {
   lua_pushnil(state);
   lua_setfield(state, -2, "close");
   luaL_setfuncs(state, kCoroutine, 0);
+  check(state, {{"running", charged_question}, {"status", charged_question}, {"isyieldable", charged_question}});
   freeze_table(state);
   lua_setfield(state, -2, "coroutine");
 }

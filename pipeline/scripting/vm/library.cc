@@ -84,6 +84,8 @@ int elements(lua_State* state) {
 
 int type_name(lua_State* state) {
   luaL_checkany(state, 1);
+  constexpr std::uint64_t kSteps = 4;  // finding the string takes longer than the instructions around the call
+  Vm::of(state).charge(state, kSteps);
   lua_pushstring(state, script_type_name(state, 1));
   return 1;
 }

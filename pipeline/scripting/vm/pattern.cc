@@ -67,6 +67,15 @@ void ByteSet::add(const ByteSet& other) {
   for (std::size_t i = 0; i < words_.size(); ++i) words_[i] |= other.words_[i];
 }
 
+// Word by word: a pattern may name millions of ranges.
+void ByteSet::add_range(std::uint8_t low, std::uint8_t high) {
+  for (unsigned i = low / 64u; low <= high && i <= high / 64u; ++i) {
+    const unsigned first = i == low / 64u ? low % 64u : 0;
+    const unsigned last = i == high / 64u ? high % 64u : 63;
+    words_[i] |= (~std::uint64_t{0} >> (63 - last)) & (~std::uint64_t{0} << first);
+  }
+}
+
 void ByteSet::invert() {
   for (auto& word : words_) word = ~word;
 }
@@ -261,7 +270,7 @@ class PatternReader {
     }
     const bool range = at_ + 2 < end && text_[at_ + 1] == '-';
     const char last = range ? text_[at_ + 2] : c;
-    for (int byte = byte_of(c); byte <= byte_of(last); ++byte) set.add(static_cast<std::uint8_t>(byte));
+    set.add_range(byte_of(c), byte_of(last));
     at_ += range ? 3 : 1;
   }
 

@@ -21,6 +21,7 @@ class ByteSet {
   constexpr bool has(std::uint8_t byte) const { return ((words_[byte >> 6] >> (byte & 63)) & 1) != 0; }
   constexpr void add(std::uint8_t byte) { words_[byte >> 6] |= std::uint64_t{1} << (byte & 63); }
   void add(const ByteSet& other);
+  void add_range(std::uint8_t low, std::uint8_t high);  // both included; nothing when they lie the other way round
   void invert();
   int size() const;
   std::uint8_t first() const;  // of a set that is not empty

@@ -15,6 +15,7 @@ namespace {
 constexpr std::uint64_t kCallSteps = 5;
 constexpr std::uint64_t kReplacedSteps = 2;  // beside what is added
 constexpr std::uint64_t kBytesPerStep = 16;
+constexpr std::uint64_t kStepsPerCompiledByte = 2;
 constexpr std::uint64_t kBytesPerStepOfText = 2;  // see pattern_match.cc
 
 class Charged final : public PatternSteps {
@@ -29,8 +30,14 @@ class Charged final : public PatternSteps {
 // One pattern on one subject, for one call of a script.
 struct Matching {
   Matching(lua_State* running, std::string_view subject, std::string_view text, bool anchors)
-      : state(running), steps(running), pattern(Vm::of(running).patterns(), text, anchors), match(*pattern, subject, steps),
-        fixed(kCallSteps + (text.size() > PatternCache::kTextMax ? text.size() : text.size() / kBytesPerStep)) {}
+      : state(running), steps(running), pattern(Vm::of(running).patterns(), paid(steps, text), anchors),
+        match(*pattern, subject, steps), fixed(kCallSteps) {}
+
+  // Before it is compiled, which a long one is for each use.
+  static std::string_view paid(Charged& steps, std::string_view text) {
+    steps.spend(text.size() > PatternCache::kTextMax ? text.size() * kStepsPerCompiledByte : text.size() / kBytesPerStep);
+    return text;
+  }
 
   bool search(std::size_t from) {
     const auto found = match.search(from);

@@ -2,10 +2,22 @@
 
 #include <string>
 
+#include "pipeline/scripting/vm/pattern.h"
 #include "pipeline/scripting/vm/testing.h"
 
 using namespace penstock;
 using namespace penstock::scripting;
+
+TEST_CASE("a range of bytes holds what lies between its ends") {
+  for (const int low : {0, 1, 62, 63, 64, 65, 127, 128, 191, 192, 254, 255}) {
+    for (const int high : {0, 1, 62, 63, 64, 65, 127, 128, 191, 192, 254, 255}) {
+      ByteSet set;
+      set.add_range(static_cast<std::uint8_t>(low), static_cast<std::uint8_t>(high));
+      for (int byte = 0; byte < 256; ++byte)
+        REQUIRE(set.has(static_cast<std::uint8_t>(byte)) == (low <= byte && byte <= high));
+    }
+  }
+}
 
 TEST_CASE("items of a pattern match what the manual says") {
   check_values({

@@ -168,7 +168,7 @@ TEST_CASE("time is checked too") {
   CHECK(run("local s = ('a'):rep(3000) while true do s:find('.-b') end", limits).failure.stop == Stop::time);
 }
 
-TEST_CASE("comparing strings is charged by itself, when no clock says that it takes long") {
+TEST_CASE("what takes longer than its instructions is charged, when no clock says so") {
   struct Still final : Clock {
     Timestamp now() const override { return {}; }
     SteadyTime steady() const override { return {}; }
@@ -182,6 +182,10 @@ TEST_CASE("comparing strings is charged by itself, when no clock says that it ta
            "table.sort(l, function(a, b) return a < b end)",
            "local l = {} for i = 1, 8 do l[i] = ('a'):rep(60000) .. i end for i = 1, 20 do table.sort(l) end",
            "local l = {} for i = 1, 20 do l[i] = ('a'):rep(40000) .. i end for i = 1, 20 do table.sort(l) end",
+           "local s = '[' .. ('a-z'):rep(20000) .. ']' for i = 1, 4 do local x = ('x'):find(s) end",
+           "for i = 1, 40000 do coroutine.running() end",
+           "local c = coroutine.create(type) for i = 1, 40000 do coroutine.status(c) end",
+           "for i = 1, 50000 do type(i) end",
        }) {
     CAPTURE(std::string(script));
     auto vm = Vm::create(small(), still).value();
