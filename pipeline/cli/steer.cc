@@ -17,7 +17,7 @@ struct Order {
   Target target;
   std::string destination;
   std::string note;
-  std::int64_t events = 0;
+  std::optional<std::int64_t> events;
   std::string bytes;
   bool reset = false;
   std::string from;
@@ -47,8 +47,12 @@ int tell_destination(const Order& order, const topology::PlanContext& context, c
 }
 
 int change_rate(const Order& order, const topology::PlanContext& context) {
+  if (!order.reset && !order.events && order.bytes.empty()) {
+    fmt::print(stderr, "penstock: say what the rate is to be: --events, --bytes, or --reset\n");
+    return kUsage;
+  }
   json::object body;
-  if (!order.reset) body["events"] = order.events;
+  if (order.events) body["events"] = *order.events;
   if (!order.bytes.empty()) body["bytes"] = std::stoull(order.bytes);
   return tell_destination(order, context, "rate", body,
                           order.reset ? "goes at the rate of its configuration" : "goes at the new rate, until it is reset");

@@ -194,6 +194,7 @@ class Steering(rig.FlowTest):
         self.assertIn("say which: ids, --stage, --code, or --all", self.cli("dead", "discard").stderr)
         self.assertIn("there is no dead letter", self.cli("dead", "replay", "nonsense").stderr)
         self.assertEqual(self.cli("rate", "crm", "--events", "-1").returncode, 2)
+        self.assertIn("say what the rate is to be", self.cli("rate", "crm").stderr)
         self.assertIn("from: 'yesterday': expected now", self.cli("replay", "crm", "--from", "yesterday").stderr)
         self.assertIn("there is no 'evnt', did you mean 'event'?",
                       self.cli("replay", "crm", "--from", "1h", "--where", "evnt.a").stderr)
