@@ -76,6 +76,7 @@ std::optional<Duration> parse_retry_after(std::string_view value, Timestamp now)
   if (!dated) return std::nullopt;
   const auto when = curl_getdate(std::string(value).c_str(), nullptr);
   if (when < 0) return std::nullopt;
+  if (when > (now.ms + kRetryAfterMax.count()) / 1000) return kRetryAfterMax;  // a year of nine digits is read, too
   return clamped(static_cast<std::int64_t>(when) * 1000 - now.ms);
 }
 

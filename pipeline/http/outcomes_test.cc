@@ -62,6 +62,7 @@ TEST_CASE("Retry-After is read in both forms and held between zero and an hour")
                                                                  {"Sat Aug  1 10:02:00 2026", 120},
                                                                  {"Sat, 01 Aug 2026 09:00:00 GMT", 0},
                                                                  {"Sat, 01 Aug 2037 10:00:00 GMT", 3600},
+                                                                 {"Sat, 01 Aug 883905207 10:00 GMT", 3600},
                                                                  {"", {}},
                                                                  {"-5", {}},
                                                                  {"1.5", {}},
