@@ -119,7 +119,9 @@ TEST_CASE("it begins where it is told to, but only with what was never read") {
   REQUIRE(nothing.positions.size() == 2);
   kafka.write("orders", 0, values({"d"}));
   CHECK(read_all(config, nothing.positions).bodies == std::vector<std::string>{"d"});
-  CHECK(read_all(config, {{"in", "orders/0", "1"}}).bodies == std::vector<std::string>{"b", "d", "c"});
+  auto rest = read_all(config, {{"in", "orders/0", "1"}}).bodies;
+  std::ranges::sort(rest);  // partitions come as they come
+  CHECK(rest == std::vector<std::string>{"b", "c", "d"});
 }
 
 TEST_CASE("tombstones of JSON topics are passed over, once") {
