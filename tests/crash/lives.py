@@ -36,10 +36,18 @@ class Penstock:
                                         env=dict(os.environ, WORKERS=str(next(self.workers)), DATA=self.data))
         log.close()
 
+    def outlives(self, seconds):
+        """Waits for the process to end by itself, which it must not."""
+        try:
+            code = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return
+        raise SystemExit(f"penstock ended by itself with {code}; see penstock.log")
+
     def live_and_die(self, kills, pause):
         """So many lives, each of them ended at a random moment within `pause` seconds, and the beginning of one more."""
         for _ in range(kills):
-            time.sleep(random.uniform(0.02, pause))  # the random moment
+            self.outlives(random.uniform(0.02, pause))
             self.kill()
             self.start()
         self.wait_until("ready after the last kill", lambda s: s["state"] == "running", 30)
@@ -67,12 +75,10 @@ class Penstock:
     def wait_until(self, what, condition, seconds):
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                raise SystemExit(f"penstock ended by itself with {self.process.returncode}; see penstock.log")
             status = self.status()
             if status and condition(status):
                 return
-            time.sleep(0.05)  # between two questions; the condition decides
+            self.outlives(0.05)
         raise SystemExit(f"not within {seconds} s: {what}; last status: {json.dumps(status)}")
 
     def dead_letters(self, stage):
