@@ -4,8 +4,7 @@
 // Every text here is a view of the caller's buffer. "Raw" means as received: strings with their quotes and escapes, numbers
 // with every digit. Raw is what serialising copies, so a value no app assigned keeps its bytes.
 //
-// simdjson needs SIMDJSON_PADDING readable bytes after its input; callers give bodies that lie inside larger buffers, so
-// these functions take care of it and no caller has to think about it.
+// No byte behind a text is read, so callers may give bodies that lie inside larger buffers.
 
 #include <cstddef>
 #include <cstdint>
@@ -62,18 +61,19 @@ class ObjectIndex {
   friend class Validator;
   friend Result<void> index_object(std::string_view, ObjectIndex&);
   Result<void> read(std::string_view object, std::uint32_t& repeats);
-  Result<void> read_placed(std::string_view object, std::uint32_t& repeats);
+  void read_placed(std::string_view object, std::uint32_t& repeats);
   std::size_t place_of(std::string_view raw) const;
 
   std::string_view text_;
   std::vector<Member> members_;
   // Of all structural characters, as places in what begins at `placed_from_`; empty when nobody knows them.
   std::vector<std::uint32_t> places_;
+  std::vector<std::uint32_t> closes_;  // where what opens at a place closes, by number of the place
   const char* placed_from_ = nullptr;
   bool escapes_ = true;  // there may be backslashes
 };
 
-// One per thread; keeps simdjson's parser and its buffers. Not thread-safe.
+// One per thread; keeps simdjson's buffers. Not thread-safe.
 class Validator {
  public:
   explicit Validator(Limits limits = {});

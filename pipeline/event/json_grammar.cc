@@ -174,7 +174,7 @@ class Walk {
     if (at_ + 1 == text_.size()) return problem("a string is not closed");
     const char c = text_[at_ + 1];
     if (c == 'u') return unicode_escape();
-    if (std::string_view("\"\\/bfnrt").find(c) == std::string_view::npos) {
+    if (escape_length(text_.substr(at_)) == 0) {
       return problem(fmt::format("no such escape: a backslash and {}", shown(c)));
     }
     at_ += 2;
@@ -234,6 +234,12 @@ std::size_t utf8_sequence_length(std::string_view text) {
   const unsigned char low = lead == 0xF0 ? 0x90 : 0x80;
   const unsigned char high = lead == 0xF4 ? 0x8F : 0xBF;
   return continues(text, 1, low, high) && continues(text, 2) && continues(text, 3) ? 4 : 0;
+}
+
+std::size_t escape_length(std::string_view text) {
+  if (text.size() < 2) return 0;
+  if (text[1] == 'u') return hex4(text.substr(2)) < 0 ? 0 : 6;
+  return std::string_view("\"\\/bfnrt").contains(text[1]) ? 2 : 0;
 }
 
 int hex4(std::string_view text) {

@@ -22,6 +22,10 @@ std::optional<GrammarProblem> find_grammar_problem(std::string_view text, int de
 // The length of the well-formed UTF-8 sequence at the front of `text`: 1 to 4, or 0 when there is none.
 std::size_t utf8_sequence_length(std::string_view text);
 
+// The length of the escape at the front of `text`, which is a backslash: 2 or 6, or 0 when there is no such escape. Surrogates
+// are not looked at.
+std::size_t escape_length(std::string_view text);
+
 // The four hex digits at the front of `text`, or -1.
 int hex4(std::string_view text);
 

@@ -215,13 +215,11 @@ Result<void> ObjectIndex::read(std::string_view object, std::uint32_t& repeats) 
 }
 
 // `places_` are those of a text that `object` is, but for white space around it.
-Result<void> ObjectIndex::read_placed(std::string_view object, std::uint32_t& repeats) {
+void ObjectIndex::read_placed(std::string_view object, std::uint32_t& repeats) {
   text_ = object;
   members_.clear();
-  if (!read_members({placed_from_, text_.data() + text_.size()}, places_, 0, escapes_, members_))
-    return damaged("an object does not hold together");
+  read_members({placed_from_, text_.data() + text_.size()}, places_, closes_, 0, escapes_, members_);
   repeats = Repeats().collapse(members_);
-  return {};
 }
 
 // The number of the place of an object or array that lies in this text, or places_.size().
@@ -237,8 +235,7 @@ Result<void> ObjectIndex::index_nested(std::string_view raw, ObjectIndex& index)
   index.text_ = raw;
   index.members_.clear();
   index.places_.clear();
-  if (!read_members({placed_from_, text_.data() + text_.size()}, places_, place, escapes_, index.members_))
-    return damaged("an object does not hold together");
+  read_members({placed_from_, text_.data() + text_.size()}, places_, closes_, place, escapes_, index.members_);
   Repeats().collapse(index.members_);
   return {};
 }
@@ -247,8 +244,7 @@ Result<void> ObjectIndex::index_nested(std::string_view raw, std::vector<std::st
   const std::size_t place = place_of(raw);
   if (place >= places_.size() || raw.front() != '[') return index_array(raw, elements);
   elements.clear();
-  if (!read_elements({placed_from_, text_.data() + text_.size()}, places_, place, elements))
-    return damaged("an array does not hold together");
+  read_elements({placed_from_, text_.data() + text_.size()}, places_, closes_, place, elements);
   return {};
 }
 

@@ -1,18 +1,20 @@
 #include <algorithm>
 #include <bit>
-#include <cstring>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 #include <simdjson.h>
 
 #include "pipeline/event/json.h"
 #include "pipeline/event/json_grammar.h"
+#include "pipeline/event/json_structure.h"
 
 namespace penstock::json {
 namespace {
 
-// Above this, the parser's memory (about fourteen bytes per byte of text) is given back after each use.
+// Above this, the memory for places (four bytes per byte of text) is given back after each use.
 constexpr std::size_t kKeptBytes = 1 << 20;
 
 constexpr std::string_view kReplacement = "\\ufffd";
@@ -85,38 +87,38 @@ struct Validator::Impl {
     AfterUse(const AfterUse&) = delete;
     AfterUse& operator=(const AfterUse&) = delete;
     ~AfterUse() {
-      if (impl_.padded.size() <= kKeptBytes + simdjson::SIMDJSON_PADDING) return;
-      impl_.parser = simdjson::dom::parser();
-      std::string().swap(impl_.padded);
+      if (impl_.stage == nullptr || impl_.stage->capacity() <= kKeptBytes) return;
+      impl_.stage.reset();
+      std::vector<std::uint32_t>().swap(impl_.closes);
     }
 
    private:
     Impl& impl_;
   };
 
-  // False: refused, or beyond what simdjson can hold; the grammar then decides.
+  // False: refused, or no array or object; the grammar then decides.
   bool parses(std::string_view text) {
-    if (text.empty() || text.starts_with("\xEF\xBB\xBF")) return false;
-    const auto needed = text.size() + simdjson::SIMDJSON_PADDING;
-    if (padded.size() < needed) padded.resize(needed);
-    std::memcpy(padded.data(), text.data(), text.size());
-    std::memset(padded.data() + text.size(), ' ', simdjson::SIMDJSON_PADDING);
-    if (parser.max_depth() != parser_depth() || parser.capacity() < text.size()) {
-      if (parser.allocate(std::bit_ceil(std::max<std::size_t>(text.size(), 4096)), parser_depth()) != simdjson::SUCCESS)
-        return false;
-    }
-    return parser.parse(padded.data(), text.size(), false).error() == simdjson::SUCCESS;
+    if (!has_room(text.size())) return false;
+    const auto* const bytes = reinterpret_cast<const std::uint8_t*>(text.data());
+    if (stage->stage1(bytes, text.size(), simdjson::stage1_mode::regular) != simdjson::SUCCESS) return false;
+    return check_structure(text, places(), escapes, static_cast<std::size_t>(limits.depth_max), closes, open);
   }
 
-  // simdjson counts the document as a level but not an empty array or object. So it refuses at the limit, where the walk
-  // counts exactly, and accepts nothing beyond.
-  std::size_t parser_depth() const { return static_cast<std::size_t>(limits.depth_max); }
+  bool has_room(std::size_t bytes) {
+    if (stage != nullptr && stage->capacity() >= bytes) return true;
+    const std::size_t capacity = std::bit_ceil(std::max<std::size_t>(bytes, 4096));
+    return simdjson::get_active_implementation()->create_dom_parser_implementation(capacity, 1, stage) == simdjson::SUCCESS;
+  }
+
+  // As simdjson's On-Demand interface takes them; the version is that of Debian 12.
+  Places places() const { return {stage->structural_indexes.get(), stage->n_structural_indexes}; }
 
   Limits limits;
-  simdjson::dom::parser parser;
-  std::string padded;
+  std::unique_ptr<simdjson::internal::dom_parser_implementation> stage;
+  std::vector<std::uint32_t> closes;
+  std::vector<std::uint32_t> open;
   std::string repaired_object;
-  // Whether the parser still knows where things are in what it read last, and where that began.
+  // Whether it is known where things are in what was read last, and where that began.
   bool placed = false;
   bool escapes = false;
   const char* placed_from = nullptr;
@@ -139,12 +141,12 @@ Result<Repairs> Validator::validate(std::string_view body, ObjectIndex& index) {
     TRY(index.read(text, repairs.duplicate_keys));
     return repairs;
   }
-  // simdjson shows its structural indexes for benchmarks; the version is that of Debian 12.
-  const auto& parsed = *impl_->parser.implementation;
-  index.places_.assign(parsed.structural_indexes.get(), parsed.structural_indexes.get() + parsed.n_structural_indexes);
+  const Places places = impl_->places();
+  index.places_.assign(places.begin(), places.end());
+  index.closes_.assign(impl_->closes.begin(), impl_->closes.begin() + static_cast<std::ptrdiff_t>(places.size()));
   index.placed_from_ = impl_->placed_from;
   index.escapes_ = impl_->escapes;
-  TRY(index.read_placed(text, repairs.duplicate_keys));
+  index.read_placed(text, repairs.duplicate_keys);
   return repairs;
 }
 

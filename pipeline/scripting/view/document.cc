@@ -12,6 +12,9 @@ namespace {
 // Proxies have 20 bits for a node's id.
 constexpr NodeId kNodesMax = (1u << 20) - 2;
 
+// Beyond this the memory for nodes is given back with the next event.
+constexpr std::size_t kNodesKept = 1024;
+
 bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
 
 // Whether only white space and one `separator` lie between two points of the same text.
@@ -37,6 +40,8 @@ void Document::open(const json::ObjectIndex& body) {
 
 void Document::open(std::string_view object) {
   used_ = 0;
+  if (nodes_.size() > kNodesKept) [[unlikely]]
+    std::vector<Node>().swap(nodes_);
   holes_ = false;
   body_ = nullptr;
   make_node(object, kNone);

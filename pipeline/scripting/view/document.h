@@ -7,7 +7,6 @@
 // the value was replaced: it then lives on by itself, cut from the document. Reused from event to event. Not thread-safe.
 
 #include <cstdint>
-#include <deque>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -129,7 +128,7 @@ class Document {
   static void write_key(const Entry& entry, std::string& out);
 
   Arena& arena_;
-  std::deque<Node> nodes_;  // the first `used_` are this event's
+  std::vector<Node> nodes_;  // the first `used_` are this event's
   NodeId used_ = 0;
   bool holes_ = false;
   const json::ObjectIndex* body_ = nullptr;
