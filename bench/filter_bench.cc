@@ -62,7 +62,7 @@ void by_when(benchmark::State& state, const char* expression) {
   auto condition = scripting::Condition::compile(expression);
   if (!condition) return state.SkipWithError(condition.error().message.c_str());
   Preparing parts;
-  parts.when = [&](const json::ObjectIndex& body, const Facts& facts) { return condition->eval(body, facts); };
+  parts.when = [&](std::string_view body, const Facts& facts) { return condition->eval(body, facts); };
   Preparation preparation(std::move(parts));
   const auto records = filled.log.records(LogName::events);
   std::int64_t refused = 0;

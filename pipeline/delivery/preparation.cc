@@ -23,23 +23,18 @@ bool untouched(const std::vector<EventView>& made, const EventView& event) {
 }  // namespace
 
 const Prepared& Preparation::filter_and_run(const EventView& event) {
-  if (const auto indexed = json::index_object(event.body, index_); !indexed)
-    return fail_with({}, "invalid_json", indexed.error().message);
   if (parts_.when) {
-    const auto wanted = parts_.when(index_, event.facts);
+    const auto wanted = parts_.when(event.body, event.facts);
     if (!wanted) return fail_with({}, "when_error", "`when` failed: " + wanted.error().message);
     if (!*wanted) return settle(Prepared::Kind::filtered);
   }
-  return run_apps(event);
+  return prepare_wanted(event);
 }
 
 const Prepared& Preparation::prepare_replayed(const EventView& event, When& where) {
-  const auto wants = [&](When& condition) { return !condition || condition(index_, event.facts).value_or(false); };
-  if (parts_.when || where || parts_.apps) {
-    if (!json::index_object(event.body, index_)) return settle(Prepared::Kind::filtered);
-    if (!wants(parts_.when) || !wants(where)) return settle(Prepared::Kind::filtered);
-  }
-  return run_apps(event);
+  const auto wants = [&](When& condition) { return !condition || condition(event.body, event.facts).value_or(false); };
+  if (!wants(parts_.when) || !wants(where)) return settle(Prepared::Kind::filtered);
+  return prepare_wanted(event);
 }
 
 const Prepared& Preparation::prepare_wanted(const EventView& event) {

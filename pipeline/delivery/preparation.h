@@ -1,7 +1,7 @@
 #pragma once
 // What becomes of an event of the log at one destination before it is part of a batch: `when:` says whether it is wanted, then the
-// destination's apps change it, split it, drop it, or fail. The body is indexed once for all of them, and not at all when there
-// is neither. Lives on one strand.
+// destination's apps change it, split it, drop it, or fail. A condition reads only what it asks for; the body is indexed once for
+// all apps. Lives on one strand.
 //
 // The same event gives the same result, byte for byte, as long as the apps are the same: they have no state here, and app.now()
 // is the time at which the event was received. So what a crash, a retry or a replay sends again is what was sent before.
@@ -11,6 +11,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "pipeline/event/json.h"
@@ -19,7 +20,7 @@
 namespace penstock::delivery {
 
 // A `when:` or `--where`, bound by the caller. Called on the destination's strand.
-using When = std::move_only_function<Result<bool>(const json::ObjectIndex&, const Facts&)>;
+using When = std::move_only_function<Result<bool>(std::string_view body, const Facts&)>;
 
 // What a destination does to events; either may be empty.
 struct Preparing {

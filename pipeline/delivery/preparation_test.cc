@@ -41,7 +41,7 @@ TEST_CASE("without a condition and apps an event goes as it is, and its body is 
 
 TEST_CASE("what a replay's condition passes over leaves no trace on what is live") {
   Preparation preparation({});
-  When nothing = [](const json::ObjectIndex&, const Facts&) { return false; };
+  When nothing = [](std::string_view, const Facts&) { return false; };
   EventView event;
   event.body = kBody;
   CHECK(preparation.prepare_replayed(event, nothing).kind == Kind::filtered);
@@ -70,7 +70,7 @@ TEST_CASE("apps see the time of receipt as theirs, and whether the body is one o
 }
 
 TEST_CASE("the condition decides before the apps; what was wanted before is not asked again") {
-  Bench bench([](const json::ObjectIndex&, const Facts&) { return false; });
+  Bench bench([](std::string_view, const Facts&) { return false; });
   const EventView event = bench.event(kBody);
   CHECK(bench.preparation.prepare(event).kind == Kind::filtered);
   CHECK(bench.apps.seen.empty());
@@ -79,7 +79,7 @@ TEST_CASE("the condition decides before the apps; what was wanted before is not 
 }
 
 TEST_CASE("an error of a condition is the event's, but no reason to bury what is replayed; an app's always is") {
-  Bench bench([](const json::ObjectIndex&, const Facts&) -> Result<bool> { return fail(ErrorKind::invalid, "nil"); });
+  Bench bench([](std::string_view, const Facts&) -> Result<bool> { return fail(ErrorKind::invalid, "nil"); });
   When everything;
   const EventView event = bench.event(kBody);
   const Prepared& prepared = bench.preparation.prepare(event);

@@ -45,8 +45,8 @@ struct Tally {
 };
 
 void one_life(Rig& rig, Random& random) {
-  rig.start([&](const json::ObjectIndex& body, const Facts&) -> Result<bool> {
-    if (body.text().ends_with("77}")) return fail(ErrorKind::invalid, "nil");
+  rig.start([&](std::string_view body, const Facts&) -> Result<bool> {
+    if (body.ends_with("77}")) return fail(ErrorKind::invalid, "nil");
     return true;
   });
   for (int step = 0; step < 40; ++step) {

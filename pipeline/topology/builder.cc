@@ -33,7 +33,7 @@ Result<delivery::When> bind_condition(const std::string& expression) {
   if (expression.empty()) return delivery::When();
   auto condition = scripting::Condition::compile(expression);
   if (!condition) return fail(std::move(condition).error());
-  return delivery::When([condition = *std::move(condition)](const json::ObjectIndex& body, const Facts& facts) mutable {
+  return delivery::When([condition = *std::move(condition)](std::string_view body, const Facts& facts) mutable {
     return condition.eval(body, facts);
   });
 }

@@ -14,8 +14,8 @@ constexpr std::size_t kUuidsMax = 2048;  // more than a run has
 constexpr Duration kRemembered{86'400'000};
 
 delivery::When condition_of(const std::string& destination) {
-  return [destination](const json::ObjectIndex& body, const Facts&) -> Result<bool> {
-    const Fate fate = fate_at(body.text(), destination);
+  return [destination](std::string_view body, const Facts&) -> Result<bool> {
+    const Fate fate = fate_at(body, destination);
     if (fate == Fate::when_fails) return fail(ErrorKind::invalid, "nil has no fields");
     return fate != Fate::unwanted;
   };

@@ -50,7 +50,7 @@ Result<Condition> Condition::compile(std::string expression, const Limits& limit
   return Condition(std::move(impl));
 }
 
-Result<bool> Condition::eval(const json::ObjectIndex& body, const Facts& facts) {
+Result<bool> Condition::eval(std::string_view body, const Facts& facts) {
   if (impl_->compiled.vm->spent()) {
     TRY_ASSIGN(impl_->compiled, build(impl_->expression, impl_->limits, impl_->clock));
   }

@@ -3,11 +3,11 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "pipeline/base/clock.h"
 #include "pipeline/base/result.h"
 #include "pipeline/event/facts.h"
-#include "pipeline/event/json.h"
 #include "pipeline/scripting/vm/limits.h"
 
 namespace penstock::scripting {
@@ -22,7 +22,8 @@ class Condition {
 
   // nil, false and JSON null are no, everything else is yes. An error is the event's, with the place in the expression; the
   // next event is asked afresh.
-  Result<bool> eval(const json::ObjectIndex& body, const Facts& facts);
+  // `body` is a valid object, read only as far as the expression looks into it.
+  Result<bool> eval(std::string_view body, const Facts& facts);
 
  private:
   struct Impl;

@@ -32,6 +32,11 @@ bool is_canonical_field(std::string_view key) {
 }
 
 void EventState::open(const json::ObjectIndex& body, const Facts& facts, bool canonical) {
+  open(body.text(), facts, canonical);
+  document_.open(body);
+}
+
+void EventState::open(std::string_view body, const Facts& facts, bool canonical) {
   document_.open(body);
   facts_ = facts;
   canonical_ = canonical;

@@ -23,6 +23,8 @@ class EventState {
 
   // Body and views in facts must stay while this event is in use.
   void open(const json::ObjectIndex& body, const Facts& facts, bool canonical);
+  // The same with a body that nobody has indexed yet: it is when somebody asks for a field.
+  void open(std::string_view body, const Facts& facts, bool canonical);
   // A body that an app made of `parent`, which may be this event. Of a canonical event the fields that are there become
   // facts; those that are not, stay. Kind invalid: a field that can be no fact, unless the parent had it so.
   Result<void> open_made(std::string_view body, EventState& parent);
