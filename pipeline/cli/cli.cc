@@ -31,6 +31,7 @@ struct Arguments {
   std::string name;
   std::string folder = ".";
   std::string data;
+  std::string repair;
   bool from_start = false;
   std::string log = "events";
   Target target;
@@ -108,9 +109,12 @@ void add_questions(CLI::App& app, Arguments& a, Command& chosen) {
   show->add_flag("--json", a.json, "As JSON");
   add_steering(app, *dead, chosen);
 
-  auto* doctor = add(app, "doctor", "Read everything a stopped pipeline's logs hold, and say whether it is whole",
-                     "penstock doctor --verify ./data", chosen, [&](const auto&) { return verify_logs(a.data); });
-  doctor->add_option("--verify", a.data, "The data folder")->required();
+  auto* doctor = add(app, "doctor", "Whether a stopped pipeline's data folder is whole; and what to do when it is not",
+                     "penstock doctor --verify ./data", chosen,
+                     [&](const auto&) { return a.repair.empty() ? verify_logs(a.data) : repair_logs(a.repair); });
+  auto* what = doctor->add_option_group("what")->require_option(1);
+  what->add_option("--verify", a.data, "Read everything in this data folder");
+  what->add_option("--repair", a.repair, "Go on without what is damaged of its log `captured`, and say what is lost");
 
   auto* backup = add(app, "backup", "Copy a data folder, of a running or a stopped pipeline, to where it can go on from",
                      "penstock backup /backups/monday", chosen,

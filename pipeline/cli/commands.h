@@ -48,6 +48,8 @@ int show_dead(const Target& target, const std::string& id, bool json, const topo
 
 // Reads and unpacks all that the logs of a data folder hold, which no process has open, and prints what it found.
 int verify_logs(const std::string& data);
+// Goes on without what is damaged of the log `captured`; see topology/captured.h. Prints what is lost.
+int repair_logs(const std::string& data);
 
 // A copy of a data folder; see topology/backup.h.
 int back_up(const Target& target, const std::string& folder, const topology::PlanContext& context);

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "pipeline/base/check.h"
-#include "pipeline/base/codec.h"
 #include "pipeline/base/log.h"
 
 namespace penstock::ingest {
@@ -21,12 +20,6 @@ constexpr int kCarefulCommits = 64;
 constexpr Duration kPassedWithin{1000};
 // How many of them may come in one slice of work, so that the worker looks up now and then.
 constexpr int kPassedAtOnce = 1000;
-
-std::string encode_sequence(std::uint64_t sequence) {
-  std::string out;
-  Writer(out).varint(sequence);
-  return out;
-}
 
 std::vector<std::string> names_of(const std::vector<PolledInput>& polled) {
   std::vector<std::string> names;
@@ -68,13 +61,8 @@ Worker::Worker(Log& log, const Clock& clock, StoredPositions positions, CommitLi
 Worker::~Worker() = default;
 
 Result<void> Worker::open() {
-  std::ranges::fill(captured_next_, 0);
   TRY_ASSIGN(const auto captured, position_of(kCapturedSource));
-  for (const auto& stored : captured) {
-    const auto partition = static_cast<std::size_t>(std::strtoul(stored.partition.c_str(), nullptr, 10));
-    TRY_ASSIGN(const std::uint64_t next, Reader(stored.position).varint());
-    if (partition < captured_next_.size()) captured_next_[partition] = next;
-  }
+  TRY_ASSIGN(captured_next_, captured_positions(captured, log_.partitions()));
   TRY_ASSIGN(captured_, log_.read_share(LogName::captured, captured_position(), options_.share));
   TRY(lag_.open(captured_position()));
   captured_at_end_ = captured_moved_ = false;
@@ -322,7 +310,8 @@ Result<bool> Worker::commit_if_due(bool progressed) {
 Result<void> Worker::commit() {
   if (captured_moved_) {
     for (int p = options_.share.index; p < log_.partitions(); p += options_.share.of)
-      committer_.move_to(kCapturedSource, std::to_string(p), encode_sequence(captured_next_[static_cast<std::size_t>(p)]));
+      committer_.move_to(kCapturedSource, std::to_string(p),
+                         encode_captured_position(captured_next_[static_cast<std::size_t>(p)]));
   }
   TRY(committer_.commit(chain_version_));
   note_appended();

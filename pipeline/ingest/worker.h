@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "pipeline/event/fact_map.h"
+#include "pipeline/ingest/captured_position.h"
 #include "pipeline/ingest/committer.h"
 #include "pipeline/ingest/gate.h"
 #include "pipeline/ingest/intake.h"
@@ -28,8 +29,6 @@ namespace penstock::ingest {
 
 // The positions of one source, by input partition, that were stored when the process started. `captured` asks under kCapturedSource.
 using StoredPositions = std::function<Result<std::vector<SourcePosition>>(const std::string& source)>;
-
-inline constexpr const char* kCapturedSource = "$captured";
 
 struct PolledInput {
   SourceIdentity identity;

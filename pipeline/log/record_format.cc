@@ -263,4 +263,23 @@ Result<std::shared_ptr<const StoredRecord>> decode_record(std::string_view recor
   return stored;
 }
 
+Result<LogRecord> take_apart(std::string_view record) {
+  StoredRecord rest;
+  Reader in(record.substr(kRecordHeaderBytes));
+  LogRecord taken;
+  TRY_ASSIGN(taken.chain_version, in.varint());
+  TRY_ASSIGN(const auto labels, read_labels(in));
+  TRY(read_positions(in, rest));
+  TRY(read_state(in, rest));
+  TRY(read_dead(in, rest));
+  for (const StoredLabel& label : labels) {
+    TRY_ASSIGN(const std::string_view stored, in.bytes(label.bytes));
+    taken.chunks.emplace_back(stored);
+  }
+  taken.positions = std::move(rest.positions);
+  taken.state = std::move(rest.state);
+  taken.dead = std::move(rest.dead);
+  return taken;
+}
+
 }  // namespace penstock::log_format

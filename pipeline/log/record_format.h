@@ -90,4 +90,7 @@ Result<void> skip_record(std::string_view record, Offsets& next);
 Result<std::shared_ptr<const StoredRecord>> decode_record(std::string_view record, Offsets& next, PartitionShare share = {},
                                                           MemoryBudget* memory = nullptr);
 
+// A record that check_record approved as it can be appended once more; its chunks keep the offsets they have until then.
+Result<LogRecord> take_apart(std::string_view record);
+
 }  // namespace penstock::log_format

@@ -7,6 +7,7 @@
 
 #include "pipeline/base/log.h"
 #include "pipeline/scripting/transform/condition.h"
+#include "pipeline/topology/captured.h"
 #include "pipeline/topology/dead_letters.h"
 #include "pipeline/topology/memory_plan.h"
 
@@ -83,6 +84,7 @@ Result<void> Parts::open() {
   TRY_ASSIGN(log, logs::local::LocalLog::open(std::move(options), disk, clock));
   StateOptions state{plan.data + "/state", plan.data + "/checkpoints", plan.settings.state.checkpoint_every};
   TRY_ASSIGN(state_, DerivedState::open(std::move(state), *log, clock));
+  TRY(check_captured(*log, *state_, plan.data));
   TRY_ASSIGN(store_, delivery::DeliveryStore::open(plan.data + "/delivery", clock));
   TRY_ASSIGN(catalog_, catalog::Catalog::open(plan.data + "/catalog.db", clock));
   TRY_ASSIGN(http_, http::CurlClient::start(connections_for(plan)));

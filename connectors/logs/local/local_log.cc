@@ -16,6 +16,14 @@ SegmentTable table_of(const std::string& folder, Recovered& recovered) {
   return SegmentTable(folder, recovered.segments, std::move(recovered.index), recovered.next_sequence, recovered.next);
 }
 
+Result<LocalLogOptions> options_of_stopped(const std::string& folder, Disk& disk) {
+  if (!disk.exists(folder + "/FORMAT"))
+    return fail(ErrorKind::not_found, fmt::format("{} is not a data folder: it has no file FORMAT", folder));
+  LocalLogOptions options;
+  options.folder = folder;
+  return options;
+}
+
 }  // namespace
 
 struct LocalLog::OneLog {
@@ -67,10 +75,15 @@ class LocalLog::NoTrimming {
 };
 
 Result<std::unique_ptr<LocalLog>> LocalLog::open(LocalLogOptions options, Disk& disk, const Clock& clock) {
+  return open_logs(std::move(options), {LogName::captured, LogName::events}, disk, clock);
+}
+
+Result<std::unique_ptr<LocalLog>> LocalLog::open_logs(LocalLogOptions options, const std::vector<LogName>& names, Disk& disk,
+                                                      const Clock& clock) {
   TRY_ASSIGN(DataFolder folder, open_data_folder(disk, options.folder, options.partitions));
   auto impl = std::make_unique<Impl>(disk, std::move(folder));
   impl->memory = options.memory;
-  for (const LogName log : {LogName::captured, LogName::events}) {
+  for (const LogName log : names) {
     const std::string path = fmt::format("{}/log/{}", options.folder, to_string(log));
     TRY(disk.create_directories(path));
     auto recovered = recover(disk, path, log, impl->folder.partitions, clock.now());
@@ -87,11 +100,13 @@ Result<std::unique_ptr<LocalLog>> LocalLog::open(LocalLogOptions options, Disk& 
 }
 
 Result<std::unique_ptr<LocalLog>> LocalLog::open_stopped(const std::string& folder, Disk& disk, const Clock& clock) {
-  if (!disk.exists(folder + "/FORMAT"))
-    return fail(ErrorKind::not_found, fmt::format("{} is not a data folder: it has no file FORMAT", folder));
-  LocalLogOptions options;
-  options.folder = folder;
+  TRY_ASSIGN(LocalLogOptions options, options_of_stopped(folder, disk));
   return open(std::move(options), disk, clock);
+}
+
+Result<std::unique_ptr<LocalLog>> LocalLog::open_events(const std::string& folder, Disk& disk, const Clock& clock) {
+  TRY_ASSIGN(LocalLogOptions options, options_of_stopped(folder, disk));
+  return open_logs(std::move(options), {LogName::events}, disk, clock);
 }
 
 LocalLog::LocalLog(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -184,7 +199,8 @@ std::size_t LocalLog::pending_bytes() const { return impl_->pending_bytes; }
 std::optional<Error> LocalLog::failure() const { return impl_->failure.get(); }
 
 void LocalLog::close() {
-  for (const auto& log : impl_->logs) log->writer.close();
+  for (const auto& log : impl_->logs)
+    if (log) log->writer.close();
 }
 
 bool LocalLog::write_queued(LogName log) { return impl_->of(log).writer.write_queued(); }

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "connectors/logs/local/log_copy.h"
 #include "pipeline/base/bytes.h"
@@ -38,6 +39,8 @@ class LocalLog final : public Log {
   static Result<std::unique_ptr<LocalLog>> open(LocalLogOptions options, Disk& disk, const Clock& clock);
   // The same for a pipeline that is stopped: makes no data folder. not_found: it is none.
   static Result<std::unique_ptr<LocalLog>> open_stopped(const std::string& folder, Disk& disk, const Clock& clock);
+  // Without `captured`, which must not be asked for then: for whoever repairs that, with the folder's lock held.
+  static Result<std::unique_ptr<LocalLog>> open_events(const std::string& folder, Disk& disk, const Clock& clock);
 
   ~LocalLog() override;
 
@@ -74,6 +77,8 @@ class LocalLog final : public Log {
   struct OneLog;
   class NoTrimming;
   explicit LocalLog(std::unique_ptr<Impl> impl);
+  static Result<std::unique_ptr<LocalLog>> open_logs(LocalLogOptions options, const std::vector<LogName>& names, Disk& disk,
+                                                     const Clock& clock);
 
   std::unique_ptr<Impl> impl_;
 };

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "connectors/logs/local/captured_repair.h"
+#include "connectors/logs/local/header_search.h"
 #include "connectors/logs/local/segment_cursor.h"
 #include "pipeline/base/log.h"
 
@@ -49,27 +51,11 @@ Result<SegmentOnDisk> read_segment_header(const Place& place, std::uint64_t firs
 // A record behind `bad` whose group started after it: proof that the bytes at `bad` had been synced. Returns where it is.
 Result<std::optional<std::uint64_t>> find_proof(const ReadFile& file, std::uint64_t bad, std::uint64_t size,
                                                 std::uint64_t sequence) {
-  constexpr std::uint64_t kBlock = 1 << 20;
-  std::vector<char> block(static_cast<std::size_t>(std::min(kBlock, size - bad)));
-  for (std::uint64_t start = bad + 1; start + kRecordHeaderBytes <= size;) {
-    TRY_ASSIGN(const std::size_t got, file.read(start, block.data(), block.size()));
-    if (got < kRecordHeaderBytes) return std::nullopt;
-    const std::string_view bytes(block.data(), got);
-    const std::size_t last = got - kRecordHeaderBytes;
-    std::size_t at = bytes.find(log_format::kMagicFirstByte, log_format::kMagicAt);
-    for (; at != std::string_view::npos && at - log_format::kMagicAt <= last;
-         at = bytes.find(log_format::kMagicFirstByte, at + 1)) {
-      const std::size_t candidate = at - log_format::kMagicAt;
-      const auto header = log_format::decode_header(bytes.substr(candidate));
-      if (!header) continue;
-      const std::uint64_t position = start + candidate;
-      // A record takes at least its header, which bounds how many can lie between.
-      const bool plausible = header->sequence > sequence && (header->sequence - sequence) * kRecordHeaderBytes <= size - bad;
-      if (plausible && header->group_start > bad && header->group_start <= position) return position;
-    }
-    start += last + 1;
-  }
-  return std::nullopt;
+  return find_header(file, bad + 1, size, [&](const log_format::RecordHeader& header, std::uint64_t position) {
+    // A record takes at least its header, which bounds how many can lie between.
+    const bool plausible = header.sequence > sequence && (header.sequence - sequence) * kRecordHeaderBytes <= size - bad;
+    return plausible && header.group_start > bad && header.group_start <= position;
+  });
 }
 
 Result<void> cut_torn_tail(const Place& place, const std::string& path, std::uint64_t end, std::uint64_t size,
@@ -159,6 +145,8 @@ Result<std::vector<std::uint64_t>> list_segments(const Place& place) {
   std::vector<std::uint64_t> sequences;
   for (const std::string& name : names) {
     std::uint64_t sequence = 0;
+    if (name.ends_with(kRepairedEnding))
+      return fail_at(place.folder + "/" + name, 0, {ErrorKind::corrupt, "a repair was interrupted, and has to be finished"});
     if (log_format::parse_segment_name(name, sequence)) sequences.push_back(sequence);
   }
   return sequences;  // names are sorted, and of one length
