@@ -69,6 +69,14 @@ Result<std::unique_ptr<Catalog>> Catalog::open(const std::string& file, const Cl
   return std::unique_ptr<Catalog>(new Catalog(std::make_unique<Impl>(std::move(connection), clock)));
 }
 
+Result<void> Catalog::verify(const std::string& file) {
+  TRY_ASSIGN(Connection connection, Connection::open(file));
+  TRY_ASSIGN(auto asked, connection.prepare("PRAGMA integrity_check(1)"));
+  TRY_ASSIGN(const bool row, asked.step());
+  if (row && asked.text(0) == "ok") return {};
+  return fail(damaged(file, row ? asked.text(0) : "no answer"));
+}
+
 Catalog::Catalog(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Catalog::~Catalog() = default;
 

@@ -41,6 +41,8 @@ class Catalog {
  public:
   // Makes the file when it is absent, and brings an older one up to date. The clock must outlive it.
   static Result<std::unique_ptr<Catalog>> open(const std::string& file, const Clock& clock);
+  // Reads all of a file that nobody has open. corrupt: it is damaged, and what goes on.
+  static Result<void> verify(const std::string& file);
   ~Catalog();
 
   // By name of the destination.

@@ -14,13 +14,19 @@ std::unexpected<Error> failed(const std::string& file, sqlite3* connection) {
     return fail(ErrorKind::unavailable,
                 fmt::format("{}: {}; nothing was stored: make room, and try again", file, sqlite3_errmsg(connection)));
   }
-  const bool damaged = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
-  return fail(damaged ? ErrorKind::corrupt : ErrorKind::io,
-              fmt::format("{}: {}{}", file, sqlite3_errmsg(connection),
-                          damaged ? "; it holds only pauses and rates: move it away to start without them" : ""));
+  if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB) return fail(damaged(file, sqlite3_errmsg(connection)));
+  return fail(ErrorKind::io, fmt::format("{}: {}", file, sqlite3_errmsg(connection)));
 }
 
 }  // namespace
+
+Error damaged(const std::string& file, std::string_view how) {
+  return {
+      ErrorKind::corrupt,
+      fmt::format("the catalog {} is damaged ({}): it holds only what people told the pipeline, pauses and rates; restore "
+                  "it from a backup, or stop and move it and {}-wal away to start without them",
+                  file, how, file)};
+}
 
 Statement& Statement::bind(std::string_view text) {
   sqlite3_bind_text64(statement_.get(), ++bound_, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);

@@ -58,4 +58,7 @@ class Connection {
   std::string file_;
 };
 
+// corrupt, with what is in the file and what goes on without it.
+Error damaged(const std::string& file, std::string_view how);
+
 }  // namespace penstock::catalog

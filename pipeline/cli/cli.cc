@@ -111,7 +111,7 @@ void add_questions(CLI::App& app, Arguments& a, Command& chosen) {
 
   auto* doctor = add(app, "doctor", "Whether a stopped pipeline's data folder is whole; and what to do when it is not",
                      "penstock doctor --verify ./data", chosen,
-                     [&](const auto&) { return a.repair.empty() ? verify_logs(a.data) : repair_logs(a.repair); });
+                     [&](const auto&) { return a.repair.empty() ? verify_data(a.data) : repair_logs(a.repair); });
   auto* what = doctor->add_option_group("what")->require_option(1);
   what->add_option("--verify", a.data, "Read everything in this data folder");
   what->add_option("--repair", a.repair, "Go on without what is damaged of its log `captured`, and say what is lost");

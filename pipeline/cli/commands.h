@@ -46,8 +46,8 @@ struct DeadListOptions {
 int list_dead(const Target& target, const DeadListOptions& options, const topology::PlanContext& context);
 int show_dead(const Target& target, const std::string& id, bool json, const topology::PlanContext& context);
 
-// Reads and unpacks all that the logs of a data folder hold, which no process has open, and prints what it found.
-int verify_logs(const std::string& data);
+// Reads all that a data folder holds which no process has open, unpacks what is in its logs, and prints what it found.
+int verify_data(const std::string& data);
 // Goes on without what is damaged of the log `captured`; see topology/captured.h. Prints what is lost.
 int repair_logs(const std::string& data);
 

@@ -83,7 +83,10 @@ void DiskTrouble::note(const rocksdb::Status& error) {
 
 void DiskTrouble::note_final(const rocksdb::Status& error) {
   const std::lock_guard lock(mutex_);
-  if (!failure_) failure_ = error_of(what_ + " cannot be written any more", error);
+  if (!failure_) {
+    failure_ = error_of(what_ + " cannot be written any more", error);
+    if (error.IsCorruption() && !if_damaged_.empty()) failure_->message += "; " + if_damaged_;
+  }
   refuses_ = true;
 }
 

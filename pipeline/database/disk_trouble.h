@@ -30,8 +30,10 @@ class DiskTrouble final : public rocksdb::EventListener {
  public:
   using Held = std::shared_lock<std::shared_mutex>;
 
-  // `component` is that of the program's log, `what` the database in words: "the state in data/state".
-  DiskTrouble(std::string component, std::string what) : component_(std::move(component)), what_(std::move(what)) {}
+  // `component` is that of the program's log, `what` the database in words: "the state in data/state"; `if_damaged`, what to do
+  // then, ends the sentence that says so.
+  DiskTrouble(std::string component, std::string what, std::string if_damaged = "")
+      : component_(std::move(component)), what_(std::move(what)), if_damaged_(std::move(if_damaged)) {}
 
   // Lets it listen to the database that is opened with these options.
   static void watch(rocksdb::DBOptions& options, std::shared_ptr<DiskTrouble> trouble);
@@ -58,6 +60,7 @@ class DiskTrouble final : public rocksdb::EventListener {
  private:
   const std::string component_;
   const std::string what_;
+  const std::string if_damaged_;
   mutable std::shared_mutex opened_;  // alone: closing and opening
   std::atomic<bool> refuses_ = false;
   std::atomic<bool> closing_ = false;  // what goes wrong now is of no interest

@@ -4,6 +4,7 @@
 #include <rocksdb/options.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "pipeline/base/codec.h"
@@ -40,30 +41,71 @@ std::vector<std::string> families_of(const std::string& folder, const rocksdb::O
   return names;
 }
 
+std::vector<rocksdb::ColumnFamilyDescriptor> wanted_families(const std::string& folder, const rocksdb::Options& options) {
+  std::vector<rocksdb::ColumnFamilyDescriptor> wanted;
+  for (const auto& name : families_of(folder, options)) wanted.emplace_back(name, rocksdb::ColumnFamilyOptions(options));
+  return wanted;
+}
+
+bool is_damage(const rocksdb::Status& status) {
+  return status.IsCorruption() || status.IsNotFound() || status.IsPathNotFound();
+}
+
+// RocksDB makes a new database where the file CURRENT is missing, and removes what was there. It writes tables and logs only
+// after it.
+bool lost_its_beginning(const std::string& folder) {
+  if (std::filesystem::exists(folder + "/CURRENT")) return false;
+  const auto files = std::filesystem::directory_iterator(folder);
+  return std::ranges::any_of(begin(files), end(files), [](const auto& file) {
+    return file.path().extension() == ".sst" || file.path().extension() == ".log";
+  });
+}
+
+bool has_tables(const std::string& folder) {
+  const auto files = std::filesystem::directory_iterator(folder);
+  return std::ranges::any_of(begin(files), end(files), [](const auto& file) { return file.path().extension() == ".sst"; });
+}
+
 }  // namespace
+
+std::string if_damaged(const std::string& folder) {
+  return fmt::format(
+      "it holds the cursors of destinations, their dead letters, and what is to be sent again: restore the data "
+      "folder from a backup, or stop and move {} away; destinations then start by their `from:`, without "
+      "those dead letters",
+      folder);
+}
+
+std::unexpected<Error> DeliveryDatabase::failed(std::string_view what, const rocksdb::Status& status) const {
+  Error error = database::error_of(fmt::format("{} {}", what, folder), status);
+  if (!is_damage(status)) return fail(std::move(error));
+  return fail(ErrorKind::corrupt, fmt::format("delivery's store is damaged ({}); {}", error.message, if_damaged(folder)));
+}
 
 Result<void> DeliveryDatabase::write(rocksdb::WriteBatch& batch, Sync sync) {
   if (const auto status = db->Write({}, &batch); !status.ok()) {
     trouble->note(status);
-    return fail(database::error_of("write to " + folder, status));
+    return failed("write to", status);
   }
   if (sync == Sync::no) return {};
   // Apart from the write, because what could not be synced, for want of room too, may be there all the same.
   const bool refused = trouble->refuses();
   if (const auto status = db->SyncWAL(); !status.ok()) {
     // Another write had found no room: it is opened again, and who wanted this may want it again.
-    if (refused) return fail(database::error_of("write to " + folder, status));
+    if (refused) return failed("write to", status);
     trouble->note_final(status);
     return fail(*trouble->failure());
   }
   return {};
 }
 
-Result<void> DeliveryDatabase::check_schema() {
+Result<void> DeliveryDatabase::check_schema(bool had_tables) {
   std::string stored;
   const auto status = db->Get({}, kSchemaKey, &stored);
+  if (status.IsNotFound() && had_tables)
+    return failed("open", rocksdb::Status::Corruption("it has lost its schema version"));
   if (status.IsNotFound()) return write_schema_version();
-  if (!status.ok()) return fail(database::error_of("read " + folder, status));
+  if (!status.ok()) return failed("read", status);
   const auto version = Reader(stored).fixed<std::uint32_t>();
   if (!version) return fail(version.error().context(folder + ": schema version"));
   if (*version == kSchemaVersion) return {};
@@ -101,23 +143,42 @@ Result<void> DeliveryDatabase::upgrade() {
     TRY(write(batch, Sync::no));
     batch.Clear();
   }
-  if (!rows->status().ok()) return fail(database::error_of("read " + folder, rows->status()));
+  if (!rows->status().ok()) return failed("read", rows->status());
   TRY(write(batch, Sync::no));
   return write_schema_version();
 }
 
 Result<void> DeliveryDatabase::open() {
   rocksdb::Options how = options(env);
-  std::vector<rocksdb::ColumnFamilyDescriptor> wanted;
-  for (const auto& name : families_of(folder, how)) wanted.emplace_back(name, rocksdb::ColumnFamilyOptions(how));
+  if (lost_its_beginning(folder)) return failed("open", rocksdb::Status::Corruption("the file CURRENT is missing"));
+  const bool had_tables = has_tables(folder);
+  const auto wanted = wanted_families(folder, how);
   database::DiskTrouble::watch(how, trouble);
   rocksdb::DB* opened = nullptr;
   const auto status = rocksdb::DB::Open(how, folder, wanted, &families, &opened);
-  if (!status.ok()) return fail(database::error_of("open " + folder, status));
+  if (!status.ok()) return failed("open", status);
   db.reset(opened);
   dead = std::make_unique<dead::DeadLetterTable>(*db, *family(kDead));
   keys = std::make_unique<DeadKeys>(*db, *family(kKeys));
-  TRY(check_schema());
+  TRY(check_schema(had_tables));
+  return {};
+}
+
+// What a start passes over, the end of a log from a damaged byte on, is an error here.
+Result<void> DeliveryDatabase::open_to_verify() {
+  rocksdb::Options how = options(env);
+  how.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  how.paranoid_checks = true;
+  if (lost_its_beginning(folder)) return failed("open", rocksdb::Status::Corruption("the file CURRENT is missing"));
+  rocksdb::DB* opened = nullptr;
+  const auto status = rocksdb::DB::OpenForReadOnly(how, folder, wanted_families(folder, how), &families, &opened);
+  if (!status.ok()) return failed("open", status);
+  db.reset(opened);
+  return {};
+}
+
+Result<void> DeliveryDatabase::verify() const {
+  if (const auto status = db->VerifyChecksum(rocksdb::ReadOptions()); !status.ok()) return failed("read", status);
   return {};
 }
 

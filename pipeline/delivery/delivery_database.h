@@ -36,15 +36,24 @@ inline std::string wanted_key(const DeadLetter& letter, std::string_view id) {
   return wanted_prefix(letter.stage).append(log_place(letter)).append(id);
 }
 
+// What is in it, and what goes on without.
+std::string if_damaged(const std::string& folder);
+
 struct DeliveryDatabase {
   DeliveryDatabase(std::string data, const Clock& time, rocksdb::Env* stands_on)
       : folder(std::move(data)), clock(time), env(stands_on),
-        trouble(std::make_shared<database::DiskTrouble>("delivery", "delivery's store in " + folder)) {}
+        trouble(std::make_shared<database::DiskTrouble>("delivery", "delivery's store in " + folder, if_damaged(folder))) {}
   ~DeliveryDatabase() { close(); }
   DeliveryDatabase(const DeliveryDatabase&) = delete;
   DeliveryDatabase& operator=(const DeliveryDatabase&) = delete;
 
   Result<void> open();
+  // Changes nothing in the folder; then only `verify` may be called.
+  Result<void> open_to_verify();
+  // Reads every block, and compares its checksum.
+  Result<void> verify() const;
+  // "read data/delivery: <what RocksDB says>", and when it is damaged, what was in it and what goes on.
+  std::unexpected<Error> failed(std::string_view what, const rocksdb::Status& status) const;
   void close() {
     dead.reset();
     keys.reset();
@@ -60,7 +69,7 @@ struct DeliveryDatabase {
     return it == families.end() ? nullptr : *it;
   }
   Result<void> write(rocksdb::WriteBatch& batch, Sync sync);
-  Result<void> check_schema();
+  Result<void> check_schema(bool had_tables);
   Result<void> write_schema_version();
   Result<void> upgrade();
 

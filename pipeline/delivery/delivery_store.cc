@@ -75,6 +75,12 @@ Result<std::unique_ptr<DeliveryStore>> DeliveryStore::open(const std::string& fo
 }
 
 DeliveryStore::DeliveryStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Result<void> DeliveryStore::verify(const std::string& folder, const Clock& clock) {
+  Impl impl(folder, clock, nullptr);
+  TRY(impl.open_to_verify());
+  return impl.verify();
+}
+
 DeliveryStore::~DeliveryStore() = default;
 
 std::optional<Error> DeliveryStore::failure() const { return impl_->trouble->failure(); }
@@ -84,7 +90,7 @@ Result<std::optional<Cursor>> DeliveryStore::cursor(std::string_view destination
   std::string stored;
   const auto status = impl_->db->Get({}, impl_->family(kCursors), slice(destination), &stored);
   if (status.IsNotFound()) return std::nullopt;
-  if (!status.ok()) return fail(database::error_of("read " + impl_->folder, status));
+  if (!status.ok()) return impl_->failed("read", status);
   TRY_ASSIGN(Cursor cursor, read_cursor(destination, stored));
   return cursor;
 }
@@ -97,7 +103,7 @@ Result<std::vector<Cursor>> DeliveryStore::cursors() const {
     TRY_ASSIGN(Cursor cursor, read_cursor(rows->key().ToStringView(), rows->value().ToStringView()));
     found.push_back(std::move(cursor));
   }
-  if (!rows->status().ok()) return fail(database::error_of("read " + impl_->folder, rows->status()));
+  if (!rows->status().ok()) return impl_->failed("read", rows->status());
   return found;
 }
 
@@ -120,7 +126,7 @@ Result<std::optional<ReplayOrder>> DeliveryStore::replay(std::string_view destin
   std::string stored;
   const auto status = impl_->db->Get({}, impl_->family(kReplays), slice(destination), &stored);
   if (status.IsNotFound()) return std::nullopt;
-  if (!status.ok()) return fail(database::error_of("read " + impl_->folder, status));
+  if (!status.ok()) return impl_->failed("read", status);
   auto order = decode_replay(stored);
   if (!order) return fail(std::move(order).error().context(fmt::format("replay of destination {}", destination)));
   return *std::move(order);
@@ -213,7 +219,7 @@ Result<std::vector<dead::Listed>> DeliveryStore::wanted(std::string_view destina
     if (!letter) return fail(std::move(letter).error());
     found.push_back({std::move(id), *std::move(letter)});
   }
-  if (!rows->status().ok()) return fail(database::error_of("read " + impl_->folder, rows->status()));
+  if (!rows->status().ok()) return impl_->failed("read", rows->status());
   return found;
 }
 
@@ -223,7 +229,7 @@ Result<std::uint64_t> DeliveryStore::count_wanted(std::string_view destination, 
   const std::string prefix = wanted_prefix(destination);
   const std::unique_ptr<rocksdb::Iterator> rows(impl_->db->NewIterator({}, impl_->family(kWanted)));
   for (rows->Seek(prefix); rows->Valid() && rows->key().starts_with(prefix) && count < limit; rows->Next()) ++count;
-  if (!rows->status().ok()) return fail(database::error_of("read " + impl_->folder, rows->status()));
+  if (!rows->status().ok()) return impl_->failed("read", rows->status());
   return count;
 }
 
@@ -272,7 +278,7 @@ Result<void> DeliveryStore::Impl::release(rocksdb::WriteBatch& batch, std::strin
   const std::string prefix = wanted_prefix(destination);
   const auto status = db->Get({}, family(kWanted), prefix + next.front().place_and_id, &found);
   if (status.ok()) return {};  // so are those after it, or will be when it is gone
-  if (!status.IsNotFound()) return fail(database::error_of("read " + folder, status));
+  if (!status.IsNotFound()) return failed("read", status);
   TRY_ASSIGN(const auto waiting, keys->first(destination, key, kReleasedAtOnce));
   for (const auto& entry : waiting) {
     if (!entry.behind) break;

@@ -42,6 +42,8 @@ class DeliveryStore {
   // Makes the folder when it is absent. Clock and `env`, what the database stands on (null: the machine's), outlive the store.
   static Result<std::unique_ptr<DeliveryStore>> open(const std::string& folder, const Clock& clock,
                                                      rocksdb::Env* env = nullptr);
+  // Reads all of a store that nobody has open, and changes nothing. corrupt: what is damaged, and what goes on.
+  static Result<void> verify(const std::string& folder, const Clock& clock);
   ~DeliveryStore();
   DeliveryStore(const DeliveryStore&) = delete;
   DeliveryStore& operator=(const DeliveryStore&) = delete;

@@ -265,6 +265,12 @@ Result<std::unique_ptr<DerivedState>> DerivedState::open(StateOptions options, L
   return std::unique_ptr<DerivedState>(new DerivedState(std::move(impl)));
 }
 
+Result<void> DerivedState::verify(const std::string& folder, const Clock& clock) {
+  TRY_ASSIGN(const Database database, open_read_only(folder, {clock, nullptr}));
+  TRY(read_standing(database, folder));
+  return state::verify(database);
+}
+
 DerivedState::DerivedState(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 DerivedState::~DerivedState() = default;
 

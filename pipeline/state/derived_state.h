@@ -44,6 +44,9 @@ class DerivedState final : public StateView {
   // Rows of tables are removed some time after they expired by `clock`.
   static Result<std::unique_ptr<DerivedState>> open(StateOptions options, Log& log, const Clock& clock = system_clock());
 
+  // Reads all of a state that nobody has open, and changes nothing. corrupt: it is damaged, and would be made again.
+  static Result<void> verify(const std::string& folder, const Clock& clock);
+
   // Flushes.
   ~DerivedState() override;
 

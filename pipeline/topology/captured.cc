@@ -19,7 +19,10 @@ Result<std::vector<std::uint64_t>> positions_in(const DerivedState& state, int p
 
 Result<void> check_captured(const Log& log, const DerivedState& state, const std::string& data) {
   TRY_ASSIGN(const auto positions, positions_in(state, log.partitions()));
-  const std::uint64_t read = std::ranges::max(positions);
+  return check_captured(log, std::ranges::max(positions), data);
+}
+
+Result<void> check_captured(const Log& log, std::uint64_t read, const std::string& data) {
   const std::uint64_t end = log.next_sequence(LogName::captured);
   if (read <= end) return {};
   return fail(ErrorKind::corrupt,

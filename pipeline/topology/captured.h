@@ -1,6 +1,7 @@
 #pragma once
 // Whether the log `captured` has what ingest goes on from, and what to do when it has not.
 
+#include <cstdint>
 #include <string>
 
 #include "connectors/logs/local/captured_repair.h"
@@ -13,6 +14,8 @@ namespace penstock::topology {
 // corrupt: records that ingest has read are not in it any more, so new ones would get their numbers and never be read; the
 // message names the command that goes on. `data` is the data folder.
 Result<void> check_captured(const Log& log, const DerivedState& state, const std::string& data);
+// `read`: the record before which ingest has read everything that it has read.
+Result<void> check_captured(const Log& log, std::uint64_t read, const std::string& data);
 
 // Of a data folder that no process has open; see connectors/logs/local/captured_repair.h. The log `events` must be whole: it
 // says how far ingest has read.

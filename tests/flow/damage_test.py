@@ -82,5 +82,78 @@ class Captured(Damage):
         self.run_and_stop(5)
 
 
+class Stores(Damage):
+    """The stores beside the logs: which one, what is in it, and what goes on without it."""
+
+    def setUp(self):
+        super().setUp()
+        self.run_and_stop(20)
+        self.run_and_stop(20)  # what the first life left is in a table of the database now
+
+    def newest(self, pattern):
+        return max((self.folder / "data").glob(pattern))
+
+    def assert_told_and_goes_on(self, said):
+        for part in ("data/delivery", "the cursors of destinations, their dead letters", "`from:`", "move data/delivery away"):
+            self.assertIn(part, said)
+        (self.folder / "data/delivery").rename(self.folder / "delivery.damaged")
+        process = self.start()
+        self.accept([event(self.sent)])
+        wait_until(lambda: self.sent in self.numbers(), "destinations go on")
+        self.stop(process)
+
+    def verify(self):
+        done = self.cli("doctor", "--verify", "data")
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        return done.stdout
+
+    def test_whole_ones_are_said_to_be(self):
+        said = self.well("doctor", "--verify", "data")
+        for name in ("captured", "events", "state", "delivery", "catalog"):
+            self.assertRegex(said, f"(?m)^{name} .*whole$")
+
+    def test_the_list_of_files_gone(self):
+        (self.folder / "data/delivery/CURRENT").unlink()
+        self.assertIn("damaged", self.verify())
+        self.assert_told_and_goes_on(self.refusal())
+
+    def test_the_list_of_files_cut(self):
+        manifest = self.newest("delivery/MANIFEST-*")
+        manifest.write_bytes(manifest.read_bytes()[:40])
+        self.verify()
+        self.assert_told_and_goes_on(self.refusal())
+
+    def test_a_table_gone(self):
+        self.newest("delivery/*.sst").unlink()
+        self.verify()
+        self.assert_told_and_goes_on(self.refusal())
+
+    def test_a_flipped_byte_in_a_table(self):
+        for table in (self.folder / "data/delivery").glob("*.sst"):
+            flip(table, 20)
+        self.assertIn("delivery  damaged", self.verify())
+        self.assert_told_and_goes_on(self.refusal())
+
+    def test_a_flipped_byte_in_the_database_log_is_found_by_the_doctor(self):
+        log = self.newest("delivery/*.log")
+        flip(log, 20)
+        self.assertIn("delivery  damaged", self.verify())
+
+    def test_a_damaged_state_is_found_and_made_again(self):
+        (self.folder / "data/state/CURRENT").write_text("nonsense")
+        self.assertIn("the next start makes it again", self.verify())
+        self.run_and_stop(5)
+
+    def test_a_damaged_catalog(self):
+        catalog = self.folder / "data/catalog.db"
+        catalog.write_bytes(b"x" * 4096)
+        self.assertIn("catalog   damaged", self.verify())
+        said = self.refusal()
+        for part in ("data/catalog.db is damaged", "pauses and rates", "move it and data/catalog.db-wal away"):
+            self.assertIn(part, said)
+        catalog.unlink()
+        self.run_and_stop(5)
+
+
 if __name__ == "__main__":
     unittest.main()
