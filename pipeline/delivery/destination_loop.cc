@@ -57,7 +57,7 @@ DestinationLoop::DestinationLoop(DestinationParts parts, const Surroundings& aro
                   buried(burials, discarded);
                 }),
       paused_(std::move(parts.paused)), rejections_(settings_.suspend), saved_cursor_(start),
-      cursor_saved_at_(around.clock.steady()), shown_since_(around.clock.steady()) {
+      cursor_saved_at_(around.clock.steady()), health_log_(name_, around.clock.steady()) {
   take_rate(parts.rate.value_or(settings_.rate));
   if (settings_.on_dead == OnDead::block) blocked_.emplace(dead_keys);
   if (parts.replay)
@@ -290,26 +290,17 @@ Condition DestinationLoop::condition() const {
   return now;
 }
 
+void DestinationLoop::tell(const std::optional<HealthLog::Line>& line) {
+  if (line) log_at(line->level, "delivery", "{}", line->text);
+}
+
 void DestinationLoop::publish() {
   Condition now = condition();
   const bool by_rate = now.health == Health::limited && tokens_at_;
-  if (now.health != shown_.health) {
-    const auto steady = around_.clock.steady();
-    if (by_rate || shown_by_rate_) {
-      // It comes and goes with every batch.
-    } else if (now.health == Health::unavailable || now.health == Health::limited || now.health == Health::suspended) {
-      log_warning("delivery", "destination {} is {}: {}", name_, to_string(now.health), now.reason);
-    } else if (now.health == Health::paused) {
-      log_info("delivery", "destination {} is {}", name_, now.reason.empty() ? "paused" : "paused: " + now.reason);
-    } else if (now.health == Health::healthy && shown_.health != Health::starting) {
-      log_info("delivery", "destination {} is healthy again after {:.1f} s", name_,
-               std::chrono::duration<double>(steady - shown_since_).count());
-    }
-    metrics_.set_health(now.health);
-    shown_since_ = steady;
-  }
+  if (now.health != shown_.health) metrics_.set_health(now.health);
   shown_ = now;
-  shown_by_rate_ = by_rate;
+  // What its rate does comes and goes with every batch, and was asked for.
+  tell(health_log_.changed(by_rate ? Condition{Health::healthy, {}} : now, around_.clock.steady()));
   auto oldest = low_water_.oldest_unsettled();
   if (!oldest && !draft_.empty()) oldest = draft_.oldest;
   if (!oldest && read_failure_ && last_received_at_.ms > 0) oldest = last_received_at_;
@@ -325,6 +316,7 @@ void DestinationLoop::tick() {
   save_replay();
   tell_of_dead_letters();
   look_at_answers();
+  tell(health_log_.due(around_.clock.steady()));
   const auto now = status();
   metrics_.in_flight.set(static_cast<double>(now.in_flight));
   metrics_.lag_events.set(static_cast<double>(now.lag_events));

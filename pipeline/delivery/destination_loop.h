@@ -12,6 +12,7 @@
 #include "pipeline/delivery/destination_runner.h"
 #include "pipeline/delivery/draft.h"
 #include "pipeline/delivery/feed.h"
+#include "pipeline/delivery/health_log.h"
 #include "pipeline/delivery/home.h"
 #include "pipeline/delivery/preparation.h"
 #include "pipeline/delivery/recorder.h"
@@ -126,6 +127,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   void tell_of_dead_letters();
   void look_at_answers();
   void publish();
+  static void tell(const std::optional<HealthLog::Line>& line);
   Condition condition() const;
 
   // stopping
@@ -193,8 +195,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   std::string waits_for_answer_;  // what to say of it; empty while answers come
   bool cursor_failure_told_ = false;
   Condition shown_;
-  bool shown_by_rate_ = false;
-  SteadyTime shown_since_{};
+  HealthLog health_log_;
 
   std::stop_source stop_;
   std::move_only_function<void()> stopped_;
