@@ -61,7 +61,8 @@ struct Waiting {
 };
 
 bool goes_on(const topology::DestinationStatus& destination) {
-  return destination.health == "healthy" || destination.health == "limited" || destination.health == "starting";
+  return destination.health == "healthy" || destination.health == "blocked" || destination.health == "limited" ||
+         destination.health == "starting";
 }
 
 Waiting what_it_waits_for(const topology::Pipeline& pipeline) {

@@ -4,6 +4,8 @@
 #include <rocksdb/write_batch.h>
 
 #include <memory>
+#include <optional>
+#include <utility>
 
 namespace penstock::delivery {
 namespace {
@@ -85,6 +87,24 @@ Result<std::vector<FirstDead>> DeadKeys::firsts(std::string_view destination) co
   }
   if (!rows->status().ok()) return fail(read_error(rows->status()));
   return found;
+}
+
+// An id begins with the time of receipt. What only waits behind another is not what has to be mended.
+Result<std::string> DeadKeys::oldest_first(std::string_view destination, std::size_t keys) const {
+  std::string oldest;
+  std::optional<OrderKey> last;
+  const std::string prefix = prefix_of(destination);
+  const std::unique_ptr<rocksdb::Iterator> rows(database_.NewIterator({}, &family_));
+  for (rows->Seek(prefix); keys > 0 && rows->Valid() && rows->key().starts_with(prefix); rows->Next()) {
+    const auto row = rows->key().ToStringView().substr(prefix.size());
+    const OrderKey key = read_big_endian(row);
+    if (std::exchange(last, key) == key) continue;
+    --keys;
+    const auto id = row.substr(sizeof key + kLogPlaceBytes);
+    if (rows->value() != "1" && (oldest.empty() || id < oldest)) oldest = id;
+  }
+  if (!rows->status().ok()) return fail(read_error(rows->status()));
+  return oldest;
 }
 
 Result<std::vector<DeadKeys::Entry>> DeadKeys::first(std::string_view destination, OrderKey key, std::size_t limit) const {

@@ -40,6 +40,9 @@ class DeadKeys {
   // The keys of one destination that have letters.
   Result<std::vector<FirstDead>> firsts(std::string_view destination) const;
 
+  // Of the first letters of so many keys at most, the id of the one that was received first; empty: there is none.
+  Result<std::string> oldest_first(std::string_view destination, std::size_t keys) const;
+
   struct Entry {
     std::string place_and_id;
     bool behind = false;

@@ -16,6 +16,7 @@ namespace {
 constexpr std::uint8_t kCursorVersion = 1;
 constexpr std::size_t kWantedAtOnce = 1000;
 constexpr std::size_t kReleasedAtOnce = 1000;  // of one key
+constexpr std::size_t kKeysLookedAt = 1000;
 
 rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
 
@@ -74,13 +75,13 @@ Result<std::unique_ptr<DeliveryStore>> DeliveryStore::open(const std::string& fo
   return std::unique_ptr<DeliveryStore>(new DeliveryStore(std::move(impl)));
 }
 
-DeliveryStore::DeliveryStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Result<void> DeliveryStore::verify(const std::string& folder, const Clock& clock) {
   Impl impl(folder, clock, nullptr);
   TRY(impl.open_to_verify());
   return impl.verify();
 }
 
+DeliveryStore::DeliveryStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 DeliveryStore::~DeliveryStore() = default;
 
 std::optional<Error> DeliveryStore::failure() const { return impl_->trouble->failure(); }
@@ -245,6 +246,16 @@ Result<std::vector<std::string>> DeliveryStore::first_of(std::string_view destin
   std::vector<std::string> ids;
   for (const auto& entry : first) ids.emplace_back(entry.id());
   return ids;
+}
+
+Result<std::optional<dead::Listed>> DeliveryStore::first_blocker(std::string_view destination) const {
+  TRY_ASSIGN(const auto held, impl_->trouble->hold());
+  TRY_ASSIGN(const std::string id, impl_->keys->oldest_first(destination, kKeysLookedAt));
+  if (id.empty()) return std::nullopt;
+  auto letter = impl_->dead->get(id);
+  if (!letter && letter.error().kind == ErrorKind::not_found) return std::nullopt;  // it went a moment ago
+  if (!letter) return fail(std::move(letter).error());
+  return dead::Listed{id, *std::move(letter)};
 }
 
 Result<DeliveryStore::Released> DeliveryStore::release(std::string_view destination, std::span<const OrderKey> keys) {

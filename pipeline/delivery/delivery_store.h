@@ -83,6 +83,8 @@ class DeliveryStore {
   Result<std::vector<FirstDead>> dead_keys(std::string_view destination) const;
   // The ids of the first letters of a key, in the order of the log.
   Result<std::vector<std::string>> first_of(std::string_view destination, OrderKey key, std::size_t limit) const;
+  // The letter that holds others up and was received first, among those of a thousand keys. Nullopt: no key has letters.
+  Result<std::optional<dead::Listed>> first_blocker(std::string_view destination) const;
   struct Released {
     std::vector<OrderKey> free;  // those without a letter
     bool wanted = false;  // some letters are to be sent again now

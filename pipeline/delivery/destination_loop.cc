@@ -287,6 +287,8 @@ Condition DestinationLoop::condition() const {
   if (read_failure_) return {Health::unavailable, read_failure_->message};
   Condition now = breaker_.condition();
   if (now.health == Health::healthy) now.reason = waits_for_answer_;
+  if (now.health == Health::healthy && blocked_ && blocked_->size() > 0 && !blocker_.empty())
+    return {Health::blocked, blocker_};
   return now;
 }
 
@@ -315,6 +317,7 @@ void DestinationLoop::tick() {
   save_cursor_if_moved();
   save_replay();
   tell_of_dead_letters();
+  look_for_blocker();
   look_at_answers();
   tell(health_log_.due(around_.clock.steady()));
   const auto now = status();

@@ -112,6 +112,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   bool park_blocked(Shipment& shipment);
   void park_behind(const KeyLanes& lanes);
   void park(const Parcel& parcel, LowWater::Mark mark);
+  void look_for_blocker();
 
   // what holds it back (destination_steering.cc)
   void take_rate(const RateSettings& rate);
@@ -156,6 +157,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   Backoff read_backoff_;
   Recorder recorder_;
   std::optional<BlockedKeys> blocked_;  // with `on_dead: block`
+  std::string blocker_;  // the sentence about the first letter that holds others up; empty: there is none
 
   std::optional<std::string> paused_;  // the note
   BatchSettings batch_limits_;  // the settings', and no more than a second's worth of the rate

@@ -1,6 +1,8 @@
 // What a dead letter holds up. With `on_dead: block` the later events of its key become dead letters behind it instead of waiting
 // in memory: so the cursor goes on, other keys are not held up, and a restart changes nothing. When the first letter of a key is
 // delivered or discarded, those that only wait behind it are sent again, in the order of the log.
+#include <fmt/format.h>
+
 #include <unordered_map>
 #include <utility>
 
@@ -99,6 +101,20 @@ void DestinationLoop::park_behind(const KeyLanes& lanes) {
   for (const Shipment& shipment : taken)
     for (const Parcel& parcel : shipment.parcels) park(parcel, shipment.mark);
   recorder_.write();
+}
+
+// Once a second: whoever looks at the status is to know which one to mend.
+void DestinationLoop::look_for_blocker() {
+  blocker_.clear();
+  if (!blocked_ || blocked_->size() == 0) return;
+  const auto first = around_.store.first_blocker(name_);
+  if (!first || !*first) return;
+  const auto& [id, letter] = **first;
+  blocker_ = fmt::format(
+      "{} {} held up by dead letters, the first of them {} ({}, distinct_id {}): `penstock dead replay {}` sends it "
+      "again, `penstock dead discard {}` lets the others go",
+      blocked_->size(), blocked_->size() == 1 ? "distinct_id is" : "distinct_ids are", id, letter.code, letter.distinct_id,
+      id, id);
 }
 
 void DestinationLoop::park(const Parcel& parcel, LowWater::Mark mark) {

@@ -3,6 +3,7 @@
 //
 //   starting     not connected yet
 //   healthy      what there is goes out
+//   blocked      with `on_dead: block`, dead letters hold the later events of their distinct ids up; the others go out
 //   limited      a rate holds it back: its own `rate:`, or the receiver's 429
 //   unavailable  the receiver does not answer, or not well; nothing counts against the events
 //   paused       somebody said so
@@ -16,15 +17,16 @@
 
 namespace penstock::delivery {
 
-enum class Health : std::uint8_t { starting, healthy, limited, unavailable, paused, suspended, stopped };
+enum class Health : std::uint8_t { starting, healthy, blocked, limited, unavailable, paused, suspended, stopped };
 
-inline constexpr std::array kHealths{Health::starting, Health::healthy,   Health::limited, Health::unavailable,
-                                     Health::paused,   Health::suspended, Health::stopped};
+inline constexpr std::array kHealths{Health::starting,    Health::healthy, Health::blocked,   Health::limited,
+                                     Health::unavailable, Health::paused,  Health::suspended, Health::stopped};
 
 constexpr std::string_view to_string(Health health) {
   switch (health) {
     case Health::starting: return "starting";
     case Health::healthy: return "healthy";
+    case Health::blocked: return "blocked";
     case Health::limited: return "limited";
     case Health::unavailable: return "unavailable";
     case Health::paused: return "paused";

@@ -72,6 +72,32 @@ TEST_CASE("what comes after a dead letter of its key waits behind it, other keys
   CHECK(rig.crm.delivered().size() == 32);
   CHECK(rig.delivered_of(3).empty());
   CHECK(rig.runner->status().blocked_keys == 1);
+}
+
+TEST_CASE("one that holds events up says so, with the letter that has to be mended and how") {
+  BlockingRig rig;
+  rig.distinct_ids = 5;
+  rig.crm.answer_with([](const Batch& batch) {
+    return Outcomes::all(contains(batch, body_of(3)) || contains(batch, body_of(4)) ? rejected() : Outcome::delivered());
+  });
+  rig.start();
+  rig.add(40);
+  rig.let_it_settle();
+  std::vector<std::string> refused;
+  for (const auto& letter : rig.dead())
+    if (letter.code == "http_400") refused.push_back(dead_letter_id(letter));
+  REQUIRE(refused.size() == 2);
+  const auto first = std::ranges::min(refused);
+  auto status = rig.runner->status();
+  CHECK(status.condition.health == Health::blocked);
+  CHECK(status.condition.reason.starts_with("2 distinct_ids are held up by dead letters, the first of them " + first +
+                                            " (http_400, "));
+  CHECK(status.condition.reason.find("`penstock dead replay " + first + "`") != std::string::npos);
+  CHECK(status.condition.reason.find("`penstock dead discard " + first + "`") != std::string::npos);
+  rig.crm.deliver_everything();
+  rig.want(body_of(3));
+  rig.want(body_of(4));
+  rig.let_it_settle();
   CHECK(rig.health() == Health::healthy);
 }
 
