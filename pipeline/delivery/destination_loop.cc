@@ -220,6 +220,13 @@ void DestinationLoop::read_failed(Error error) {
   read_failure_ = std::move(error).context("cannot read the log");
 }
 
+// Who reads finds out by itself. One that is paused or cannot deliver would know only when it goes on, perhaps days later.
+void DestinationLoop::look_at_retention() {
+  if (may_read() || !feed_.skip_removed()) return;
+  if (draft_.empty()) low_water_.pass(feed_.position());
+  collect_counts();
+}
+
 void DestinationLoop::collect_counts() {
   if (const auto filtered = feed_.collect_filtered() + std::exchange(filtered_by_when_, 0); filtered > 0) {
     metrics_.filtered.add(filtered);
@@ -317,6 +324,7 @@ void DestinationLoop::tick() {
   save_cursor_if_moved();
   save_replay();
   tell_of_dead_letters();
+  look_at_retention();
   look_for_blocker();
   look_at_answers();
   tell(health_log_.due(around_.clock.steady()));

@@ -60,6 +60,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   bool window_has_room() const;
   void seal_when_due(bool at_end);
   void read_failed(Error error);
+  void look_at_retention();
   void collect_counts();
   void arm();
 

@@ -137,6 +137,14 @@ void Feed::take() {
   current_.chunk = nullptr;
 }
 
+bool Feed::skip_removed() {
+  const std::uint64_t before = skipped_;
+  jump_to_oldest();
+  if (skipped_ == before) return false;
+  let_go();
+  return true;
+}
+
 void Feed::let_go() {
   reader_ = nullptr;
   record_ = nullptr;

@@ -37,6 +37,9 @@ class Feed {
   // Gives back the record that is being read, for somebody who has to wait; `next` reads it again. What was shown was taken.
   void let_go();
 
+  // For somebody who does not read now: goes past what the log no longer has. False: it has all of it.
+  bool skip_removed();
+
   // Everything before it was taken or passed over.
   const Offsets& position() const { return position_; }
   // Bytes of the chunks that are kept for events it has shown, each once.
