@@ -56,7 +56,7 @@ DestinationLoop::DestinationLoop(DestinationParts parts, const Surroundings& aro
                   released(given);
                   buried(burials, discarded);
                 }),
-      paused_(std::move(parts.paused)), rejections_(settings_.suspend), saved_cursor_(start),
+      paused_(std::move(parts.paused)), rejections_(settings_.suspend), saved_cursor_(start), started_at_(start),
       cursor_saved_at_(around.clock.steady()), health_log_(name_, around.clock.steady()) {
   take_rate(parts.rate.value_or(settings_.rate));
   if (settings_.on_dead == OnDead::block) blocked_.emplace(dead_keys);
@@ -101,6 +101,8 @@ void DestinationLoop::pump() {
     read_again();
     launch();
     arm();
+    // A life may be shorter than a tick, and so may the next.
+    if (saved_cursor_ == started_at_) save_cursor_if_moved();
   }
   publish();
 }

@@ -192,6 +192,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   Timestamp last_received_at_;  // of the newest event seen
 
   Offsets saved_cursor_;
+  const Offsets started_at_;  // where the cursor stood
   SteadyTime cursor_saved_at_{};
   std::uint64_t dead_told_ = 0;
   std::string last_death_;

@@ -107,15 +107,16 @@ TEST_CASE("a crash between dead letter and cursor loses nothing") {
   Rig rig;
   rig.settings.batch.events = 1;
   rig.start();
-  rig.crm.answer_with(refuse(body_of(2)));
-  rig.add(3);  // within the second in which the cursor is not saved
-  CHECK(rig.dead_bodies() == std::vector{body_of(2)});
+  rig.crm.answer_with(refuse(body_of(3)));
+  rig.add(1);
+  rig.add(3);  // within the second after the first, in which the cursor is not saved again
+  CHECK(rig.dead_bodies() == std::vector{body_of(3)});
   rig.crash();
-  CHECK(rig.store->cursor("crm").value()->next == Offsets(4, 0));
-  CHECK(rig.dead_bodies() == std::vector{body_of(2)});
+  CHECK(events_between(Offsets(4, 0), rig.store->cursor("crm").value()->next) == 1);
+  CHECK(rig.dead_bodies() == std::vector{body_of(3)});
   rig.start();
   CHECK(rig.everything_settled());
-  CHECK(rig.crm.delivered() == std::vector{body_of(1), body_of(3), body_of(1), body_of(3)});
+  CHECK(rig.crm.delivered() == std::vector{body_of(1), body_of(2), body_of(4), body_of(2), body_of(4)});
 }
 
 TEST_CASE("after a restart only what was not settled is delivered again") {
@@ -234,6 +235,47 @@ TEST_CASE("retention that overtakes a destination is counted and not silent") {
   CHECK(rig.runner->status().skipped == 2);
   CHECK(rig.crm.delivered() == bodies(3, 3));
   CHECK(rig.everything_settled());
+}
+
+TEST_CASE("retention that overtakes a destination which does not read is told within a second") {
+  Rig rig;
+  rig.start();
+  SUBCASE("paused") { rig.runner->pause(""); }
+  SUBCASE("unavailable, with a full window") {
+    rig.settings.batch.events = 1;
+    rig.settings.in_flight_max = 1;
+    rig.crash();
+    rig.start();
+    rig.crm.answer_with([](const Batch&) { return Outcomes::all(unavailable()); });
+    rig.add(40);
+    rig.advance(Duration{1000});
+  }
+  const int before = rig.added;
+  for (int i = 0; i < 3; ++i) rig.log.add(LogName::events, {{body_of(++rig.added), "signup", "u1", {}}});
+  rig.wake();
+  rig.log.drop_records_before(LogName::events, rig.log.next_sequence(LogName::events) - 1);
+  rig.advance(Duration{1000});
+  const auto lost = rig.runner->status().skipped;
+  CHECK(lost >= 2);
+  rig.crm.deliver_everything();
+  rig.runner->resume();
+  for (int i = 0; i < 120; ++i) rig.advance(Duration{1000});
+  CHECK(rig.everything_settled());
+  CHECK(rig.crm.delivered().back() == body_of(before + 3));
+  CHECK(rig.runner->status().skipped == lost);
+  CHECK(rig.crm.delivered().size() + lost == static_cast<std::size_t>(before) + 3);
+}
+
+TEST_CASE("what the first batch settled is not delivered again by a life that was shorter than a second") {
+  Rig rig;
+  rig.start();
+  rig.add(5);
+  rig.pass_within();
+  REQUIRE(rig.crm.delivered().size() == 5);
+  rig.crash();
+  rig.start();
+  rig.pass_within();
+  CHECK(rig.crm.delivered() == bodies(1, 5));
 }
 
 TEST_CASE("a log that cannot be read makes the destination unavailable, and is read again") {
