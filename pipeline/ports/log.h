@@ -134,6 +134,9 @@ class Log {
   // Set once something made the log unable to promise durability.
   virtual std::optional<Error> failure() const = 0;
 
+  // Why the newest append was refused for now, for want of room, say; nullopt once one is taken again.
+  virtual std::optional<Error> refusal() const { return std::nullopt; }
+
   // Waits for what is queued, then refuses further appends.
   virtual void close() = 0;
 };

@@ -1,6 +1,7 @@
 #include "pipeline/topology/builder.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <random>
@@ -284,6 +285,8 @@ PipelineStatus Parts::status() const {
   }
   status.apps = app_board.apps();
   status.sources_wait_for = gate.reason().value_or("");
+  if (const auto refused = log->refusal(); refused && status.sources_wait_for.empty())
+    status.sources_wait_for = refused->message;
   return status;
 }
 
@@ -321,30 +324,33 @@ void judge(PipelineStatus& status, const std::optional<Error>& failure) {
     status.verdict = fmt::format("failed: {}; restart it once the cause is mended", failure->message);
     return;
   }
-  std::string ailing;
-  if (!status.sources_wait_for.empty()) ailing = "sources wait: " + status.sources_wait_for;
+  std::vector<std::string> ailing;
+  bool catches_up = false;
+  if (!status.sources_wait_for.empty()) ailing.push_back("sources wait: " + status.sources_wait_for);
   if (status.ingest_busy >= kStuck) {
-    ailing += fmt::format("ingest has been busy with one batch for {} s: an app, a `when:` or the disk is stuck",
-                          status.ingest_busy.count() / 1000);
+    ailing.push_back(fmt::format("ingest has been busy with one batch for {} s: an app, a `when:` or the disk is stuck",
+                                 status.ingest_busy.count() / 1000));
   }
   for (const auto& app : status.apps) {
     if (!app.suspended) continue;
-    ailing += fmt::format("{}app {} is suspended ({}); {}: mend it and `penstock reload`", ailing.empty() ? "" : "; ",
-                          app.name, app.reason.substr(0, app.reason.find('\n')),
-                          app.holds ? "ingest waits for it" : "events pass it by unchanged");
+    ailing.push_back(fmt::format("app {} is suspended ({}); {}: mend it and `penstock reload`", app.name,
+                                 app.reason.substr(0, app.reason.find('\n')),
+                                 app.holds ? "ingest waits for it" : "events pass it by unchanged"));
   }
   for (const auto& d : status.destinations) {
     for (const auto& app : d.apps) {
       if (!app.suspended || app.holds) continue;  // one that holds is the destination's health
-      ailing += fmt::format("{}app {} of {} is suspended ({}); events pass it by unchanged: mend it and `penstock reload`",
-                            ailing.empty() ? "" : "; ", app.name, d.name, app.reason.substr(0, app.reason.find('\n')));
+      ailing.push_back(
+          fmt::format("app {} of {} is suspended ({}); events pass it by unchanged: mend it and `penstock reload`", app.name,
+                      d.name, app.reason.substr(0, app.reason.find('\n'))));
     }
     if (d.health == "healthy" || d.health == "starting") continue;
-    ailing += fmt::format("{}{} is {} ({}), {} events behind", ailing.empty() ? "" : "; ", d.name, d.health, d.reason,
-                          d.lag_events);
+    ailing.push_back(fmt::format("{} is {} ({}), {} events behind", d.name, d.health, d.reason, d.lag_events));
+    catches_up = catches_up || d.health != "blocked";
   }
   status.healthy = ailing.empty();
-  status.verdict = ailing.empty() ? "healthy" : ailing + ". Others go on; it catches up from the log once it is back.";
+  status.verdict = ailing.empty() ? "healthy" : fmt::format("{}", fmt::join(ailing, "; "));
+  if (catches_up) status.verdict += ". Others go on; it catches up from the log once it is back.";
 }
 
 }  // namespace penstock::topology

@@ -296,6 +296,30 @@ class Lives(FlowTest):
         got = numbers(self.lines())
         self.assertEqual([(n, got.count(n)) for n in accepted if got.count(n) != 1], [], "each accepted event once")
 
+    @unittest.skipUnless(os.geteuid() == 0, "needs root, to mount a small disk")
+    def test_status_says_what_keeps_the_log_from_being_written(self):
+        data = self.folder / "data"
+        data.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", data], capture_output=True).returncode != 0:
+            self.skipTest("no tmpfs can be mounted here")
+        self.addCleanup(lambda: subprocess.run(["umount", "-l", data], check=True))
+        self.config(FILE_OUT, extra="log: { retention: { free_min: 0B } }\n")
+        self.start()
+        self.accept([event(0)])
+        filler = data / "filler"
+        with self.assertRaises(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(1 << 12))
+        noise = os.urandom(100_000).hex()
+        self.assertEqual(self.post([event(1, noise=noise)])[0], 503)
+        status = self.cli("status")
+        self.assertEqual(status.returncode, 1, status.stdout)
+        self.assertRegex(status.stdout, "sources wait: the log captured cannot be written: .*No space left on device")
+        self.assertIn("No space left on device", self.status()["verdict"])
+        filler.unlink()
+        wait_until(lambda: self.post([event(1)])[0] == 200, "events are accepted again", 30)
+        wait_until(lambda: self.cli("status").returncode == 0, "and it is well")
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -198,6 +198,12 @@ std::uint64_t LocalLog::bytes(LogName log) const { return impl_->of(log).table.b
 std::size_t LocalLog::pending_bytes() const { return impl_->pending_bytes; }
 std::optional<Error> LocalLog::failure() const { return impl_->failure.get(); }
 
+std::optional<Error> LocalLog::refusal() const {
+  for (const auto& log : impl_->logs)
+    if (auto refused = log ? log->writer.refusal() : std::nullopt) return refused;
+  return std::nullopt;
+}
+
 void LocalLog::close() {
   for (const auto& log : impl_->logs)
     if (log) log->writer.close();

@@ -57,6 +57,7 @@ class LocalLog final : public Log {
   std::uint64_t bytes(LogName log) const override;
   std::size_t pending_bytes() const override;
   std::optional<Error> failure() const override;
+  std::optional<Error> refusal() const override;
   void close() override;
 
   // Both logs into DATA/log of another folder, as they are durable now, for a backup. `before` is called first: whatever it

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 
@@ -240,6 +241,22 @@ TEST_CASE("the number of partitions comes from FORMAT when nobody asks for one")
   fakes::ManualClock clock;
   disk.set_content("data/FORMAT", "penstock-data 1\npartitions 3\n");
   CHECK(LocalLog::open({.folder = "data"}, disk, clock).value()->partitions() == 3);
+}
+
+TEST_CASE("why appends are refused is known until one is taken again") {
+  MemoryDisk disk;
+  fakes::ManualClock clock;
+  const auto log = LocalLog::open({.folder = "data"}, disk, clock).value();
+  append_and_wait(*log, LogName::events, sample_record(0, 0)).value();
+  CHECK_FALSE(log->refusal().has_value());
+  disk.fail(MemoryDisk::Verb::append, ENOSPC);
+  CHECK_FALSE(append_and_wait(*log, LogName::events, sample_record(0, 1)).has_value());
+  REQUIRE(log->refusal().has_value());
+  CHECK(log->refusal()->message.starts_with("the log events cannot be written: nothing was stored; free some space"));
+  CHECK(log->refusal()->message.find("No space left on device") != std::string::npos);
+  // What comes at once may still be refused with it.
+  while (!append_and_wait(*log, LogName::events, sample_record(0, 1))) {}
+  CHECK_FALSE(log->refusal().has_value());
 }
 
 }  // namespace

@@ -101,11 +101,24 @@ LogWriter::Group LogWriter::take_group(bool wait) {
 
 void LogWriter::commit(Group group) {
   if (auto failed = failure_.get()) return answer(group, failed);
-  if (const auto written = write(group); !written) {
+  const auto written = write(group);
+  note(written);
+  if (!written) {
     for (; !group.empty(); group = take_group(false)) answer(group, written.error());
     return;
   }
   answer(group, std::nullopt);
+}
+
+void LogWriter::note(const Result<void>& written) {
+  const std::lock_guard lock(mutex_);
+  if (written) refusal_.reset();
+  else refusal_ = written.error().context(fmt::format("the log {} cannot be written", to_string(options_.log)));
+}
+
+std::optional<Error> LogWriter::refusal() const {
+  const std::lock_guard lock(mutex_);
+  return refusal_;
 }
 
 Result<void> LogWriter::write(Group& group) {

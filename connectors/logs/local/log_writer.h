@@ -61,6 +61,8 @@ class LogWriter {
   // a time.
   bool write_queued();
   std::size_t queued();  // appends that nobody has begun to write
+  // Why the newest group was refused for now; nullopt once one is written again. Thread-safe.
+  std::optional<Error> refusal() const;
 
   // Finishes what is queued and joins. Thread-safe, may be called again.
   void close();
@@ -82,6 +84,7 @@ class LogWriter {
   Result<void> roll_if_full();
   Result<void> cut_back(const Error& why);
   Error sticky(Error error);
+  void note(const Result<void>& written);
   void answer(Group& group, const std::optional<Error>& error);
 
   const Options options_;
@@ -91,10 +94,11 @@ class LogWriter {
   Failure& failure_;
   std::atomic<std::size_t>& pending_bytes_;
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable filled_;  // with mutex_
   std::deque<Waiting> queue_;  // guarded by mutex_
   bool closed_ = false;  // guarded by mutex_
+  std::optional<Error> refusal_;  // guarded by mutex_
   std::mutex join_mutex_;
 
   // The writer's thread only.
