@@ -148,7 +148,8 @@ int reload(const Target& target, const topology::PlanContext& context) {
   const auto client = ControlClient::find(target, context);
   if (!client) return refuse(client.error());
   const auto body = client->post("/api/reload");
-  if (!body) return refuse(body.error());
+  const bool refused = !body && body.error().kind == ErrorKind::conflict;  // a difference that needs a restart, say
+  if (!body) return refused ? refuse(body.error(), kNotWell) : refuse(body.error());
   const auto report = json::parse(*body);
   const auto& changes = report.at("changes").as_array();
   for (const auto& change : changes) fmt::print("{}\n", std::string(change.as_string()));

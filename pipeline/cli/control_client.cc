@@ -11,13 +11,22 @@
 namespace penstock::cli {
 namespace {
 
+// As `validate` says it: what is wrong with a file is the same whoever reads it.
+Error unreadable(const std::string& file, const config::Problems& problems) {
+  if (!std::filesystem::exists(file)) {
+    return {ErrorKind::not_found,
+            fmt::format("cannot read {}; name the data folder with --data, or the file with --file", file)};
+  }
+  std::string message =
+      "the configuration cannot be read, and only it says where the data folder is; mend it, or say --data:";
+  for (const auto& problem : problems) message += "\n" + problem.to_string();
+  return {ErrorKind::invalid, std::move(message)};
+}
+
 // `data` of the file, without checking the rest: a running pipeline can be asked even when its file is being edited.
 Result<std::string> data_folder_of(const std::string& file, const topology::PlanContext& context) {
   const auto document = config::load_document(file, context.lookup);
-  if (!document.readable) {
-    return fail(ErrorKind::not_found,
-                fmt::format("cannot read {}; name the data folder with --data, or the file with --file", file));
-  }
+  if (!document.readable) return fail(unreadable(file, document.problems));
   const auto* data = document.root.find("data");
   const std::string folder = data == nullptr ? "./data" : data->text;
   return (std::filesystem::path(file).parent_path() / folder).lexically_normal().string();
@@ -35,6 +44,8 @@ Error error_of(int status, const std::string& body) {
   }
   // 401: another process answers at the address, or the token is wrong. Nothing about what was asked for.
   if (status == 401 || status == 403) return {ErrorKind::io, std::move(message)};
+  if (status == 409) return {ErrorKind::conflict, std::move(message)};
+  if (status >= 500) return {ErrorKind::unavailable, std::move(message)};
   return {status == 404 ? ErrorKind::not_found : ErrorKind::invalid, std::move(message)};
 }
 

@@ -1,0 +1,77 @@
+"""What is refused, with which exit code, and what is to be written instead."""
+import signal
+import subprocess
+import unittest
+
+from rig import BINARY, FlowTest, event, wait_until
+
+FILE_OUT = "  - { name: out, type: file, path: ./out.ndjson, batch: { within: 20ms } }"
+BROKEN = "data: ./data\nsources:\n  - { name: web, type: http\ndestinations: [\n"
+
+
+class Refusals(FlowTest):
+    def setUp(self):
+        super().setUp()
+        self.config(FILE_OUT)
+
+    def refused(self, code, *arguments):
+        done = self.cli(*arguments)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done.stderr
+
+    def test_a_syntax_error_is_told_by_every_command_as_validate_tells_it(self):
+        process = self.start()
+        self.write("penstock.yaml", BROKEN)
+        diagnosis = self.refused(1, "validate", "penstock.yaml").splitlines()[0]
+        self.assertRegex(diagnosis, r"^penstock\.yaml:\d+:\d+: ")
+        for command in ("reload", "status"):
+            with self.subTest(command):
+                said = self.refused(1, command)
+                self.assertIn(diagnosis, said)
+                self.assertIn("--data", said)
+        self.assertEqual(self.cli("status", "--data", "data").returncode, 0)
+        self.assertIn(diagnosis, self.refused(1, "reload", "--data", "data"))
+        self.config(FILE_OUT)
+        self.stop(process)
+
+
+class ShortLives(FlowTest):
+    def start_and_end(self, after):
+        """Asked to end when `after` is true, however early."""
+        log = open(self.folder / "penstock.log", "ab")
+        process = subprocess.Popen([BINARY, "run", "penstock.yaml"], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log,
+                                   stderr=log)
+        log.close()
+        self.processes.append(process)
+        wait_until(after, "the process is as far as it should be")
+        self.stop(process, signal.SIGTERM)
+
+    def test_a_life_shorter_than_a_second_that_ends_well_delivers_nothing_again(self):
+        self.config(FILE_OUT)
+        for life in range(5):
+            self.start_and_end(lambda: self.sent(life))
+        process = self.start()
+        wait_until(lambda: len(self.lines()) >= 5 and self.destination("out")["lag_events"] == 0, "all of it is delivered")
+        self.stop(process)
+        numbers = [line["properties"]["n"] for line in self.lines()]
+        self.assertEqual(sorted(numbers), [0, 1, 2, 3, 4])
+
+    def sent(self, n):
+        try:
+            return self.post([event(n)])[0] == 200
+        except OSError:
+            return False  # it does not listen yet
+
+    def test_asked_to_end_while_it_opens_its_data(self):
+        self.config(FILE_OUT)
+        self.start_and_end(lambda: self.sent(0))
+        for _ in range(3):
+            self.start_and_end(lambda: (self.folder / "data/LOCK").read_text() == f"{self.processes[-1].pid}\n")
+        process = self.start()
+        wait_until(lambda: self.destination("out")["lag_events"] == 0, "all is settled")
+        self.stop(process)
+        self.assertEqual([line["properties"]["n"] for line in self.lines()], [0])
+
+
+if __name__ == "__main__":
+    unittest.main()
