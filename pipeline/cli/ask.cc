@@ -165,7 +165,7 @@ int list_dead(const Target& target, const DeadListOptions& options, const topolo
                                                     {.limit = limit, .after = options.after}));
         return control::to_json(letters, limit);
       });
-  if (!answer) return refuse(answer.error());
+  if (!answer) return refuse_order(answer.error());
   if (options.json) {
     fmt::print("{}\n", json::serialize(*answer));
   } else {

@@ -13,4 +13,6 @@ int refuse(const Error& error, ExitCode code) {
 
 int refuse(const Error& error) { return refuse(error, error.kind == ErrorKind::invalid ? kNotWell : kCannot); }
 
+int refuse_order(const Error& error) { return refuse(error, error.kind == ErrorKind::invalid ? kUsage : kCannot); }
+
 }  // namespace penstock::cli

@@ -19,5 +19,7 @@ enum ExitCode : int {
 int refuse(const Error& error, ExitCode code);
 // The same with the code that the kind of error asks for: kNotWell for input that is invalid, else kCannot.
 int refuse(const Error& error);
+// Of a command whose arguments only the pipeline can judge: what it calls invalid is a wrong command line.
+int refuse_order(const Error& error);
 
 }  // namespace penstock::cli

@@ -66,7 +66,7 @@ int replay_log(const Order& order, const topology::PlanContext& context) {
   }
   const auto told = tell(order, context, fmt::format("/api/destinations/{}/replay", percent_encode(order.destination)),
                          {{"from", order.from}, {"to", order.to}, {"where", order.where}, {"rate", order.rate}});
-  if (!told) return refuse(told.error());
+  if (!told) return refuse_order(told.error());
   fmt::print("{} gets {} events again, beside what is live; `penstock status` shows how many are left\n", order.destination,
              json::parse(*told).at("events").to_number<std::uint64_t>());
   return kOk;
@@ -84,7 +84,7 @@ int choose_letters(const Order& order, const topology::PlanContext& context, con
     return kUsage;
   }
   const auto told = tell(order, context, "/api/dead/" + verb, body);
-  if (!told) return refuse(told.error());
+  if (!told) return refuse_order(told.error());
   fmt::print("{} dead letters {}\n", json::parse(*told).at("count").to_number<std::uint64_t>(), done);
   return kOk;
 }

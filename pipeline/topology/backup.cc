@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <filesystem>
+
 #include "pipeline/base/log.h"
 #include "pipeline/ports/folders.h"
 #include "pipeline/ports/posix_disk.h"
@@ -19,8 +22,18 @@ std::string without_slashes(std::string path) {
   return path;
 }
 
-Result<void> check_free(Disk& disk, const std::string& to) {
+bool is_inside(const std::string& path, const std::string& folder) {
+  const auto inner = std::filesystem::weakly_canonical(path);
+  const auto outer = std::filesystem::weakly_canonical(folder);
+  return std::ranges::mismatch(outer, inner).in1 == outer.end();
+}
+
+Result<void> check_free(Disk& disk, const std::string& data, const std::string& to) {
   if (!to.starts_with('/')) return fail(ErrorKind::invalid, fmt::format("{}: a backup needs an absolute path", to));
+  if (is_inside(to, data)) {
+    return fail(ErrorKind::invalid,
+                fmt::format("{} is inside the data folder {}, and would be lost with it; name a folder outside", to, data));
+  }
   if (const std::string draft = partial(to); disk.exists(draft)) {
     return fail(ErrorKind::conflict,
                 fmt::format("{} is there: another backup is being made, or one was killed; remove it in that case", draft));
@@ -53,7 +66,7 @@ Result<BackupReport> copy_all(const BackupParts& parts, const std::string& data,
 
 Result<BackupReport> back_up(const BackupParts& parts, const std::string& data, const std::string& given) {
   const std::string to = without_slashes(given);
-  TRY(check_free(parts.disk, to));
+  TRY(check_free(parts.disk, data, to));
   const std::string draft = partial(to);
   auto report = copy_all(parts, data, draft);
   if (report) {

@@ -1,5 +1,7 @@
 #include "pipeline/topology/dead_letters.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <iterator>
 
@@ -8,6 +10,21 @@
 #include "pipeline/ports/posix_disk.h"
 
 namespace penstock::topology {
+namespace {
+
+// Every destination that ever started has a cursor.
+Result<void> check_stage(const delivery::DeliveryStore& store, const std::string& stage) {
+  if (stage.empty() || stage == ingest::kIngestStage) return {};
+  TRY_ASSIGN(const auto cursors, store.cursors());
+  std::string names = fmt::format("'{}'", ingest::kIngestStage);
+  for (const auto& cursor : cursors) {
+    if (cursor.destination == stage) return {};
+    names += fmt::format(", '{}'", cursor.destination);
+  }
+  return fail(ErrorKind::invalid, fmt::format("there is no stage '{}'; there are: {}", stage, names));
+}
+
+}  // namespace
 
 Result<std::vector<dead::Listed>> list_dead(const DerivedState& state, const delivery::DeliveryStore& store,
                                             const dead::Filter& filter, const dead::Page& page) {
@@ -19,6 +36,8 @@ Result<std::vector<dead::Listed>> list_dead(const DerivedState& state, const del
     TRY_ASSIGN(auto others, store.dead_letters().list(filter, page));
     std::ranges::move(others, std::back_inserter(all));
   }
+  // Those of a destination that was removed are still there to be listed.
+  if (all.empty()) TRY(check_stage(store, filter.stage));
   const bool newest_first = page.order == dead::Order::newest_first;
   std::ranges::sort(all, [&](const auto& a, const auto& b) { return newest_first ? a.id > b.id : a.id < b.id; });
   if (all.size() > page.limit) all.resize(page.limit);

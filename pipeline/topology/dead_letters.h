@@ -14,6 +14,7 @@
 
 namespace penstock::topology {
 
+// invalid: the filter names a stage that there never was.
 Result<std::vector<dead::Listed>> list_dead(const DerivedState& state, const delivery::DeliveryStore& store,
                                             const dead::Filter& filter, const dead::Page& page);
 Result<DeadLetter> find_dead(const DerivedState& state, const delivery::DeliveryStore& store, const std::string& id);

@@ -34,6 +34,27 @@ Result<Accepted> push(ingest::CapturedIntake& intake, const std::vector<const De
   return answer.get_future().get();
 }
 
+Result<delivery::Moment> moment(const char* name, const std::string& text, Timestamp now) {
+  auto read = delivery::read_moment(text, now);
+  if (!read) return fail(std::move(read).error().context(name));
+  return read;
+}
+
+// Nothing is between the two when the second is not after the first, whatever the log holds.
+Result<void> check_range(const ReplayRequest& request, const delivery::Moment& from, const delivery::Moment& to,
+                         Timestamp now) {
+  using Kind = delivery::Moment::Kind;
+  const auto time = [&](const delivery::Moment& at) {
+    return at.kind == Kind::earliest ? std::int64_t{-1} : at.kind == Kind::now ? now.ms : at.time.ms;
+  };
+  if (time(from) < time(to)) return {};
+  std::string advice = "say a --to that is later";
+  if (time(from) > time(to))
+    advice = fmt::format("the other way round it would be --from {} --to {}", request.to, request.from);
+  return fail(ErrorKind::invalid, fmt::format("--from {} --to {} is an empty stretch: it begins {} it ends; {}",
+                                              request.from, request.to, time(from) > time(to) ? "after" : "where", advice));
+}
+
 }  // namespace
 
 Result<void> Steering::with_runner(const std::string& destination,
@@ -75,14 +96,12 @@ Result<std::uint64_t> Steering::replay(const std::string& destination, const Rep
                 fmt::format("{} has a replay with {} events left; wait for it, or cancel it", destination, running->left()));
   }
   const Timestamp now = parts_.clock.now();
-  const auto place = [&](const char* name, const std::string& text) -> Result<Offsets> {
-    auto moment = delivery::read_moment(text, now);
-    if (!moment) return fail(std::move(moment).error().context(name));
-    return delivery::offsets_of(*moment, *parts_.log);
-  };
+  TRY_ASSIGN(const auto from, moment("from", request.from, now));
+  TRY_ASSIGN(const auto to, moment("to", request.to, now));
+  TRY(check_range(request, from, to, now));
   delivery::ReplayOrder order;
-  TRY_ASSIGN(order.next, place("from", request.from));
-  TRY_ASSIGN(order.to, place("to", request.to));
+  TRY_ASSIGN(order.next, delivery::offsets_of(from, *parts_.log));
+  TRY_ASSIGN(order.to, delivery::offsets_of(to, *parts_.log));
   order.where = request.where;
   order.rate = request.rate;
   order.total = order.left();

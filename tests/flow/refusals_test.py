@@ -34,6 +34,40 @@ class Refusals(FlowTest):
         self.config(FILE_OUT)
         self.stop(process)
 
+    def test_an_empty_or_inverted_stretch_of_a_replay(self):
+        process = self.start()
+        self.accept([event(n) for n in range(5)])
+        said = self.refused(2, "replay", "out", "--from", "1h", "--to", "2h")
+        self.assertIn("--from 2h --to 1h", said)
+        self.assertIn("say a --to that is later", self.refused(2, "replay", "out", "--from", "1h", "--to", "1h"))
+        self.refused(2, "replay", "out", "--from", "now")
+        self.assertIn("expected now, earliest", self.refused(2, "replay", "out", "--from", "yesterday"))
+        self.assertEqual(self.cli("replay", "out", "--from", "2h", "--to", "now").returncode, 0)
+        self.stop(process)
+
+    def test_a_stage_that_there_never_was(self):
+        process = self.start()
+        for command in (("list",), ("replay",), ("discard",)):
+            with self.subTest(command):
+                said = self.refused(2, "dead", *command, "--stage", "nope")
+                self.assertIn("there is no stage 'nope'; there are: 'ingest', 'out'", said)
+        self.assertEqual(self.cli("dead", "list", "--stage", "out").returncode, 0)
+        self.assertEqual(self.cli("dead", "list", "--stage", "ingest").returncode, 0)
+        self.stop(process)
+        self.assertIn("there is no stage 'nope'", self.refused(2, "dead", "list", "--stage", "nope"))
+
+    def test_a_backup_into_the_data_folder_or_over_something(self):
+        self.write("full/of", "something")
+        process = self.start()
+        for running in (True, False):
+            for folder in ("data/backup", "data", "./data/../data/log/x"):
+                with self.subTest(folder=folder, running=running):
+                    self.assertIn("inside the data folder", self.refused(3, "backup", folder))
+                    self.assertFalse((self.folder / "data/backup").exists())
+            self.assertIn("not an empty folder", self.refused(3, "backup", "full"))
+            if running:
+                self.stop(process)
+
 
 class ShortLives(FlowTest):
     def start_and_end(self, after):
