@@ -206,6 +206,7 @@ int run_planned(topology::PipelinePlan plan, const RunOptions& options, const to
   auto stopped = (*pipeline)->stop();
   control->reset();
   control::remove_control_file(data);
+  pipeline->reset();  // so that the last line is the reason, and not what its parts say as they close
   if (ending == Ending::finished) print_summary(status, data);
   if (!stopped)
     return complain(std::move(stopped).error().context("restart it once the cause is mended; accepted events are safe"));

@@ -1,4 +1,7 @@
 """Files of the data folder that were damaged while nothing ran: said in one sentence with what goes on, and then it does."""
+import contextlib
+import json
+import shutil
 import subprocess
 import unittest
 
@@ -153,6 +156,28 @@ class Stores(Damage):
             self.assertIn(part, said)
         catalog.unlink()
         self.run_and_stop(5)
+
+
+class Failures(FlowTest):
+    def test_a_store_that_cannot_be_written_ends_the_process_with_the_reason_in_its_last_line(self):
+        self.config(FILE_OUT)
+        process = self.start()
+        shutil.rmtree(self.folder / "data/state")  # a flush finds no folder for its file
+        many = [json.dumps(event(n)) for n in range(40_000)]
+
+        def send():
+            with contextlib.suppress(OSError):
+                self.post(many)
+            return process.poll() is not None
+
+        wait_until(send, "the process has ended", 60)
+        self.assertEqual(process.returncode, 3)
+        last = json.loads(self.log().splitlines()[-1])
+        self.assertEqual(last["level"], "error")
+        self.assertRegex(last["message"], "the state in data/state cannot be written any more: .*data/state/[0-9]+.sst")
+        self.assertIn("accepted events are safe", last["message"])
+        process = self.start()
+        self.stop(process)
 
 
 if __name__ == "__main__":
