@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -13,6 +14,7 @@
 #include "pipeline/base/clock.h"
 #include "pipeline/base/result.h"
 #include "pipeline/config/fields.h"
+#include "pipeline/config/values.h"
 #include "pipeline/ports/destination.h"
 #include "pipeline/ports/disk.h"
 #include "pipeline/ports/http_client.h"
@@ -37,12 +39,20 @@ struct ConnectorContext {
 
 using AnySource = std::variant<std::unique_ptr<PolledSource>, std::unique_ptr<PushedSource>>;
 
+// What an entry must have for itself alone: an address to listen at, or a file to write, as it stands in the settings.
+struct Claim {
+  std::string field;  // that says so
+  std::optional<config::ListenAddress> address{};
+  std::string file{};
+};
+
 // A checked set of settings, ready to build from as often as needed.
 template <class Made>
 struct Plan {
   std::function<Result<Made>(const ConnectorContext&)> build;
   bool finite = false;  // sources: ends by itself
   Bytes memory{0};  // sources: what they may hold that nobody has taken yet
+  std::vector<Claim> claims{};
 };
 
 // What the catalogue says of one type, and how its settings are read.
@@ -61,7 +71,8 @@ template <class Made>
 class ConnectorTypes {
  public:
   // T has: struct Config with fields(); constructor T(Config, const ConnectorContext&); static constexpr kSummary, kExample.
-  // Sources may have `static bool finite(const Config&)` and `static Bytes memory(const Config&)`.
+  // Sources may have `static bool finite(const Config&)` and `static Bytes memory(const Config&)`; a Config may have
+  // `std::vector<Claim> claims() const`.
   template <class T>
   void add(std::string name);
 
@@ -95,6 +106,7 @@ void ConnectorTypes<Made>::add(std::string name) {
     Plan<Made> plan;
     if constexpr (requires { T::finite(settings); }) plan.finite = T::finite(settings);
     if constexpr (requires { T::memory(settings); }) plan.memory = T::memory(settings);
+    if constexpr (requires { settings.claims(); }) plan.claims = settings.claims();
     plan.build = [settings](const ConnectorContext& context) -> Result<Made> {
       return Made(std::make_unique<T>(settings, context));
     };

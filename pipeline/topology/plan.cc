@@ -12,6 +12,7 @@
 #include "pipeline/scripting/check/condition_check.h"
 #include "pipeline/scripting/package/app_files.h"
 #include "pipeline/scripting/transform/condition.h"
+#include "pipeline/topology/claims.h"
 #include "pipeline/topology/memory_plan.h"
 
 namespace penstock::topology {
@@ -74,7 +75,7 @@ void check_condition(const std::string& when, StructReader& reader) {
 }
 
 // An entry must be a map before it can be read; the reader says so otherwise, and common fields then are missing anyway.
-void plan_sources(PipelinePlan& plan, const Registry& registry, Problems& problems) {
+void plan_sources(PipelinePlan& plan, const Registry& registry, Claims& claims, Problems& problems) {
   const auto& list = plan.settings.sources;
   if (!is_list(list, "sources", problems)) return;
   Names names;
@@ -98,7 +99,7 @@ void plan_sources(PipelinePlan& plan, const Registry& registry, Problems& proble
     auto typed = read_type(reader, source.settings.type, registry.sources);
     if (!typed) continue;  // which keys are its own is unknown, so none can be called unknown
     source.plan = *std::move(typed);
-    reader.finish();
+    if (reader.finish()) claims.take(source.plan.claims, reader.node(), reader.path(), problems);
     plan.sources.push_back(std::move(source));
   }
 }
@@ -123,7 +124,7 @@ std::shared_ptr<const scripting::ChainPlan> plan_apps(const Node& list, const st
   return chain;
 }
 
-void plan_destinations(PipelinePlan& plan, const Registry& registry, const scripting::AppFolders& folders,
+void plan_destinations(PipelinePlan& plan, const Registry& registry, const scripting::AppFolders& folders, Claims& claims,
                        Problems& problems) {
   const auto& list = plan.settings.destinations;
   if (!is_list(list, "destinations", problems)) return;
@@ -150,7 +151,7 @@ void plan_destinations(PipelinePlan& plan, const Registry& registry, const scrip
     auto typed = read_type(reader, destination.settings.type, registry.destinations);
     if (!typed) continue;
     destination.plan = *std::move(typed);
-    reader.finish();
+    if (reader.finish()) claims.take(destination.plan.claims, reader.node(), path, problems);
     plan.destinations.push_back(std::move(destination));
   }
 }
@@ -217,9 +218,12 @@ Planned plan_pipeline(const std::string& file, const PlanContext& context) {
   reader.read(plan.settings);
   reader.finish();
   plan.data = (std::filesystem::path(plan.folder) / plan.settings.data).lexically_normal().string();
-  plan_sources(plan, context.registry, planned.problems);
+  Claims claims(plan.folder, plan.data);
+  if (const auto* control = document.root.find("control"); control != nullptr)
+    claims.take({{.field = "listen", .address = plan.settings.control.listen}}, *control, "control", planned.problems);
+  plan_sources(plan, context.registry, claims, planned.problems);
   const scripting::AppFolders folders{plan.folder, app_places(plan.folder, context)};
-  plan_destinations(plan, context.registry, folders, planned.problems);
+  plan_destinations(plan, context.registry, folders, claims, planned.problems);
   plan.chain = plan_apps(plan.settings.apps, "apps", folders, scripting::plan_chain, plan.app_entries, planned.problems);
   if (const auto problem = planned.problems.empty() ? too_little(plan_memory(plan)) : std::nullopt) {
     planned.problems.push_back({document.root.find("memory_max")->at, "memory_max", *problem});

@@ -3,7 +3,7 @@ import signal
 import subprocess
 import unittest
 
-from rig import BINARY, FlowTest, event, wait_until
+from rig import BINARY, FlowTest, event, free_port, wait_until
 
 FILE_OUT = "  - { name: out, type: file, path: ./out.ndjson, batch: { within: 20ms } }"
 BROKEN = "data: ./data\nsources:\n  - { name: web, type: http\ndestinations: [\n"
@@ -67,6 +67,24 @@ class Refusals(FlowTest):
             self.assertIn("not an empty folder", self.refused(3, "backup", "full"))
             if running:
                 self.stop(process)
+
+    def test_two_that_write_one_file_or_listen_at_one_place(self):
+        port = free_port()
+        self.config(f"{FILE_OUT}\n  - {{ name: twin, type: file, path: out.ndjson }}\n"
+                    "  - { name: inner, type: file, path: ./data/log/out.ndjson }",
+                    sources=f'  - {{ name: web, type: http, listen: "127.0.0.1:{port}" }}\n'
+                            f'  - {{ name: web2, type: http, listen: "0.0.0.0:{port}" }}\n'
+                            f'  - {{ name: web3, type: http, listen: "127.0.0.1:{self.port}" }}',
+                    extra=f'control: {{ listen: "127.0.0.1:{self.port}" }}\n')
+        said = self.refused(1, "validate", "penstock.yaml")
+        *lines, count = said.splitlines()
+        self.assertEqual(count, "penstock.yaml: 4 problems")
+        self.assertEqual(self.refused(1, "run", "penstock.yaml").splitlines(), lines)
+        self.assertRegex(lines[0], r"^penstock\.yaml:4:\d+: sources\[1\] \(web2\)\.listen: sources\[0\] \(web\) at penstock\.yaml:3:\d+ ")
+        self.assertRegex(lines[1], r"^penstock\.yaml:5:\d+: sources\[2\] \(web3\)\.listen: control at penstock\.yaml:6:\d+ ")
+        self.assertRegex(lines[2], r"^penstock\.yaml:9:\d+: destinations\[1\] \(twin\)\.path: destinations\[0\] \(out\) at "
+                                   r"penstock\.yaml:8:\d+ writes this file too")
+        self.assertRegex(lines[3], r"^penstock\.yaml:10:\d+: destinations\[2\] \(inner\)\.path: .*data folder")
 
 
 class ShortLives(FlowTest):

@@ -17,6 +17,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <vector>
 
 #include "connectors/destinations/file/output_file.h"
 #include "connectors/destinations/file/packer.h"
@@ -82,6 +83,7 @@ class FileSink {
           field("atomic", &Config::atomic, "Write to <path>.part, and give the file its name when it is complete."),
       };
     }
+    std::vector<Claim> claims() const { return {{.field = "path", .file = path}}; }
   };
   static constexpr std::string_view kSummary =
       "Appends events to a file, one JSON object per line, synced before it counts as delivered.";

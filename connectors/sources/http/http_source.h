@@ -13,6 +13,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "pipeline/base/bytes.h"
 #include "pipeline/config/fields.h"
@@ -50,6 +51,7 @@ class HttpSource final : public PushedSource {
                 range(1_MiB, 64_GiB))};
     }
     void check(config::StructReader& reader) const;
+    std::vector<Claim> claims() const { return {{.field = "listen", .address = listen}}; }
   };
 
   static constexpr std::string_view kSummary = "Takes events that are POSTed as JSON, in arrays or line by line.";
