@@ -82,12 +82,15 @@ void FileSink::write(std::span<const Batch> group, std::span<Outcomes> outcomes)
     if (!synced && result) result = synced;
   }
   for (std::size_t i = durable; i < group.size(); ++i) outcomes[i] = Outcomes::all(unavailable(result.error()));
-  if (!result) file_.reset();  // connect opens it anew
+  if (result) return;
+  closed_for_ = result.error();
+  file_.reset();  // connect opens it anew
 }
 
 // A file that was renamed or removed by someone else is finished; what comes goes to a new one.
 Result<void> FileSink::stay_in_place() {
-  if (!file_) return fail(ErrorKind::unavailable, writing_path_ + " is not open");
+  // A write that was on its way when another failed is told the same.
+  if (!file_) return fail(closed_for_.value_or(Error{ErrorKind::unavailable, writing_path_ + " is not open"}));
   if (file_->in_place()) {
     synced_size_ = file_->size();
     return {};

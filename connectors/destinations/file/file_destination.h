@@ -114,6 +114,7 @@ class FileSink {
   std::string lines_;  // reused
 
   std::unique_ptr<OutputFile> file_;  // null when not open
+  std::optional<Error> closed_for_;  // why a write closed it last
   std::uint64_t synced_size_ = 0;
   Timestamp started_at_;              // of the file's first line
 };

@@ -284,6 +284,19 @@ TEST_CASE("a file that someone renames, removes or truncates does not stop the n
   CHECK(bytes_of(folder / "out") == "4\n");
 }
 
+TEST_CASE("a write that comes after a failed one, before the file is opened anew, is told why") {
+  const TemporaryFolder folder;
+  Sink sink(folder);
+  REQUIRE(sink.open().has_value());
+  std::filesystem::rename(folder.path() + "/out", folder.path() + "/away");
+  std::filesystem::create_directory(folder.path() + "/out");
+  const Outcome first = sink.write({{"{}"}}).front();
+  CHECK(first.reason.find("Is a directory") != std::string::npos);
+  const Outcome second = sink.write({{"{}"}}).front();
+  CHECK(second.reason == first.reason);
+  CHECK(second.code == first.code);
+}
+
 TEST_CASE("rotation by size starts a new file after a whole batch and overwrites nothing") {
   TemporaryFolder folder;
   Sink sink(folder);
