@@ -3,9 +3,8 @@
 #include <rocksdb/db.h>
 #include <rocksdb/write_batch.h>
 
+#include <limits>
 #include <memory>
-#include <optional>
-#include <utility>
 
 namespace penstock::delivery {
 namespace {
@@ -92,16 +91,16 @@ Result<std::vector<FirstDead>> DeadKeys::firsts(std::string_view destination) co
 // An id begins with the time of receipt. What only waits behind another is not what has to be mended.
 Result<std::string> DeadKeys::oldest_first(std::string_view destination, std::size_t keys) const {
   std::string oldest;
-  std::optional<OrderKey> last;
   const std::string prefix = prefix_of(destination);
   const std::unique_ptr<rocksdb::Iterator> rows(database_.NewIterator({}, &family_));
-  for (rows->Seek(prefix); keys > 0 && rows->Valid() && rows->key().starts_with(prefix); rows->Next()) {
+  rows->Seek(prefix);
+  for (; keys > 0 && rows->Valid() && rows->key().starts_with(prefix); --keys) {
     const auto row = rows->key().ToStringView().substr(prefix.size());
     const OrderKey key = read_big_endian(row);
-    if (std::exchange(last, key) == key) continue;
-    --keys;
     const auto id = row.substr(sizeof key + kLogPlaceBytes);
     if (rows->value() != "1" && (oldest.empty() || id < oldest)) oldest = id;
+    if (key == std::numeric_limits<OrderKey>::max()) break;
+    rows->Seek(prefix_of(destination, key + 1));  // past all that wait behind it
   }
   if (!rows->status().ok()) return fail(read_error(rows->status()));
   return oldest;
