@@ -27,6 +27,7 @@ struct Again {
   std::shared_ptr<const std::vector<dead::Listed>> letters;
   std::vector<Fate> fates;  // of each letter
   std::size_t next = 0;  // the first of them that is not prepared yet
+  std::size_t rehearsed = 0;  // those before it were run through apps that are on trial
   std::size_t open;  // those of which nothing durable is known yet
   Draft draft;
 };

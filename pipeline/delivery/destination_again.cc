@@ -1,6 +1,7 @@
 // The retry lane: dead letters that somebody wants sent again, to this destination alone. They go through the same window and
 // the same rules as everything else, in turns with what is live. What is wanted stands in the store, so a restart goes on with it; a
 // letter is wanted until it was delivered, and then is no more, or until it died again.
+#include <algorithm>
 #include <utility>
 
 #include "pipeline/base/log.h"
@@ -44,7 +45,7 @@ void DestinationLoop::read_again() {
 }
 
 bool DestinationLoop::may_read_again() const {
-  return (again_ || again_wanted_) && !paused_ && !suspended_until_ && !preparation_.holding();
+  return (again_ || again_wanted_) && !paused_ && !suspended_until_ && !apps_hold();
 }
 
 bool DestinationLoop::take_wanted() {
@@ -69,6 +70,7 @@ void DestinationLoop::prepare_again() {
   const SteadyTime slice_end = around_.clock.steady() + kSlice;
   Again& again = *again_;
   while (again.next < again.letters->size() && !preparation_.holding()) {
+    if (preparation_.on_trial() && again.next >= again.rehearsed) break;
     if (around_.clock.steady() >= slice_end) {
       wake();
       break;
@@ -102,6 +104,19 @@ void DestinationLoop::prepare_again() {
   }
   seal_again();
   recorder_.write();
+}
+
+// Those that would be prepared; see destination_trial.cc.
+bool DestinationLoop::rehearse_again(SteadyTime until) {
+  if (!again_ && again_wanted_) take_wanted();
+  if (!again_) return true;
+  std::size_t& number = again_->rehearsed;
+  for (number = std::max(number, again_->next); number < again_->letters->size(); ++number) {
+    if (!preparation_.on_trial() || around_.clock.steady() >= until) return false;
+    const DeadLetter& letter = (*again_->letters)[number].letter;
+    if (!again_->fates[number].held_up && !waits_again(letter)) preparation_.prepare_wanted(view_of(letter));
+  }
+  return true;
 }
 
 void DestinationLoop::seal_again() {

@@ -96,6 +96,7 @@ void DestinationLoop::pump() {
     window_.promote(around_.clock.steady());
     tend_connection();
     launch();
+    rehearse();
     read();
     read_replay();
     read_again();
@@ -116,7 +117,7 @@ bool DestinationLoop::window_has_room() const {
 }
 
 bool DestinationLoop::may_read() const {
-  return !paused_ && !suspended_until_ && !preparation_.holding() && window_has_room() &&
+  return !paused_ && !suspended_until_ && !apps_hold() && window_has_room() &&
          low_water_.unsettled_marks() < unsettled_marks_max(settings_) + std::min(window_.alone(), kAloneMax) &&
          recorder_.letters_waiting() < kLettersWaitingMax;
 }
@@ -165,6 +166,7 @@ bool DestinationLoop::read_slice() {
     read_failure_.reset();
     read_failures_ = 0;
     if (*step == Feed::Step::end) return true;
+    if (*step == Feed::Step::event && !may_take(feed_.current(), ahead_)) return true;
     if (*step == Feed::Step::event) accept(feed_.current());
   }
   return false;

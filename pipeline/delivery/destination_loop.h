@@ -74,6 +74,15 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   void count_delivered(const std::vector<Parcel>& parcels);
   void settle_delivered(const std::vector<Parcel>& parcels, LowWater::Mark mark);
 
+  // apps on trial (destination_trial.cc)
+  void rehearse();
+  void forget_rehearsed();
+  Result<bool> rehearse_all(SteadyTime until);
+  Result<bool> rehearse_lane(Feed& ahead, Replay* of, SteadyTime until);
+  bool rehearse_again(SteadyTime until);
+  bool may_take(const Feed::Current& current, const std::optional<Feed>& ahead) const;
+  bool apps_hold() const { return preparation_.holding() || preparation_.rehearsing(); }
+
   // a replay (destination_replay.cc)
   bool may_replay(SteadyTime now);
   void read_replay();
@@ -150,6 +159,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   const std::unique_ptr<Strand> blocking_;
 
   Feed feed_;
+  std::optional<Feed> ahead_;  // while apps are on trial: how far events were run through them
   Draft draft_;
   Window window_;
   LowWater low_water_;

@@ -50,7 +50,7 @@ bool DestinationLoop::may_replay(SteadyTime now) {
   const auto most = std::max<std::size_t>(1, static_cast<std::size_t>(settings_.in_flight_max) / 2);
   if (!replay_) return false;
   replay_->tokens_at.reset();
-  if (paused_ || suspended_until_ || preparation_.holding() || replay_->low_water.unsettled_marks() >= most) return false;
+  if (paused_ || suspended_until_ || apps_hold() || replay_->low_water.unsettled_marks() >= most) return false;
   const SteadyTime when = replay_->tokens.ready_at(now);
   if (when > now) replay_->tokens_at = when;
   return when <= now;
@@ -71,6 +71,7 @@ void DestinationLoop::read_replay() {
       break;
     }
     if (*step == Feed::Step::end) break;
+    if (*step == Feed::Step::event && !may_take(replay_->feed.current(), replay_->ahead)) break;
     if (*step == Feed::Step::event) take_replayed(now);
   }
   const bool open = replay_->low_water.unsettled_marks() > 0;
@@ -82,7 +83,7 @@ void DestinationLoop::read_replay() {
 
 void DestinationLoop::take_replayed(SteadyTime now) {
   Feed::Current current = replay_->feed.current();
-  if (current.offset >= replay_->order.to[static_cast<std::size_t>(current.partition)]) return replay_->feed.take();
+  if (!replay_->has(current)) return replay_->feed.take();
   current.view.replayed = true;
   const Prepared& prepared = preparation_.prepare_replayed(current.view, replay_->where);
   if (prepared.kind == Prepared::Kind::filtered) return replay_->feed.take();

@@ -228,6 +228,7 @@ void DestinationLoop::stop(Duration within, std::move_only_function<void()> stop
 void DestinationLoop::begin_stop(Duration within) {
   phase_ = Phase::draining;
   stop_.request_stop();
+  preparation_.end_rehearsal();
   draft_ = {};
   window_.drop_waiting();
   const SteadyTime now = around_.clock.steady();

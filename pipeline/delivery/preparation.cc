@@ -44,11 +44,22 @@ const Prepared& Preparation::prepare_wanted(const EventView& event) {
   return run_apps(event);
 }
 
+void Preparation::begin_rehearsal() {
+  rehearsing_ = true;
+  parts_.apps->begin_batch({}, nullptr);
+}
+
+void Preparation::end_rehearsal() {
+  if (!std::exchange(rehearsing_, false)) return;
+  parts_.apps->judge();
+  parts_.apps->give_up_batch();
+}
+
 const Prepared& Preparation::run_apps(const EventView& event) {
   prepared_.made = false;
   prepared_.events = {&event, 1};
   if (!parts_.apps) return settle(Prepared::Kind::goes);
-  parts_.apps->begin_batch(event.facts.received_at, nullptr);
+  rehearsing_ ? parts_.apps->set_time(event.facts.received_at) : parts_.apps->begin_batch(event.facts.received_at, nullptr);
   const bool canonical = std::ranges::find(parts_.mapped_sources, event.facts.source) == parts_.mapped_sources.end();
   parts_.apps->run(index_, event.facts, canonical, transformed_);
   switch (transformed_.kind) {

@@ -63,13 +63,21 @@ class Preparation {
   // An app waits for its author, and so must the events.
   bool holding() const { return parts_.apps && parts_.apps->holding(); }
   std::string why_holding() const { return parts_.apps ? parts_.apps->why_holding() : std::string(); }
+  // Apps that failed before are tried again: nothing that they make counts before they have done well. So events are run through them
+  // for that alone, between these two calls, with the same `prepare…`, and nothing is kept; they come out the same when they are
+  // prepared in earnest. At the end the apps are judged, and nothing was counted. Not while `holding`.
+  bool on_trial() const { return parts_.apps && !parts_.apps->holding() && parts_.apps->standing() != Standing::good; }
+  void begin_rehearsal();
+  void end_rehearsal();
+  bool rehearsing() const { return rehearsing_; }
   // Between two events: apps that are suspended are tried again now.
   void retry_apps() {
+    end_rehearsal();
     if (parts_.apps) parts_.apps->retry();
   }
   // Between two events: shows what the apps counted.
   void publish() {
-    if (parts_.apps) parts_.apps->publish();
+    if (parts_.apps && !rehearsing_) parts_.apps->publish();
   }
 
  private:
@@ -79,6 +87,7 @@ class Preparation {
   const Prepared& fail_with(std::string app, std::string code, std::string reason);
 
   Preparing parts_;
+  bool rehearsing_ = false;
   json::ObjectIndex index_;
   Transformed transformed_;
   Prepared prepared_;

@@ -60,6 +60,6 @@ Result<ReplayOrder> decode_replay(std::string_view stored) {
   return order;
 }
 
-bool Replay::read_all() const { return events_between(feed.position(), order.to) == 0; }
+bool Replay::ends_before(const Offsets& position) const { return events_between(position, order.to) == 0; }
 
 }  // namespace penstock::delivery

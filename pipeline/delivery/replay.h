@@ -42,12 +42,15 @@ struct Replay {
         marks_after(after), tokens(static_cast<std::uint64_t>(order.rate)) {}
 
   // Nothing lies between where reading stands and the end.
-  bool read_all() const;
+  bool read_all() const { return ends_before(feed.position()); }
+  bool ends_before(const Offsets& position) const;
+  bool has(const Feed::Current& event) const { return event.offset < order.to[static_cast<std::size_t>(event.partition)]; }
   bool done() const { return read_all() && draft.empty() && low_water.unsettled_marks() == 0; }
 
   ReplayOrder order;
   When where;
   Feed feed;
+  std::optional<Feed> ahead;  // while apps are on trial: how far events were run through them
   LowWater low_water;
   const LowWater::Mark marks_after;
   Draft draft;

@@ -39,6 +39,8 @@ class Transform {
   // What follows, up to the next call, sees `now` as its time and reads `state`, which lasts as long; null: there is none
   // here, and apps that ask for it fail. Changes are in Transformed: the view shows them once they are collected.
   virtual void begin_batch(Timestamp now, StateView* state) = 0;
+  // The batch goes on, and what follows sees another time: for events that are each tried at their own.
+  virtual void set_time(Timestamp /*now*/) {}
   // `canonical`: the body has the SDK shape, so assigning `event.distinct_id` changes the fact with it.
   virtual void run(const json::ObjectIndex& body, const Facts& facts, bool canonical, Transformed& out) = 0;
   // True while nothing should be given to it: what it would make of events now is not what it is there for.
@@ -54,7 +56,8 @@ class Transform {
   virtual Standing standing() const { return Standing::good; }
   // No more input for now: whatever is on trial is judged by what it has seen.
   virtual void judge() {}
-  // What ran since begin_batch is given up while on trial, and comes again: nothing of it counts.
+  // What ran since begin_batch, which found it on trial, comes again or is kept by nobody: nothing of it counts, but for a
+  // verdict that it led to.
   virtual void give_up_batch() {}
   // Names of what is on trial or out, and to a chain that takes over: what it has of these is tried first.
   virtual std::vector<std::string> distrusted() const { return {}; }

@@ -43,6 +43,7 @@ class MeasuredChain final : public Transform {
   void run(const json::ObjectIndex& body, const Facts& facts, bool canonical, Transformed& out) override {
     chain_->run(body, facts, canonical, out);
   }
+  void set_time(Timestamp now) override { chain_->set_time(now); }
   std::uint64_t version() const override { return chain_->version(); }
   bool holding() const override;
   std::string why_holding() const override { return chain_->why_holding(); }

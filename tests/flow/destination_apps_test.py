@@ -173,7 +173,7 @@ class DestinationApps(rig.FlowTest):
         wait_until(lambda: self.status()["healthy"], "all is well")
         self.assertEqual(len(self.dead()), 11)
 
-    def test_resume_tries_a_suspended_app_at_once_and_says_so_when_it_fails_again(self):
+    def test_resume_tries_a_suspended_app_at_once_and_what_it_fails_on_again_waits_on(self):
         self.app("mine", "if n < 22 then error('too small') end")
         self.config(PLAIN + out("crm", ["{ use: mine, suspend: { events: 20, retry: 1h } }"]))
         self.start()
@@ -181,12 +181,23 @@ class DestinationApps(rig.FlowTest):
         wait_until(lambda: self.destination("crm")["health"] == "suspended", "it is suspended")
         wait_until(lambda: len(self.dead()) == 11, "what it failed on is dead")
         self.assertEqual(self.cli("resume", "crm").stdout, "crm goes on\n")
-        wait_until(lambda: len(self.dead()) == 17 and self.destination("crm")["health"] == "suspended", "it fails again")
-        self.assertEqual(self.lines("crm.ndjson"), [])
-        self.assertEqual(self.cli("resume", "crm").stdout, "crm goes on\n")
-        wait_until(lambda: self.settled("crm") and self.status()["healthy"], "what comes now suits it")
-        self.assertEqual(self.numbers("crm"), list(range(22, 50)))
-        self.assertEqual(len(self.dead()), 22)
+        wait_until(lambda: "failed on 6 of its last 6 events" in self.destination("crm")["reason"], "it fails again")
+        self.assertEqual((self.lines("crm.ndjson"), len(self.dead())), ([], 11), "the trial leaves no trace")
+        self.assertIn('app_errors_total{app="mine",destination="crm",kind="error"} 11', self.metrics())
+        self.accept([event(n) | {"distinct_id": "ann"} for n in range(50, 60)])
+        self.app("mine", "if n < 15 then error('too small') end")
+        wait_until(lambda: self.settled("crm") and self.status()["healthy"], "it does well with what comes then")
+        self.assertEqual(self.numbers("crm"), list(range(15, 60)))
+        self.assertEqual(len(self.dead()), 15)
+
+    def test_trials_of_an_app_that_stays_broken_make_no_dead_letters_whatever_waits(self):
+        self.app("mine", "error('broken')")
+        self.config(PLAIN + out("crm", ["{ use: mine, suspend: { events: 20, retry: 100ms } }"]))
+        self.start()
+        self.accept([event(n) | {"distinct_id": "ann"} for n in range(50)])
+        wait_until(lambda: self.log().count('"app crm/mine","message":"suspended') >= 5, "it was tried several times")
+        self.assertEqual(len(self.dead()), 11)
+        self.assertEqual(self.destination("crm")["lag_events"], 39)
 
     def test_an_app_that_passes_while_it_is_suspended_lets_events_by_and_says_so(self):
         self.app("mine", "error('never')")

@@ -26,6 +26,7 @@ class StateJournal {
   static constexpr std::size_t kChangesMax = 100;
 
   void begin_batch(Timestamp now, StateView* view);
+  void set_time(Timestamp now) { now_ = now; }
   // `entering` must stay while the event is in the chain.
   void begin_event(const Facts& entering);
   // The next app, or the same one on the next part of a split event: what was changed so far stays.

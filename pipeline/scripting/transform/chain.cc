@@ -48,17 +48,23 @@ class Chain::App {
   }
 
   void begin_batch(Timestamp now) {
-    now_ = now;
     if (suspension.suspended()) suspension.look_at(clock_.steady());
+    set_time(now);
+  }
+  void set_time(Timestamp now) {
+    now_ = now;
     if (script_) script_->begin_batch(now, journal_, metrics);
   }
 
-  void remember_counts() { before_.emplace(counters, metrics); }
+  void remember_counts() { before_.emplace(counters, metrics, suspension); }
   void forget_counts() { before_.reset(); }
   void put_counts_back() {
     if (!before_) return;
-    before_->first.suspensions = counters.suspensions;
-    std::tie(counters, metrics) = std::move(*before_);
+    auto& [counters_before, metrics_before, suspension_before] = *before_;
+    counters_before.suspensions = counters.suspensions;
+    counters = counters_before;
+    metrics = std::move(metrics_before);
+    suspension.put_counts_back(suspension_before);
     before_.reset();
   }
 
@@ -132,7 +138,7 @@ class Chain::App {
   Timestamp now_;
   std::unique_ptr<Script> script_;
   std::string last_failure_;
-  std::optional<std::pair<AppCounters, AppMetrics>> before_;  // the batch that is a trial
+  std::optional<std::tuple<AppCounters, AppMetrics, Suspension>> before_;  // the batch that is a trial
 };
 
 Chain::Chain(std::shared_ptr<const ChainPlan> plan, LogSink log, const Clock& clock)
@@ -153,6 +159,11 @@ void Chain::begin_batch(Timestamp now, StateView* state) {
   for (const auto& app : apps_) app->begin_batch(now);
   const bool trial = standing() == Standing::on_trial;
   for (const auto& app : apps_) trial ? app->remember_counts() : app->forget_counts();
+}
+
+void Chain::set_time(Timestamp now) {
+  journal_.set_time(now);
+  for (const auto& app : apps_) app->set_time(now);
 }
 
 Standing Chain::standing() const {

@@ -51,6 +51,7 @@ class Chain final : public Transform {
 
   void begin_batch(Timestamp now, StateView* state) override;
   void begin_batch(Timestamp now) { begin_batch(now, nullptr); }
+  void set_time(Timestamp now) override;
   void run(const json::ObjectIndex& body, const Facts& facts, bool canonical, Transformed& out) override;
   std::uint64_t version() const override { return plan_->version; }
   bool holding() const override;

@@ -41,4 +41,10 @@ void Suspension::start_trial() {
   seen_ = failures_ = 0;
 }
 
+void Suspension::put_counts_back(const Suspension& before) {
+  if (suspended_ != before.suspended_ || on_trial_ != before.on_trial_) return;
+  seen_ = before.seen_;
+  failures_ = before.failures_;
+}
+
 }  // namespace penstock::scripting

@@ -83,6 +83,8 @@ class Suspension {
   // Starts the trial when its time has come.
   void look_at(SteadyTime now);
   void start_trial();
+  // What was seen since `before` did not count. A verdict that it led to stays.
+  void put_counts_back(const Suspension& before);
   Standing standing() const {
     if (settings_.then != WhileSuspended::hold) return Standing::good;
     return suspended_ ? Standing::out : on_trial_ ? Standing::on_trial : Standing::good;

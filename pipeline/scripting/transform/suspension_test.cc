@@ -146,6 +146,28 @@ TEST_CASE("a trial that is given up is not counted, but as a suspension") {
   CHECK(chain.chain->counters(0).events == 16);
 }
 
+TEST_CASE("on trial, what is tried and kept by nobody does not count towards the verdict; at events' own times") {
+  TestApp app = picky(WhileSuspended::hold);
+  app.lua = transform("if event.bad then error('bad one') end event.at = app.now() return event");
+  TestChain chain(app);
+  fail_times(chain, 6);
+  chain.clock.advance(Duration{1000});
+  for (int rehearsal = 0; rehearsal < 3; ++rehearsal) {
+    chain.chain->begin_batch(Timestamp{1000});
+    CHECK(chain.run("{}") == R"({"at":1000})");
+    chain.chain->set_time(Timestamp{2000});
+    for (int i = 0; i < 5; ++i) CHECK(chain.run("{}") == R"({"at":2000})");
+    chain.chain->judge();
+    chain.chain->give_up_batch();
+    CHECK(chain.chain->standing() == Standing::on_trial);
+    CHECK(chain.chain->counters(0).events == 6);
+  }
+  chain.chain->begin_batch(Timestamp{});
+  for (int i = 0; i < 10; ++i) chain.run("{}");
+  chain.chain->give_up_batch();
+  CHECK_MESSAGE(chain.chain->standing() == Standing::good, "a verdict stays");
+}
+
 TEST_CASE("an app that takes over from one that was held is tried first, others are not") {
   TestChain chain({picky(WhileSuspended::hold)});
   chain.chain->distrust({"another"});
