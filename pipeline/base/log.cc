@@ -9,6 +9,8 @@
 #include <memory>
 #include <string>
 
+#include "pipeline/base/printable.h"
+
 namespace penstock {
 namespace {
 
@@ -63,7 +65,7 @@ bool log_enabled(LogLevel level) { return logger().should_log(spdlog_level(level
 
 void log_line(LogLevel level, std::string_view component, std::string_view message) {
   if (!json_lines) {
-    logger().log(spdlog_level(level), "{}: {}", component, message);
+    logger().log(spdlog_level(level), "{}: {}", printable(component), printable(message));
     return;
   }
   const auto now = std::chrono::system_clock::now().time_since_epoch();

@@ -3,7 +3,7 @@
 //
 //   log_info("delivery", "destination crm is unavailable: 503 from crm.example");
 //
-// Thread-safe. A message is a full sentence that names what, where and what to do; secrets never reach it.
+// As text a message is one line, whatever others have put into it (printable.h). Thread-safe. A message is a full sentence that names what, where and what to do; secrets never reach it.
 
 #include <cstdint>
 #include <string_view>

@@ -1,5 +1,7 @@
 #include "pipeline/cli/app_report.h"
 
+#include "pipeline/base/printable.h"
+
 namespace penstock::cli {
 namespace {
 
@@ -24,7 +26,7 @@ std::string shown_differences(const std::vector<Difference>& fields, const std::
   for (const Difference& field : fields) {
     const std::string path = field.path.empty() ? "the event" : field.path;
     const auto line = [&](char sign, const std::string& raw) {
-      return fmt::format("{} {}: {}", sign, path, shown_json(raw, kValueShown));
+      return fmt::format("{} {}: {}", sign, printable(path), printable(shown_json(raw, kValueShown)));
     };
     if (!field.before.empty()) text += margin + paint.removed(line('-', field.before)) + "\n";
     if (!field.after.empty()) text += margin + paint.added(line('+', field.after)) + "\n";

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "pipeline/base/printable.h"
 #include "pipeline/cli/app_commands.h"
 #include "pipeline/cli/app_folders.h"
 #include "pipeline/cli/app_report.h"
@@ -169,9 +170,9 @@ void print_text(const Ran& ran, const Paint& paint) {
   const bool bad = outcome == "invalid" || outcome == "failed";
   fmt::print("{} {}\n", paint.strong(fmt::format("line {}", ran.line)), bad ? paint.removed(outcome) : outcome);
   if (!ran.wrong.empty()) {
-    fmt::print("  no event: {}\n", ran.wrong);
+    fmt::print("  no event: {}\n", printable(ran.wrong));
   } else if (ran.out.kind == Transformed::Kind::failed) {
-    fmt::print("  {}: {}\n{}", ran.out.code, ran.out.reason, indented(ran.traceback, "    "));
+    fmt::print("  {}: {}\n{}", ran.out.code, printable(ran.out.reason), indented(printable_lines(ran.traceback), "    "));
   } else if (ran.out.kind == Transformed::Kind::kept) {
     const bool several = ran.out.events.size() > 1;
     for (std::size_t i = 0; i < ran.out.events.size(); ++i) {
@@ -181,7 +182,7 @@ void print_text(const Ran& ran, const Paint& paint) {
     }
   }
   for (const auto& [level, line] : ran.logged)
-    fmt::print("  {}\n", paint.faint(fmt::format("log {}: {}", level_name(level), line)));
+    fmt::print("  {}\n", paint.faint(fmt::format("log {}: {}", level_name(level), printable(line))));
 }
 
 std::string json_text(std::string_view text) {

@@ -1,10 +1,12 @@
 // Commands that ask a running process: status, reload, dead list, dead show.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <boost/json.hpp>
 #include <cstdio>
 #include <iterator>
 
+#include "pipeline/base/printable.h"
 #include "pipeline/cli/commands.h"
 #include "pipeline/cli/control_client.h"
 #include "pipeline/cli/counted.h"
@@ -17,14 +19,24 @@ namespace {
 
 namespace json = boost::json;
 
-std::string text(const json::value& object, std::string_view key) {
+std::string raw_text(const json::value& object, std::string_view key) {
   const auto* value = object.as_object().if_contains(key);
   if (value == nullptr) return {};
   return value->is_string() ? std::string(value->as_string()) : json::serialize(*value);
 }
 
+// For a line on the terminal: much of it was chosen by senders and receivers.
+std::string text(const json::value& object, std::string_view key) { return printable(raw_text(object, key)); }
+
 // A reason may go on with a traceback, which `dead show` shows.
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+// Further lines stand below the first, so that none can pass for a member of its own.
+std::string below(const std::string& text, std::size_t margin) {
+  std::string out;
+  for (const char c : text) out += c == '\n' ? "\n" + std::string(margin, ' ') : std::string(1, c);
+  return out;
+}
 
 Result<json::value> parse(const std::string& text) {
   boost::system::error_code error;
@@ -125,7 +137,7 @@ void print_dead(const json::value& answer) {
     fmt::print("{}\n  {}  {}{}  {}  event {}  {} bytes\n  {}\n", text(letter, "id"), text(letter, "last_at"),
                text(letter, "stage"), app.empty() ? "" : " (app " + app + ")", text(letter, "code"),
                text(letter, "event").empty() ? "?" : text(letter, "event"), text(letter, "bytes"),
-               first_line(text(letter, "reason")));
+               printable(first_line(raw_text(letter, "reason"))));
   }
   if (answer.at("next").is_string()) fmt::print("\nmore: penstock dead list --after {}\n", text(answer, "next"));
   fmt::print("\none with its bytes: penstock dead show ID\n");
@@ -186,9 +198,13 @@ int show_dead(const Target& target, const std::string& id, bool as_json, const t
     return kOk;
   }
   for (const auto& [key, value] : answer->as_object()) {
-    if (key != "body") fmt::print("{:<12} {}\n", std::string(key) + ":", text(*answer, std::string_view(key)));
+    if (key != "body")
+      fmt::print("{:<12} {}\n", std::string(key) + ":",
+                 below(printable_lines(raw_text(*answer, std::string_view(key))), 13));
   }
-  if (answer->as_object().contains("body")) fmt::print("\n{}\n", text(*answer, "body"));
+  // Whoever takes it elsewhere wants its bytes.
+  const std::string body = raw_text(*answer, "body");
+  if (!body.empty()) fmt::print("\n{}\n", isatty(STDOUT_FILENO) == 1 ? printable_lines(body) : body);
   return kOk;
 }
 

@@ -4,10 +4,12 @@
 
 #include <cstdio>
 
+#include "pipeline/base/printable.h"
+
 namespace penstock::cli {
 
 int refuse(const Error& error, ExitCode code) {
-  fmt::print(stderr, "penstock: {}\n", error.message);
+  fmt::print(stderr, "penstock: {}\n", printable_lines(error.message));
   return code;
 }
 
