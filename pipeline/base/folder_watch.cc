@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -36,6 +37,7 @@ FolderWatch::FolderWatch(FolderWatch&& other) noexcept { *this = std::move(other
 FolderWatch& FolderWatch::operator=(FolderWatch&& other) noexcept {
   std::swap(descriptor_, other.descriptor_);
   std::swap(wanted_, other.wanted_);
+  std::swap(found_, other.found_);
   std::swap(watched_, other.watched_);
   std::swap(incomplete_, other.incomplete_);
   std::swap(pending_, other.pending_);
@@ -44,9 +46,22 @@ FolderWatch& FolderWatch::operator=(FolderWatch&& other) noexcept {
   return *this;
 }
 
+std::vector<FolderWatch::Identity> FolderWatch::identities(const std::vector<std::string>& folders) {
+  std::vector<Identity> found;
+  for (const std::string& folder : folders) {
+    struct stat info{};
+    found.push_back(::stat(folder.c_str(), &info) == 0 ? Identity{info.st_dev, info.st_ino} : Identity{});
+  }
+  return found;
+}
+
 Result<void> FolderWatch::watch(const std::vector<std::string>& folders) {
-  if (folders == wanted_ && !incomplete_) return {};
   const bool same = folders == wanted_;
+  const auto found = identities(folders);
+  if (same && !incomplete_ && found == found_) return {};
+  for (std::size_t i = 0; same && i < found.size(); ++i)
+    if (found[i] != found_[i] && found[i] != Identity{}) came_back_ = true;
+  found_ = found;
   const std::size_t before = watched_.size();
   for (const auto& [number, folder] : watched_) inotify_rm_watch(descriptor_, number);
   watched_.clear();

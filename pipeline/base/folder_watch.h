@@ -2,8 +2,11 @@
 // Tells when files in some folders changed and then were left alone for a moment, so that nobody reads a half-written file.
 // Subfolders count. One thread at a time.
 
+#include <sys/types.h>
+
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "pipeline/base/clock.h"
@@ -21,8 +24,9 @@ class FolderWatch {
   FolderWatch(FolderWatch&& other) noexcept;
   FolderWatch& operator=(FolderWatch&& other) noexcept;
 
-  // From now on these, with what is below them. Folders that do not exist are looked for again at each call; calling it often
-  // costs little. An error leaves the rest watched.
+  // From now on these, with what is below them. Folders that do not exist are looked for again at each call, and so is another folder
+  // in the place of one, which nobody tells when it is a parent that was moved; calling it often costs little. An error leaves the
+  // rest watched.
   Result<void> watch(const std::vector<std::string>& folders);
   // True once after a change, when kQuiet has passed since the last one. Never waits.
   bool changed(SteadyTime now);
@@ -33,11 +37,14 @@ class FolderWatch {
 
  private:
   explicit FolderWatch(int descriptor) : descriptor_(descriptor) {}
+  using Identity = std::pair<dev_t, ino_t>;  // zero: there is no such folder
+  static std::vector<Identity> identities(const std::vector<std::string>& folders);
   Result<void> add(const std::string& folder, int depth);
   bool read_events();
 
   int descriptor_ = -1;
   std::vector<std::string> wanted_;
+  std::vector<Identity> found_;  // of these, when they were watched
   std::map<int, std::string> watched_;  // by the kernel's number
   bool incomplete_ = true;  // a folder came or went
   bool pending_ = false;

@@ -91,4 +91,27 @@ TEST_CASE("a folder that was moved away and back may hold anything") {
   CHECK(changes(watch, now));
 }
 
+TEST_CASE("a folder whose parent was moved away and replaced is watched in its new place") {
+  const Folder folder;
+  fs::create_directories(folder.path + "/apps/demo");
+  auto watch = FolderWatch::create().value();
+  const std::vector<std::string> wanted{folder.path + "/apps/demo"};
+  REQUIRE(watch.watch(wanted));
+  SteadyTime now{Duration{1000}};
+  fs::rename(folder.path + "/apps", folder.path + "/away");
+  fs::create_directories(folder.path + "/apps/demo");
+  REQUIRE(watch.watch(wanted));
+  CHECK(changes(watch, now));
+  folder.write("apps/demo/app.lua");
+  CHECK(changes(watch, now));
+  fs::rename(folder.path + "/apps", folder.path + "/gone");
+  REQUIRE(watch.watch(wanted));
+  CHECK(watch.incomplete());
+  CHECK_FALSE(changes(watch, now));
+  fs::rename(folder.path + "/away", folder.path + "/apps");
+  REQUIRE(watch.watch(wanted));
+  CHECK_FALSE(watch.incomplete());
+  CHECK(changes(watch, now));
+}
+
 }  // namespace penstock

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <set>
 
 #include "pipeline/cli/app_commands.h"
 #include "pipeline/cli/app_folders.h"
@@ -185,14 +186,16 @@ class TestRun {
   }
 
  private:
-  std::vector<std::string> folders_on_disk() const {
-    auto folders = app_folders(options_.names, context_).value_or(std::vector<std::string>{});
-    std::erase_if(folders, scripting::is_bundled);
-    return folders;
+  // Those that were there once stay: a checkout, or an editor, takes a folder away and brings it back.
+  std::vector<std::string> folders_on_disk() {
+    for (std::string& folder : app_folders(options_.names, context_).value_or(std::vector<std::string>{}))
+      if (!scripting::is_bundled(folder)) watched_.insert(std::move(folder));
+    return {watched_.begin(), watched_.end()};
   }
 
   const AppTestOptions& options_;
   const topology::PlanContext& context_;
+  std::set<std::string> watched_;
 };
 
 }  // namespace

@@ -13,7 +13,8 @@
 namespace penstock::cli {
 namespace {
 
-constexpr int kLookMilliseconds = 50;  // while a change waits for the files to be left alone
+constexpr int kLookMilliseconds = 50;  // while a change waits for the files to be left alone, or a folder is missing
+constexpr int kIdleMilliseconds = 500;  // nobody tells when a parent of a folder is moved
 
 // A descriptor that becomes readable when a signal asks the process to end.
 class StopSignals {
@@ -44,7 +45,7 @@ Result<bool> wait(FolderWatch& watch, const std::vector<std::string>& folders, c
     TRY(watch.watch(folders));
     stirred = stirred || watch.incomplete();
     std::array<pollfd, 2> ready{pollfd{watch.descriptor(), POLLIN, 0}, pollfd{signals.descriptor(), POLLIN, 0}};
-    if (poll(ready.data(), ready.size(), stirred ? kLookMilliseconds : -1) < 0 && errno != EINTR)
+    if (poll(ready.data(), ready.size(), stirred ? kLookMilliseconds : kIdleMilliseconds) < 0 && errno != EINTR)
       return fail_errno("wait for changes", errno);
     if (ready[1].revents != 0) return false;
     stirred = stirred || ready[0].revents != 0;

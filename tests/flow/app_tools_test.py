@@ -91,9 +91,32 @@ class AppTools(rig.FlowTest):
         self.assertIn("1 failed", seen())
         self.replace("app.lua", "properties.plan = plan", "properties.plan = plan:lower()")
         rig.wait_until(lambda: seen().count("watching") == 3, "a run after another")
+        self.app.rename(self.folder / "away")
+        rig.wait_until(lambda: seen().count("watching") == 4, "a run when the folder has gone")
+        self.assertIn("unknown app 'demo'", seen())
+        (self.folder / "away").rename(self.app)
+        rig.wait_until(lambda: seen().count("watching") == 5, "a run when it is back")
+        shutil.copytree(self.folder / "apps", self.folder / "others")
+        (self.folder / "apps").rename(self.folder / "away")
+        (self.folder / "others").rename(self.folder / "apps")
+        rig.wait_until(lambda: seen().count("watching") == 6, "a run after all apps were replaced")
+        self.replace("app.lua", "plan:lower()", "plan")
+        rig.wait_until(lambda: seen().count("watching") == 7, "a run after a change in the new folder")
+        self.replace("app.lua", "properties.plan = plan", "properties.plan = plan:lower()")
+        rig.wait_until(lambda: seen().count("watching") == 8, "and another")
         watching.send_signal(signal.SIGINT)
         self.assertEqual(watching.wait(timeout=10), 0)
         out.close()
+
+    def test_files_may_begin_with_a_byte_order_mark(self):
+        for name in ("app.lua", "app.yaml", "cases.yaml"):
+            (self.app / name).write_text("\ufeff" + (self.app / name).read_text())
+        self.assertEqual(self.cli("app", "test", "demo").returncode, 0)
+        self.assertEqual(self.cli("app", "check", "demo").returncode, 0)
+        (self.app / "cases.yaml").write_text("\ufeffinn: 1\n")
+        self.assertIn("cases.yaml:1:1: expected a list", self.cli("app", "test", "demo").stdout)
+        (self.app / "app.lua").write_text("\ufefflocal x = y\nlocal M = {}\nfunction M.transform(e) return e end\nreturn M\n")
+        self.assertIn("app.lua:1:11: ", self.cli("app", "check", "demo").stdout)
 
     def test_run_shows_what_changes_and_goes_on_after_lines_that_are_no_events(self):
         self.write("events.ndjson", '{"event":"a","properties":{"plan":"PRO"}}\n{"event":"b","properties":{"internal":true}}\n'
