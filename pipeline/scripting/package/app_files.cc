@@ -52,7 +52,12 @@ bool has_app_file(const std::string& path) {
 }
 
 Result<std::string> read_app_file(const std::string& path) {
-  if (!is_bundled(path)) return config::process_lookup().read_file(path, kFileMax);
+  constexpr std::string_view kMark = "\xef\xbb\xbf";
+  if (!is_bundled(path)) {
+    TRY_ASSIGN(std::string text, config::process_lookup().read_file(path, kFileMax));
+    if (text.starts_with(kMark)) text.erase(0, kMark.size());
+    return text;
+  }
   const BundledFile* file = find(path);
   if (file == nullptr) return fail(ErrorKind::not_found, "no such file comes with this program");
   return std::string(file->text);

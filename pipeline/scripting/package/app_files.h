@@ -19,7 +19,7 @@ bool is_bundled(std::string_view folder);
 // Whether there is such a regular file. `path` is the app's folder, a '/' and the name of the file.
 bool has_app_file(const std::string& path);
 
-// The whole of it. Kinds of errors: as config::Lookup::read_file, whose limit this is.
+// The whole of it, but for a byte order mark at its head, which some editors write and Lua's own loader skips. Kinds of errors: as config::Lookup::read_file, whose limit this is.
 Result<std::string> read_app_file(const std::string& path);
 
 // Paths of the Lua files of an app and of the folders below it, sorted; links are left out. At most 100, eight folders deep.
