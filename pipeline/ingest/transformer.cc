@@ -14,8 +14,7 @@ Result<void> Transformer::raw(const RawRecord& record, const std::string& partit
                               FactReader& fact_reader, const SourceIdentity& source, Timestamp now, Tally& tally) {
   const RecordPlace place{.source = source.name, .partition = partition, .offset = record.offset};
   const auto refuse = [&](std::string_view code, std::string_view reason) -> Result<void> {
-    committer_.add(refusal({.place = place, .label = label, .now = now}, partitions_, code, reason, record.body));
-    ++tally.dead;
+    bury(refusal({.place = place, .label = label, .now = now}, partitions_, code, reason, record.body), tally);
     return {};
   };
   if (!record.refused.empty()) return refuse(kTooLarge, record.refused);
@@ -40,6 +39,7 @@ Result<void> Transformer::accepted(const Facts& facts, std::string_view body, bo
 void Transformer::batch_appended() {
   batch_durable();
   appended_.swap(collected_);
+  deaths_.batch_appended();
 }
 
 void Transformer::batch_durable() {
@@ -51,12 +51,16 @@ void Transformer::batch_durable() {
     counts_.dead += tally.dead;
   }
   appended_.clear();
+  deaths_.batch_durable();
 }
 
-void Transformer::dead_on_arrival(const DeadLetter& letter, Tally& tally) {
+void Transformer::bury(const DeadLetter& letter, Tally& tally) {
+  deaths_.add(letter);
   committer_.add(letter);
   ++tally.dead;
 }
+
+void Transformer::dead_on_arrival(const DeadLetter& letter, Tally& tally) { bury(letter, tally); }
 
 bool Transformer::fits() const {
   std::size_t bytes = 0;
@@ -77,8 +81,7 @@ Result<void> Transformer::run(const Facts& facts, bool canonical, From from, Tim
       break;
     case Transformed::Kind::failed:
       if (!out_.traceback.empty()) out_.reason += "\n" + out_.traceback;
-      committer_.add(app_failure(facts, partitions_, out_.app, out_.code, out_.reason, index_.text(), now));
-      ++tally.dead;
+      bury(app_failure(facts, partitions_, out_.app, out_.code, out_.reason, index_.text(), now), tally);
       break;
   }
   return {};
@@ -91,8 +94,7 @@ Result<void> Transformer::keep(const Facts& facts, From from, Timestamp now, Tal
       overflowed_ = true;
       return fail(ErrorKind::limit, std::string(kReason));
     }
-    committer_.add(app_failure(facts, partitions_, {}, kOutputTooLarge, kReason, index_.text(), now));
-    ++tally.dead;
+    bury(app_failure(facts, partitions_, {}, kOutputTooLarge, kReason, index_.text(), now), tally);
     return {};
   }
   for (const auto& event : out_.events) {

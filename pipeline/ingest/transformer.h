@@ -11,6 +11,7 @@
 #include "pipeline/event/json.h"
 #include "pipeline/ingest/body_reader.h"
 #include "pipeline/ingest/committer.h"
+#include "pipeline/ingest/death_notice.h"
 #include "pipeline/ingest/intake.h"
 #include "pipeline/ingest/seen_uuids.h"
 #include "pipeline/ports/transform.h"
@@ -55,8 +56,16 @@ class Transformer {
   void count(const Tally& tally, const SourceMetrics& metrics) { collected_.push_back({tally, metrics}); }
   void batch_appended();  // and the one before it is durable
   void batch_durable();  // the one that was appended
-  void batch_discarded() { collected_.clear(); }
-  void appended_discarded() { appended_.clear(); }
+  void batch_discarded() {
+    collected_.clear();
+    deaths_.batch_discarded();
+  }
+  void appended_discarded() {
+    appended_.clear();
+    deaths_.appended_discarded();
+  }
+  // What the log is to say of dead letters that are durable, when it is time.
+  std::optional<std::string> deaths_due(SteadyTime now) { return deaths_.due(now); }
 
  private:
   struct Counted {
@@ -68,6 +77,7 @@ class Transformer {
   enum class From : std::uint8_t { polled, captured };
 
   Result<void> run(const Facts& facts, bool canonical, From from, Timestamp now, Tally& tally);
+  void bury(const DeadLetter& letter, Tally& tally);
   Result<void> keep(const Facts& facts, From from, Timestamp now, Tally& tally);
 
   Transform* chain_;
@@ -82,6 +92,7 @@ class Transformer {
   bool overflowed_ = false;
   std::vector<Counted> collected_;  // of the batch in hand
   std::vector<Counted> appended_;  // of the one in flight
+  DeathNotice deaths_;
   IngestCounts counts_;
 };
 

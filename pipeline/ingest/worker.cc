@@ -105,6 +105,7 @@ Result<std::vector<SourcePosition>> Worker::position_of(const std::string& sourc
 Result<bool> Worker::step() {
   swap_chain_between_batches();
   look_at_lag();
+  tell_of_dead_letters();
   // What was taken before the chain began to hold is committed all the same.
   holding_ = chain_->holding() || (options_.gate != nullptr && options_.gate->is_closed());
   const auto read = holding_ ? Result<bool>(false) : read_inputs();
@@ -151,6 +152,7 @@ Result<void> Worker::finish() {
   if (!committer_.empty()) TRY(commit());
   TRY(committer_.settle());
   note_durable();
+  tell_of_dead_letters();
   for (auto& polled : polled_) polled->input.source->close();
   return {};
 }
@@ -220,6 +222,10 @@ Result<bool> Worker::read_captured(Timestamp now) {
     progressed = true;
   }
   return progressed;
+}
+
+void Worker::tell_of_dead_letters() {
+  if (const auto deaths = transformer_.deaths_due(clock_.steady())) log_warning("ingest", "{}", *deaths);
 }
 
 void Worker::look_at_lag() {

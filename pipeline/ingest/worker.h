@@ -96,6 +96,7 @@ class Worker {
   Result<bool> read_captured(Timestamp now);
   Result<bool> read_polled(Polled& polled, Timestamp now);
   void look_at_lag();
+  void tell_of_dead_letters();
   Result<bool> take_record(const StoredRecord& record, Timestamp now);
   bool is_to_be_read(int partition, std::uint64_t sequence) const;
   std::uint64_t captured_position() const;

@@ -125,13 +125,14 @@ Result<std::unique_ptr<MeasuredChain>> MeasuredChain::make(std::shared_ptr<const
       sink(level, fmt::format("{}/{}", destination, app), message);
     };
   }
-  TRY_ASSIGN(auto chain, scripting::Chain::make(std::move(plan), std::move(log)));
-  return std::unique_ptr<MeasuredChain>(new MeasuredChain(std::move(chain), worker, board, metrics, destination));
+  TRY_ASSIGN(auto chain, scripting::Chain::make(std::move(plan), log));
+  return std::unique_ptr<MeasuredChain>(
+      new MeasuredChain(std::move(chain), std::move(log), worker, board, metrics, destination));
 }
 
-MeasuredChain::MeasuredChain(std::unique_ptr<scripting::Chain> chain, int worker, AppBoard& board,
+MeasuredChain::MeasuredChain(std::unique_ptr<scripting::Chain> chain, scripting::LogSink log, int worker, AppBoard& board,
                              telemetry::Metrics& metrics, const std::string& destination)
-    : chain_(std::move(chain)), worker_(worker), board_(board) {
+    : chain_(std::move(chain)), log_(std::move(log)), worker_(worker), board_(board) {
   for (std::size_t i = 0; i < chain_->size(); ++i) metrics_.emplace_back(metrics, chain_->plan(i), destination);
 }
 
@@ -172,6 +173,13 @@ void MeasuredChain::retry() {
 void MeasuredChain::publish() {
   add_to_metrics();
   show();
+  tell_of_failures();
+}
+
+void MeasuredChain::tell_of_failures() {
+  const SteadyTime now = system_clock().steady();
+  for (std::size_t i = 0; i < chain_->size(); ++i)
+    for (const std::string& sentence : chain_->failures(i).due(now)) log_(LogLevel::warning, chain_->plan(i).name, sentence);
 }
 
 void MeasuredChain::add_to_metrics() const {

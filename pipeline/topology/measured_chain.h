@@ -74,12 +74,14 @@ class MeasuredChain final : public Transform {
     scripting::AppCounters published;
   };
 
-  MeasuredChain(std::unique_ptr<scripting::Chain> chain, int worker, AppBoard& board, telemetry::Metrics& metrics,
-                const std::string& destination);
+  MeasuredChain(std::unique_ptr<scripting::Chain> chain, scripting::LogSink log, int worker, AppBoard& board,
+                telemetry::Metrics& metrics, const std::string& destination);
   void add_to_metrics() const;
   void show() const;
+  void tell_of_failures();
 
   std::unique_ptr<scripting::Chain> chain_;
+  const scripting::LogSink log_;
   const int worker_;
   AppBoard& board_;
   mutable std::vector<AppMetrics> metrics_;  // what was published of the chain's counters

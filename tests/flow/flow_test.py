@@ -188,6 +188,41 @@ class Control(FlowTest):
         wait_until(lambda: len(self.lines()) == 3, "the third event")
         self.assertEqual([line["properties"]["by"] for line in self.lines()], ["first", "second", "second"])
 
+    def test_what_senders_chose_moves_no_cursor_and_forges_no_line(self):
+        self.with_app("local M = {}\nfunction M.transform(event, app)\n  app.log('warning', event.event)\n  error(event.event)\nend\n"
+                      "return M\n")
+        self.config(FILE_OUT, extra="apps:\n  - use: mine\n")
+        self.start("--log-format", "text")
+        self.accept([{"event": "\x1b[2J\x1b]0;mine\x07\nerror forged: line\u202e", "distinct_id": "u"}] * 2)
+        wait_until(lambda: "dead letters, 2 new" in self.log(), "the log tells of them")
+        dead = self.cli("dead", "list").stdout
+        shown = self.cli("dead", "show", dead.split()[0]).stdout
+        status = self.cli("status").stdout
+        for text in (dead, shown, status, self.log()):
+            self.assertNotRegex(text, "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]|\nerror forged")
+        for text in (dead, shown, self.log()):
+            self.assertIn("\\x1b[2J\\x1b]0;mine\\x07", text)
+        self.assertEqual(json.loads(self.cli("dead", "list", "--json").stdout)["dead_letters"][0]["event"][:4], "\x1b[2J")
+
+    def test_the_log_tells_of_failures_and_dead_letters_of_ingest_once_in_a_while(self):
+        self.with_app("local M = {}\nfunction M.transform(event, app)\n  if event.properties.n == 0 then return event end\n"
+                      "  if event.properties.n % 2 == 0 then while true do end end\n  error('bad one')\nend\nreturn M\n")
+        self.config(FILE_OUT, extra="apps:\n  - { use: mine, suspend: { then: never } }\n")
+        self.start()
+        self.accept([event(n) for n in range(9)])
+        wait_until(lambda: len(self.dead()) == 8, "all are dead")
+        wait_until(lambda: "(app_error)" in self.log() and "(app_instruction_limit)" in self.log(), "the log tells of each kind")
+        for _ in range(50):
+            self.accept([event(1)])
+        lines = [json.loads(line) for line in self.log().splitlines()]
+        failures = [line["message"] for line in lines if line["component"] == "app mine"]
+        self.assertRegex("\n".join(failures), r"failed on \d events? \(app_error\); \S+ ?\S*: [0-9a-f-]{36}: app.lua:5: bad one")
+        self.assertLessEqual(len(failures), 4)
+        deaths = [line["message"] for line in lines if line["component"] == "ingest"]
+        self.assertRegex(deaths[0], r"dead letters, \d new; the first one: [0-9a-f-]{36} of source web: mine: app.lua:\d: .+"
+                                    r"\(app_\w+\)$")
+        self.assertLessEqual(len(deaths), 2)
+
     def test_a_reload_adds_changes_and_removes_destinations_and_loses_nothing(self):
         receiver = Receiver()
         self.config(FILE_OUT)

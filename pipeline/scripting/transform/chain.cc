@@ -56,14 +56,15 @@ class Chain::App {
     if (script_) script_->begin_batch(now, journal_, metrics);
   }
 
-  void remember_counts() { before_.emplace(counters, metrics, suspension); }
+  void remember_counts() { before_.emplace(counters, metrics, failures_to_tell, suspension); }
   void forget_counts() { before_.reset(); }
   void put_counts_back() {
     if (!before_) return;
-    auto& [counters_before, metrics_before, suspension_before] = *before_;
+    auto& [counters_before, metrics_before, failures_before, suspension_before] = *before_;
     counters_before.suspensions = counters.suspensions;
     counters = counters_before;
     metrics = std::move(metrics_before);
+    failures_to_tell = std::move(failures_before);
     suspension.put_counts_back(suspension_before);
     before_.reset();
   }
@@ -91,6 +92,7 @@ class Chain::App {
 
   void failed(const Facts& facts, const ScriptFailure& failure) {
     count(failure.stop);
+    failures_to_tell.add(code_of(failure.stop), facts.uuid, failure.message);
     const auto change = suspension.failed(clock_.steady());
     if (change == Suspension::Change::suspended || suspension.on_trial())
       last_failure_ = fmt::format("on {}: {}", facts.uuid.to_string(), failure.message);
@@ -128,6 +130,7 @@ class Chain::App {
   const AppPlan& plan;
   AppCounters counters;
   AppMetrics metrics;
+  FailureNotes failures_to_tell;
   Suspension suspension;
   std::string reason;  // of the last suspension
 
@@ -138,7 +141,7 @@ class Chain::App {
   Timestamp now_;
   std::unique_ptr<Script> script_;
   std::string last_failure_;
-  std::optional<std::tuple<AppCounters, AppMetrics, Suspension>> before_;  // the batch that is a trial
+  std::optional<std::tuple<AppCounters, AppMetrics, FailureNotes, Suspension>> before_;  // the batch that is a trial
 };
 
 Chain::Chain(std::shared_ptr<const ChainPlan> plan, LogSink log, const Clock& clock)
@@ -217,6 +220,7 @@ bool Chain::suspended(std::size_t app) const { return apps_[app]->suspension.sus
 const std::string& Chain::suspension_reason(std::size_t app) const { return apps_[app]->reason; }
 const AppCounters& Chain::counters(std::size_t app) const { return apps_[app]->counters; }
 AppMetrics& Chain::metrics(std::size_t app) { return apps_[app]->metrics; }
+FailureNotes& Chain::failures(std::size_t app) { return apps_[app]->failures_to_tell; }
 std::size_t Chain::memory_used(std::size_t app) const { return apps_[app]->memory_used(); }
 
 EventState& Chain::take_state() {

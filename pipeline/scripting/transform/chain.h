@@ -23,6 +23,7 @@
 #include "pipeline/ports/transform.h"
 #include "pipeline/scripting/library/app_table.h"
 #include "pipeline/scripting/transform/chain_plan.h"
+#include "pipeline/scripting/transform/failure_notes.h"
 #include "pipeline/scripting/transform/script.h"
 
 namespace penstock::scripting {
@@ -69,6 +70,8 @@ class Chain final : public Transform {
   const AppCounters& counters(std::size_t app) const;
   // What the app itself counts; published between two runs.
   AppMetrics& metrics(std::size_t app);
+  // What is to be told of the events that it failed on.
+  FailureNotes& failures(std::size_t app);
   std::size_t memory_used(std::size_t app) const;
   const AppPlan& plan(std::size_t app) const { return plan_->apps[app]; }
   bool suspended(std::size_t app) const;
