@@ -81,7 +81,7 @@ class Row {
                  "app.state is not available here: it is for the pipeline's `apps:`, whose events are committed with it");
     if (!journal->has_owner())
       luaL_error(state,
-                 "app.state is kept for each distinct id, and this event has none: test event:facts().distinct_id first");
+                 "app.state is kept for each distinct id, and this event has none: test app.facts().distinct_id first");
     return *journal;
   }
   std::string_view table() const { return app_table(state_).state_table(); }

@@ -119,6 +119,28 @@ TEST_CASE("what an object, an array or null cannot do is told in the words of a 
   });
 }
 
+TEST_CASE("event:facts() is there whatever a field of that name holds, and nothing else can be called for it") {
+  for (const char* facts : {"1", "1.5", "\"x\"", "true", "false", "null", "{}", "[1]", R"({"event":"mine"})", "1e400"}) {
+    CAPTURE(facts);
+    const std::string body = std::string(R"({"facts":)") + facts + "}";
+    check({
+        {"local f = event:facts() return {e = f.event, s = f.source}", body.c_str(), R"({"e":"signup","s":"web"})"},
+        {"local function f() return event:facts() end return {e = f().event}", body.c_str(), R"({"e":"signup"})"},
+        {"return {e = coroutine.wrap(function() return event:facts().event end)()}", body.c_str(), R"({"e":"signup"})"},
+        {"event.same = event.facts == event.facts return {s = event.same}", body.c_str(), R"({"s":true})"},
+    });
+  }
+  check({
+      {"return event.facts(event)", R"({"facts":1})", "error: app.lua:3: attempt to call a number value (field 'facts')"},
+      {"return event.p:facts()", R"({"p":{"facts":"x"}})",
+       "error: app.lua:3: attempt to call a string value (method 'facts')"},
+      {"return event:name()", R"({"name":true})", "error: app.lua:3: attempt to call a boolean value (method 'name')"},
+      {"local five = 5 return five(event)", "{}", "error: app.lua:3: attempt to call a number value (local 'five')"},
+      {"return pcall(5, event)", "{}", "error: "},
+      {"event.m = tostring(getmetatable(5)) return event", "{}", R"({"m":"false"})"},
+  });
+}
+
 TEST_CASE("objects of many thousand members are as quick as others") {
   check({
       {"for i = 1, 10000 do event['k' .. i] = i end for i = 1, 10000 do event['n' .. i] = event['k' .. i] event['k' .. i] = "

@@ -17,7 +17,8 @@
 //   table.insert, remove  move the parts that a script holds with their elements; sort and move copy
 //   array[i] = nil       removes the element: it reads nil from then on, and the others close up when the app returns
 //   array[#array + 1]    appends; further out is an error. An object without members becomes an array by object[1] = value
-//   event:facts()        a table of the facts, times in milliseconds. A body field `facts` hides it; app.facts() does not
+//   event:facts()        a table of the facts, times in milliseconds, also when the body has a field `facts`; `event.facts` is
+//                        that field, so a method taken for later (`local f = event.facts`) is better app.facts
 //   tostring(part)       its JSON
 // One per Vm, whose owner it becomes. Belongs to the Vm's thread.
 

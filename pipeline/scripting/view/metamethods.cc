@@ -1,6 +1,7 @@
 // The metatable that events and their parts share: C functions with the part, or null, as their first argument.
 
 #include <array>
+#include <string_view>
 
 #include "pipeline/scripting/view/binding.h"
 #include "pipeline/scripting/view/lua_text.h"
@@ -199,6 +200,34 @@ struct Metamethods {
   static constexpr char kConcatenate[] = "concatenate";
   static constexpr char kCall[] = "call";
 
+  // A field named `facts` is read before the method: `event:facts()` then calls the field's value. A call tells by its name that the
+  // method is meant, so it works whatever the field is. Everything else is refused in Lua's own words.
+  static int call(lua_State* state) {
+    lua_Debug called{};
+    const bool known =
+        lua_getstack(state, 0, &called) != 0 && lua_getinfo(state, "n", &called) != 0 && called.name != nullptr;
+    const Binding& binding = Binding::of(state);
+    const bool on_event = binding.has_event() && lua_islightuserdata(state, 2) && lua_touserdata(state, 2) == binding.root();
+    if (known && on_event && called.namewhat == std::string_view("method") && called.name == std::string_view("facts"))
+      return lua_remove(state, 1), facts_method(state);
+    if (lua_islightuserdata(state, 1)) return refuse<kCall>(state);
+    if (!known) return luaL_error(state, "attempt to call a %s value", luaL_typename(state, 1));
+    return luaL_error(state, "attempt to call a %s value (%s '%s')", luaL_typename(state, 1), called.namewhat, called.name);
+  }
+
+  // For a type of Lua's own; the value on top is one of it.
+  static void make_callable(lua_State* state) {
+    if (lua_getmetatable(state, -1) == 0) {
+      lua_newtable(state);
+      lua_pushboolean(state, 0);
+      lua_setfield(state, -2, "__metatable");
+    }
+    lua_pushcfunction(state, call);
+    lua_setfield(state, -2, "__call");
+    lua_setmetatable(state, -2);
+    lua_pop(state, 1);
+  }
+
   static int to_string(lua_State* state) {
     void* part = lua_touserdata(state, 1);
     Binding& binding = Binding::of(state);
@@ -222,7 +251,7 @@ Result<void> Binding::install() {
                                        {"__insert", Metamethods::insert},
                                        {"__remove", Metamethods::remove},
                                        {"__concat", Metamethods::refuse<Metamethods::kConcatenate>},
-                                       {"__call", Metamethods::refuse<Metamethods::kCall>},
+                                       {"__call", Metamethods::call},
                                        {"__lt", Metamethods::refuse_compare},
                                        {"__le", Metamethods::refuse_compare},
                                        {nullptr, nullptr}};
@@ -240,6 +269,13 @@ Result<void> Binding::install() {
     lua_pushliteral(state, "object, array or null of the event");  // for Lua's messages on arguments
     lua_setfield(state, -2, "__name");
     lua_setmetatable(state, -2);
+    lua_pop(state, 1);
+    lua_pushinteger(state, 0);
+    Metamethods::make_callable(state);
+    lua_pushboolean(state, 0);
+    Metamethods::make_callable(state);
+    lua_pushliteral(state, "");
+    Metamethods::make_callable(state);
   });
 }
 
