@@ -6,15 +6,16 @@
 namespace penstock::scripting {
 
 Attack stopped(std::string topic, std::string name, Stop stop, std::string script) {
-  return {std::move(topic), std::move(name), std::move(script), Attack::End::limit, stop};
+  return {std::move(topic), std::move(name), std::move(script), Attack::End::limit, stop, Stop::none};
 }
 
 Attack refused(std::string topic, std::string name, std::string says, std::string script) {
-  return {std::move(topic), std::move(name), std::move(script), Attack::End::error, Stop::none, std::move(says)};
+  return {std::move(topic), std::move(name), std::move(script), Attack::End::error, Stop::none, Stop::none, std::move(says)};
 }
 
 Attack harmless(std::string topic, std::string name, std::string value, std::string script) {
-  return {std::move(topic), std::move(name), std::move(script), Attack::End::value, Stop::none, std::move(value)};
+  return {std::move(topic), std::move(name), std::move(script), Attack::End::value,
+          Stop::none,       Stop::none,      std::move(value)};
 }
 
 std::vector<Attack> all_attacks() {

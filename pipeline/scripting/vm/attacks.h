@@ -17,8 +17,11 @@ struct Attack {
   std::string script;
   End end = End::limit;
   Stop stop = Stop::none;  // which limit, when one ends it
+  Stop or_stop = Stop::none;  // or this one: which of them comes first depends on how the limits stand to each other
   std::string says{};  // what the message contains, or the whole value returned
   int milliseconds = 100;  // over by then at default limits, on a machine with nothing else to do
+
+  bool may_stop_by(Stop limit) const { return limit == stop || (limit != Stop::none && limit == or_stop); }
 };
 
 Attack stopped(std::string topic, std::string name, Stop stop, std::string script);

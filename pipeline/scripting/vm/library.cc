@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::uint64_t kBytesPerStep = 16;
 // One call of an iterator, beside the two instructions of the loop.
-constexpr std::uint64_t kStepSteps = 4;
+constexpr std::uint64_t kStepSteps = 6;
 
 // With a base every character is looked at by itself; without, a number has at most 200, and each makes reading it longer.
 int checked_tonumber(lua_State* state) {

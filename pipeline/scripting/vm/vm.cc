@@ -28,13 +28,13 @@ int panicked(lua_State*) { check_failed("a Lua error outside of a protected call
 constexpr std::size_t kSmallBytesPerStep = 4;
 constexpr std::size_t kLargeBytesPerStep = 16;
 // While one instruction may copy or compare megabytes, the meter is looked at more often.
-constexpr std::uint64_t kHugeStride = 100;
-// A step takes 2 to 10 ns. Work that takes far longer is paid by the time it takes, so that nothing gets much more than its
+constexpr std::uint64_t kHugeStride = 40;
+// A step takes 2 to 8 ns. Work that takes longer is paid by the time it takes, so that nothing gets much more than its
 // instructions' worth of processor because it was charged too little.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr std::chrono::nanoseconds kSlowStep{200};  // every step is slower then
 #else
-constexpr std::chrono::nanoseconds kSlowStep{20};
+constexpr std::chrono::nanoseconds kSlowStep{9};
 #endif
 constexpr std::chrono::nanoseconds kStepTime{8};
 
@@ -282,15 +282,16 @@ bool Vm::out_of_time(std::uint64_t steps) {
     return false;
   }
   const auto took = now - std::exchange(seen_, now);
-  if (took > kSlowStep * steps) pay_by_time();
+  if (took > kSlowStep * steps) pay_by_time(static_cast<std::int64_t>(steps));
   else slow_ = false;
   return now > deadline_;
 }
 
 // Time of the processor, for the thread may have waited for one. From the second slow stride on, when it is known.
-void Vm::pay_by_time() {
+// The steps themselves are paid: what is left is for the rest of the time.
+void Vm::pay_by_time(std::int64_t steps) {
   const auto now = thread_time();
-  if (slow_) instructions_left_ -= (now - cpu_seen_) / kStepTime;
+  if (slow_) instructions_left_ -= std::max<std::int64_t>(0, (now - cpu_seen_) / kStepTime - steps);
   slow_ = true;
   cpu_seen_ = now;
 }

@@ -22,14 +22,14 @@
 //                       clock
 // After a stop the state is spent: the owner throws it away and builds another, so the next event finds nothing of it.
 //
-// A step is an instruction or as much work of a C function as takes 2 to 10 ns. Work between two looks at the meter that takes
-// more than 20 ns a step was charged too little (comparing megabytes is one instruction); from the second time on it is paid by
-// processor time, 8 ns a step. So the default of 8 million instructions means about 80 ms, whatever a script does. The line was
-// once at 100 ns: arithmetic on numerals of 190 digits stayed below it and took 250 ms, and the same as an argument of math.abs
-// the whole second; both now take less than 60.
+// A step is an instruction or as much work of a C function as takes 2 to 8 ns. Work between two looks at the meter that takes
+// more than 9 ns a step was charged too little (comparing megabytes is one instruction); from the second time on it is paid by
+// processor time, 8 ns a step. So the default of 8 million instructions means about 65 ms, whatever a script does, and a thread that
+// waits for a processor pays nothing for it. The line was once at 100 ns: arithmetic on numerals of 190 digits stayed below it and
+// took 250 ms, and the same as an argument of math.abs the whole second. At 20 ns the longest attacks took 90.
 //
 // Measured by bench/red_team_bench with the default limits, shortest of three: a plain loop is over after 30 ms, a loop of calls of
-// C functions after 30 to 88 ms, filling memory after 15 to 80 ms, what is paid by time after 60 to 80 ms. Before allocation was
+// C functions after 30 to 75 ms, filling memory after 15 to 70 ms, what is paid by time after 50 to 70 ms. Before allocation was
 // charged and time paid for, growing string keys took the whole second.
 // pairs costs 1.6 times Lua's own for a list, 2.7 to 3.0 times for 5 to 100 string keys with an empty body.
 //
@@ -156,7 +156,7 @@ class Vm final : private AllocationListener {
   void stop_soon(Stop stop);
   Stop spend(std::uint64_t steps);
   bool out_of_time(std::uint64_t steps);
-  void pay_by_time();
+  void pay_by_time(std::int64_t steps);
   void set_hook(lua_State* thread, std::uint64_t stride) const;
   void remember_place(lua_State* running);
   [[noreturn]] void raise_stop(lua_State* running, Stop stop);
