@@ -36,11 +36,24 @@ struct Tested {
   bool good() const { return error.empty() && failed() == 0; }
 };
 
+// An app that cannot be loaded fails every case in the same way.
+const std::string* common_cause(const std::vector<CaseOutcome>& outcomes) {
+  if (outcomes.empty()) return nullptr;
+  const std::string& first = outcomes.front().not_loaded;
+  const auto same = [&](const CaseOutcome& outcome) { return !outcome.ran && outcome.not_loaded == first; };
+  return !first.empty() && std::ranges::all_of(outcomes, same) ? &first : nullptr;
+}
+
 Result<void> run_all(Tested& tested, bool coverage) {
   TRY_ASSIGN(tested.file, scripting::read_case_file(tested.folder));
   scripting::Coverage lines;
   for (const auto& one : tested.file.cases)
     tested.outcomes.push_back(scripting::run_case(tested.folder, one, coverage ? &lines : nullptr));
+  if (const std::string* cause = common_cause(tested.outcomes)) {
+    auto wrong = fail(ErrorKind::invalid, *cause);
+    tested.outcomes.clear();
+    return wrong;
+  }
   if (!coverage) return {};
   TRY_ASSIGN(const auto source, scripting::AppSource::load(tested.folder));
   TRY_ASSIGN(tested.coverage, lines.over(source));

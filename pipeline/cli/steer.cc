@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <cstdio>
 
 #include "pipeline/cli/control_client.h"
+#include "pipeline/cli/counted.h"
 #include "pipeline/cli/exit_code.h"
 
 namespace penstock::cli {
@@ -44,6 +46,31 @@ int tell_destination(const Order& order, const topology::PlanContext& context, c
   if (!told) return refuse(told.error());
   fmt::print("{} {}\n", order.destination, done);
   return kOk;
+}
+
+bool has_suspended_app(const json::value& destination) {
+  const auto& apps = destination.at("apps").as_array();
+  return std::ranges::any_of(apps, [](const json::value& app) { return app.at("suspended").as_bool(); });
+}
+
+// What becomes of a destination that is told to go on, by what it did before.
+Result<std::string> what_resuming_does(const Order& order, const topology::PlanContext& context) {
+  TRY_ASSIGN(const auto client, ControlClient::find(order.target, context));
+  TRY_ASSIGN(const std::string status, client.get("/api/status"));
+  const json::value parsed = json::parse(status);
+  for (const json::value& destination : parsed.at("destinations").as_array()) {
+    if (destination.at("name").as_string() != order.destination) continue;
+    const std::string health(destination.at("health").as_string());
+    if (health == "paused" || health == "suspended") return "goes on";
+    if (health == "unavailable") return "is tried again now; it was not paused or suspended";
+    return has_suspended_app(destination) ? "tries its suspended apps again" : "was not stopped: it is " + health;
+  }
+  return "goes on";  // the order will say that there is none
+}
+
+int resume_destination(const Order& order, const topology::PlanContext& context) {
+  const auto done = what_resuming_does(order, context);
+  return done ? tell_destination(order, context, "resume", {}, *done) : refuse(done.error());
 }
 
 int change_rate(const Order& order, const topology::PlanContext& context) {
@@ -85,7 +112,8 @@ int choose_letters(const Order& order, const topology::PlanContext& context, con
   }
   const auto told = tell(order, context, "/api/dead/" + verb, body);
   if (!told) return refuse_order(told.error());
-  fmt::print("{} dead letters {}\n", json::parse(*told).at("count").to_number<std::uint64_t>(), done);
+  const auto count = json::parse(*told).at("count").to_number<std::uint64_t>();
+  fmt::print("{} {} {}\n", counted(count, "dead letter"), count == 1 ? "is" : "are", done);
   return kOk;
 }
 
@@ -112,9 +140,8 @@ void add_steering(CLI::App& app, CLI::App& dead, Command& chosen) {
                     });
   add_destination(*pause, order);
   pause->add_option("--note", order.note, "Why; shown in status");
-  auto* resume =
-      add(app, "resume", "End a destination's pause or suspension, and try its suspended apps again", "penstock resume crm",
-          chosen, [](const auto& context) { return tell_destination(order, context, "resume", {}, "goes on"); });
+  auto* resume = add(app, "resume", "End a destination's pause or suspension, and try its suspended apps again",
+                     "penstock resume crm", chosen, [](const auto& context) { return resume_destination(order, context); });
   add_destination(*resume, order);
 
   auto* rate = add(app, "rate", "Change how fast a destination is written to, without changing the configuration",
@@ -138,10 +165,10 @@ void add_steering(CLI::App& app, CLI::App& dead, Command& chosen) {
   auto* replay = add(dead, "replay",
                      "Send letters again: to the destination they died at, or through ingest with the apps as they are now",
                      "penstock dead replay --stage crm --code http_400", chosen,
-                     [](const auto& context) { return choose_letters(order, context, "replay", "are sent again"); });
+                     [](const auto& context) { return choose_letters(order, context, "replay", "sent again"); });
   add_choice_of_letters(*replay, order);
   auto* discard = add(dead, "discard", "Throw letters away", "penstock dead discard --stage crm --code http_400", chosen,
-                      [](const auto& context) { return choose_letters(order, context, "discard", "are thrown away"); });
+                      [](const auto& context) { return choose_letters(order, context, "discard", "thrown away"); });
   add_choice_of_letters(*discard, order);
 }
 

@@ -345,7 +345,8 @@ void judge(PipelineStatus& status, const std::optional<Error>& failure) {
                       d.name, app.reason.substr(0, app.reason.find('\n'))));
     }
     if (d.health == "healthy" || d.health == "starting") continue;
-    ailing.push_back(fmt::format("{} is {} ({}), {} events behind", d.name, d.health, d.reason, d.lag_events));
+    ailing.push_back(fmt::format("{} is {}{}, {} events behind", d.name, d.health, d.reason.empty() ? "" : " (" + d.reason + ")",
+                                 d.lag_events));
     catches_up = catches_up || d.health != "blocked";
   }
   status.healthy = ailing.empty();

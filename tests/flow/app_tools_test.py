@@ -108,6 +108,18 @@ class AppTools(rig.FlowTest):
         self.assertEqual(watching.wait(timeout=10), 0)
         out.close()
 
+    def test_what_is_wrong_with_the_app_itself_is_told_once_and_not_for_each_case(self):
+        good = (self.app / "app.lua").read_text()
+        for lua, message in (("local M = {\nreturn M\n", "app.lua:2: "), ("local x = y.z\nreturn {}\n", "app.lua:1: ")):
+            (self.app / "app.lua").write_text(lua)
+            tested = self.cli("app", "test", "demo")
+            self.assertEqual(tested.returncode, 1)
+            self.assertEqual(tested.stdout.count(message), 1, tested.stdout)
+            self.assertIn("cannot be tested", tested.stdout)
+            self.assertIn(message, json.loads(self.cli("app", "test", "demo", "--json").stdout)["apps"][0]["error"])
+        (self.app / "app.lua").write_text(good)
+        self.assertEqual(self.cli("app", "test", "demo").returncode, 0)
+
     def test_files_may_begin_with_a_byte_order_mark(self):
         for name in ("app.lua", "app.yaml", "cases.yaml"):
             (self.app / name).write_text("\ufeff" + (self.app / name).read_text())

@@ -68,7 +68,7 @@ class Steering(rig.FlowTest):
 
         crm.answer = lambda bodies: 200
         one = self.dead("--stage", "crm")[0]["id"]
-        self.assertEqual(self.cli("dead", "replay", one).stdout, "1 dead letters are sent again\n")
+        self.assertEqual(self.cli("dead", "replay", one).stdout, "1 dead letter is sent again\n")
         wait_until(lambda: len(self.dead("--stage", "crm")) == 4, "one is gone")
         self.assertEqual(self.cli("dead", "replay", "--all").returncode, 0)
         wait_until(lambda: not self.dead("--stage", "crm"), "all are gone")
@@ -133,7 +133,7 @@ class Steering(rig.FlowTest):
         wait_until(lambda: len(crm.received) == 20, "the odd ones come too")
         self.assertEqual(numbers(crm.received), list(range(20)))
         self.assertEqual([letter["code"] for letter in self.dead()], ["invalid_json"])
-        self.assertEqual(self.cli("dead", "discard", "--code", "invalid_json").stdout, "1 dead letters are thrown away\n")
+        self.assertEqual(self.cli("dead", "discard", "--code", "invalid_json").stdout, "1 dead letter is thrown away\n")
         self.assertEqual(self.dead(), [])
 
     def test_a_pause_and_a_rate_outlive_the_process(self):
@@ -155,6 +155,10 @@ class Steering(rig.FlowTest):
         self.assertEqual(self.cli("rate", "crm", "--reset").returncode, 0)
         wait_until(self.settled, "all of them are delivered")
         self.assertEqual(numbers(crm.received), list(range(300)))
+        self.assertEqual(self.cli("resume", "crm").stdout, "crm was not stopped: it is healthy\n")
+        self.assertEqual(self.cli("pause", "crm").stdout, "crm is paused\n")
+        wait_until(lambda: "crm is paused, 0 events behind" in self.status()["verdict"], "a pause without a note")
+        self.assertEqual(self.cli("resume", "crm").stdout, "crm goes on\n")
         self.stop(process)
         self.start()
         self.assertIn(self.destination("crm")["health"], ("starting", "healthy"))

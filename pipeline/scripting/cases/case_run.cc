@@ -45,7 +45,7 @@ class CaseRunner {
     return {};
   }
 
-  Result<std::shared_ptr<const ChainPlan>> plan_case() const {
+  Result<std::shared_ptr<const ChainPlan>> plan_case() {
     config::Problems problems;
     AppEntry entry;
     entry.folder = folder_;
@@ -53,6 +53,7 @@ class CaseRunner {
     entry.path = case_.name;
     entry.at = case_.at;
     auto plan = plan_chain({entry}, problems);
+    if (problems.size() == 1) outcome_.not_loaded = problems.front().message;
     if (plan == nullptr) return fail(ErrorKind::invalid, joined(problems));
     if (coverage_ == nullptr) return plan;
     auto heard = std::make_shared<ChainPlan>(*plan);

@@ -21,6 +21,7 @@ struct CaseOutcome {
   std::string traceback;
 
   bool ran = false;  // false: the case could not be run, `reason` says why
+  std::string not_loaded;  // of these: what is wrong with the app itself, whatever the case
   bool out_differs = false;  // `out:` is not what came out
   std::string reason;  // a sentence; empty when everything is as expected, or only fields differ
   struct EventDifferences {

@@ -252,6 +252,19 @@ TEST_CASE("what transform returns decides") {
   });
 }
 
+TEST_CASE("a computed float takes the digits of an equal one that was read from the same event, an integer never does") {
+  check({
+      {"event.b = event.a event.c = 2.0^53 return event", R"({"a":9007199254740993.0})",
+       R"({"a":9007199254740993.0,"b":9007199254740993.0,"c":9007199254740993.0})"},
+      {"event.c = 2.0^53 return event", R"({"a":9007199254740993.0})", R"({"a":9007199254740993.0,"c":9007199254740992.0})"},
+      {"local a = event.a event.c = 1 << 53 return event", R"({"a":9007199254740993.0})",
+       R"({"a":9007199254740993.0,"c":9007199254740992})"},
+      {"local a = event.a event.c = event.n * 2 return event", R"({"a":1.10,"n":0.55})", R"({"a":1.10,"n":0.55,"c":1.10})"},
+      {"event.c = (event.a + 1) // 1 | 0 return event", R"({"a":9007199254740991})",
+       R"({"a":9007199254740991,"c":9007199254740992})"},
+  });
+}
+
 TEST_CASE("several apps together make no more than ten thousand events of one") {
   const std::string split = transform("local l = {} for i = 1, event.k do l[i] = event end return l");
   TestChain chain(std::vector<TestApp>{{.name = "a", .lua = split}, {.name = "b", .lua = split}});

@@ -1,6 +1,9 @@
 #pragma once
 // The numbers that a script has read from its event, as they were written there: so that one which it puts elsewhere keeps its
-// digits, be it 1.10, 1e2, thirty digits, or 1e400. What a script computes anew is written in the shortest form.
+// digits, be it 1.10, 1e2, thirty digits, or 1e400. What a script computes anew is written in the shortest form, unless it is a float
+// that equals one it has read: the two cannot be told apart, and to keep the digits of what is moved is worth more than those of
+// what happens to be computed. So after reading 9007199254740993.0 the float 2.0^53 is written like this; an integer, which is
+// what whole numbers without a point are, never takes the digits of anything.
 //
 // Integers of 64 bits are not in here: a Lua integer is exact. Of one event up to 65536 different floats are remembered, and 256
 // texts that stand for numbers no double holds. The views must live as long as the event. Not thread-safe.
