@@ -11,6 +11,8 @@ namespace penstock {
 namespace {
 
 constexpr int kZstdLevel = 1;
+// Of shop events in chunks of 64 KiB: a quarter less time than with 1, for 2 % more bytes.
+constexpr int kLz4Acceleration = 3;
 
 // Megabytes that are about to be written need no zeroes first, so strings grow by resize_and_overwrite here. `pack` writes at
 // most `bound` bytes and returns how many.
@@ -38,7 +40,7 @@ std::size_t lz4_compress(std::string_view plain, std::string& out) {
   CHECK(plain.size() <= LZ4_MAX_INPUT_SIZE);
   const int bound = LZ4_compressBound(static_cast<int>(plain.size()));
   return append_packed(out, static_cast<std::size_t>(bound), [&](char* to) {
-    const int size = LZ4_compress_default(plain.data(), to, static_cast<int>(plain.size()), bound);
+    const int size = LZ4_compress_fast(plain.data(), to, static_cast<int>(plain.size()), bound, kLz4Acceleration);
     CHECK(size > 0);
     return static_cast<std::size_t>(size);
   });
