@@ -64,10 +64,18 @@ Result<Feed::Step> Feed::next() {
       record_ = nullptr;
       return fail(std::move(record).error());
     }
+    pass_record();
     record_ = *std::move(record);
     next_chunk_ = 0;
     if (!record_) return Step::end;
   }
+}
+
+// After its last event a record may pass over offsets that no event has.
+void Feed::pass_record() {
+  if (!record_) return;
+  for (std::size_t p = 0; p < position_.size() && p < record_->next.size(); ++p)
+    position_[p] = std::max(position_[p], record_->next[p]);
 }
 
 void Feed::enter_chunk() {

@@ -53,6 +53,7 @@ class Feed {
 
   Result<void> open();
   void jump_to_oldest();
+  void pass_record();
   void enter_chunk();
   bool wanted(std::string_view event);
   Result<Step> step_in_chunk();

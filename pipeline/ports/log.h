@@ -1,7 +1,11 @@
 #pragma once
 // The spine. A pipeline has two logs: `captured` (what pushed sources accepted, before ingest) and `events` (what ingest
-// committed, read by every destination). Both are partitioned; offsets are per partition, start at 0 and count events.
-// Implementations live in connectors/logs/; all pass tests/conformance/log_conformance.
+// committed, read by every destination). Both are partitioned; offsets are per partition and grow from event to event. They may
+// pass over some (Kafka counts its own marks too), so what lies between two of them is about how many events lie there.
+//
+// A log is read in one of two orders. By offset (`read`): every event, in the order of its partition. By record (`read_from_sequence`,
+// `read_share`): what each append changed besides. A log that keeps the two apart leaves out of one what belongs to the other;
+// `captured` alone always has both. Implementations live in connectors/logs/; all pass tests/conformance/log_conformance.
 
 #include <chrono>
 #include <cstdint>
@@ -21,7 +25,7 @@ namespace penstock {
 enum class LogName : std::uint8_t { captured, events };
 std::string_view to_string(LogName name);
 
-// For each partition the offset of the next event to read. Index = partition.
+// For each partition the offset of the next event to read, or one before it that no event has. Index = partition.
 using Offsets = std::vector<std::uint64_t>;
 
 // One of `of` shares of the partitions: every `of`-th, beginning with `index`.
@@ -51,16 +55,19 @@ struct LogRecord {
   std::uint64_t chain_version = 0;
 };
 
-// A record as read back.
+// A record as read back. By offset it may be a part of one, or several, without sequence and changes; by record it may be
+// without chunks.
 struct StoredRecord {
   std::uint64_t sequence = 0;  // counts records of this log, from 0
+  std::uint64_t gone_before =
+      0;  // how many records just before it are not given: later ones have replaced all that they changed
   Timestamp appended_at;
   std::vector<std::shared_ptr<const Chunk>> chunks;
   std::vector<DeadLetter> dead;
   std::vector<StateChange> state;
   std::vector<SourcePosition> positions;
   std::uint64_t chain_version = 0;
-  Offsets next;  // after this record
+  Offsets next;  // after this record, where it has its chunks
 };
 
 struct Appended {
@@ -107,10 +114,11 @@ class Log {
   // append fails too, and `failure` says why: the process must stop.
   virtual void append(LogName log, LogRecord record, AppendDone done) = 0;
 
-  // From `start` (one offset per partition; missing ones are 0). Events before `start` may come again when they share a
-  // record with later ones: the caller compares offsets. not_found: retention has already removed it.
+  // From `start` (one offset per partition; missing ones are 0), by offset. Events before `start` may come again when they share
+  // a record with later ones: the caller compares offsets. A record may have no events, and `next` beyond: there were none. not_found:
+  // retention has already removed it.
   virtual Result<std::unique_ptr<LogReader>> read(LogName log, const Offsets& start) = 0;
-  // From a record on; the order of `events` as derived state sees it.
+  // From a record on; the order of `events` as derived state sees it. Of `events` the chunks may be left out.
   virtual Result<std::unique_ptr<LogReader>> read_from_sequence(LogName log, std::uint64_t sequence) = 0;
   // The same for one of several readers that divide the partitions: every record comes to each of them, without the chunks
   // of other shares, which cost it no unpacking.
@@ -126,7 +134,7 @@ class Log {
   virtual Offsets begin(LogName log) const = 0;  // the oldest that is kept
   virtual Offsets end(LogName log) const = 0;  // after the newest durable one
   virtual std::uint64_t next_sequence(LogName log) const = 0;  // after the newest durable record
-  virtual std::uint64_t bytes(LogName log) const = 0;  // on disk
+  virtual std::uint64_t bytes(LogName log) const = 0;  // on disk; 0 where the log does not know
 
   // Bytes queued and not yet durable: what intake looks at before it accepts more.
   virtual std::size_t pending_bytes() const = 0;

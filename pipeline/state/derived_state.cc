@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <rocksdb/write_batch.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
@@ -50,7 +51,7 @@ struct DerivedState::Impl {
   Impl& operator=(const Impl&) = delete;
 
   template <class Record>
-  Result<void> apply(std::uint64_t sequence, const Record& record);
+  Result<void> apply(std::uint64_t sequence, const Record& record, std::uint64_t gone_before = 0);
   template <class Record>
   Result<void> write(std::uint64_t sequence, const Record& record);
   Result<void> catch_up();
@@ -107,10 +108,10 @@ DerivedState::Impl::~Impl() {
 }
 
 template <class Record>
-Result<void> DerivedState::Impl::apply(std::uint64_t sequence, const Record& record) {
+Result<void> DerivedState::Impl::apply(std::uint64_t sequence, const Record& record, std::uint64_t gone_before) {
   if (broken) return fail(*broken);
   if (sequence < standing.next_sequence) return {};
-  auto applied = sequence == standing.next_sequence
+  auto applied = sequence - std::min(sequence, gone_before) <= standing.next_sequence
                      ? write(sequence, record)
                      : fail(ErrorKind::io, fmt::format("record {} came where {} should", sequence, standing.next_sequence));
   if (!applied) {
@@ -163,7 +164,8 @@ Result<void> DerivedState::Impl::catch_up() {
   while (standing.next_sequence < end) {
     TRY_ASSIGN(const auto record, reader->next());
     if (!record) break;
-    TRY(apply(record->sequence, *record));
+    TRY(apply(record->sequence, *record, record->gone_before));
+    events += record->state.size() + record->dead.size();
     for (const auto& chunk : record->chunks) events += chunk->size();
     if (events < kFlushEvents) continue;
     events = 0;
@@ -281,7 +283,7 @@ Result<void> DerivedState::apply(std::uint64_t sequence, const LogRecord& record
 
 Result<void> DerivedState::apply(const StoredRecord& record) {
   const std::lock_guard lock(impl_->applying);
-  return impl_->apply(record.sequence, record);
+  return impl_->apply(record.sequence, record, record.gone_before);
 }
 
 Result<void> DerivedState::recover() {

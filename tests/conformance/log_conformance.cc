@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 #include <random>
+#include <set>
 #include <thread>
 
 #include "tests/conformance/sample_records.h"
@@ -37,6 +38,7 @@ void an_empty_log_has_no_records(LogHarness& harness) {
     CHECK(harness.log().begin(name) == Offsets(kPartitions, 0));
     CHECK(harness.log().end(name) == Offsets(kPartitions, 0));
     CHECK(read_all(harness.log(), name).empty());
+    CHECK(in_order(read_by_offset(harness.log(), name)).empty());
   }
   CHECK(harness.log().partitions() == kPartitions);
   CHECK_FALSE(harness.log().failure().has_value());
@@ -51,7 +53,8 @@ void what_is_read_equals_what_was_appended(LogHarness& harness) {
   const LogRecord expected{{}, record.dead, record.state, record.positions, 9};
   const Appended appended = must_append(harness.log(), LogName::events, std::move(record));
   CHECK(appended.sequence == 0);
-  CHECK(appended.next == Offsets{0, 3, 0, 0});
+  CHECK(appended.next == harness.log().end(LogName::events));
+  if (harness.counts_exactly()) CHECK(appended.next == Offsets{0, 3, 0, 0});
 
   const auto records = read_all(harness.log(), LogName::events);
   REQUIRE(records.size() == 1);
@@ -60,23 +63,26 @@ void what_is_read_equals_what_was_appended(LogHarness& harness) {
   CHECK(records[0]->state == expected.state);
   CHECK(records[0]->positions == expected.positions);
   CHECK(records[0]->chain_version == 9);
-  CHECK(records[0]->next == appended.next);
-  CHECK(events_of(records) == Events{R"(1@0 {"n":10})", R"(1@1 {"n":11})", R"(1@2 {"n":12})"});
+  const auto events = read_by_offset(harness.log(), LogName::events);
+  REQUIRE_FALSE(events.empty());
+  CHECK(events.back()->next == appended.next);
+  CHECK(events_of(events) == Events{R"(1@0 {"n":10})", R"(1@1 {"n":11})", R"(1@2 {"n":12})"});
 }
 
 void the_two_logs_are_apart(LogHarness& harness) {
   must_append(harness.log(), LogName::captured, sample_record(0, 1));
   must_append(harness.log(), LogName::events, sample_record(0, 2));
   CHECK(events_of(read_all(harness.log(), LogName::captured)) == Events{R"(0@0 {"n":1})"});
-  CHECK(events_of(read_all(harness.log(), LogName::events)) == Events{R"(0@0 {"n":2})"});
+  CHECK(events_of(read_by_offset(harness.log(), LogName::events)) == Events{R"(0@0 {"n":2})"});
 }
 
 void one_record_spans_partitions(LogHarness& harness) {
   LogRecord record;
   for (const int partition : {3, 0, 3}) record.chunks.push_back(sample_chunk(partition, partition, 2));
-  CHECK(must_append(harness.log(), LogName::events, std::move(record)).next == Offsets{2, 0, 0, 4});
-  CHECK(events_of(read_all(harness.log(), LogName::events)) ==
-        Events{R"(3@0 {"n":3})", R"(3@1 {"n":4})", R"(0@0 {"n":0})", R"(0@1 {"n":1})", R"(3@2 {"n":3})", R"(3@3 {"n":4})"});
+  const auto appended = must_append(harness.log(), LogName::events, std::move(record));
+  if (harness.counts_exactly()) CHECK(appended.next == Offsets{2, 0, 0, 4});
+  CHECK(in_order(read_by_offset(harness.log(), LogName::events)) ==
+        Events{R"(0 {"n":0})", R"(0 {"n":1})", R"(3 {"n":3})", R"(3 {"n":4})", R"(3 {"n":3})", R"(3 {"n":4})"});
 }
 
 void an_impossible_record_fails_alone(LogHarness& harness) {
@@ -106,7 +112,7 @@ void answers_come_in_the_order_of_the_sequence(LogHarness& harness) {
 void readers_see_only_what_is_durable(LogHarness& harness) {
   must_append(harness.log(), LogName::events, sample_record(0, 1));
   const auto reader = must_read(harness.log(), LogName::events, {});
-  CHECK(read_to_end(*reader).size() == 1);
+  CHECK(in_order(read_to_end(*reader)).size() == 1);
   if (!harness.hold_back()) return;
   std::promise<Result<Appended>> answer;
   harness.log().append(LogName::events, sample_record(0, 2),
@@ -122,35 +128,42 @@ void readers_see_only_what_is_durable(LogHarness& harness) {
 
 void numbers_continue_after_reopening(LogHarness& harness) {
   for (int i = 0; i < 20; ++i) must_append(harness.log(), LogName::events, sample_record(i % kPartitions, i));
-  const auto before = events_of(read_all(harness.log(), LogName::events));
+  const auto before = in_order(read_by_offset(harness.log(), LogName::events));
+  CHECK(before.size() == 20);
   harness.reopen();
-  CHECK(events_of(read_all(harness.log(), LogName::events)) == before);
+  CHECK(in_order(read_by_offset(harness.log(), LogName::events)) == before);
   const Appended appended = must_append(harness.log(), LogName::events, sample_record(2, 20));
   CHECK(appended.sequence == 20);
-  CHECK(appended.next == Offsets{5, 5, 6, 5});
+  if (harness.counts_exactly()) CHECK(appended.next == Offsets{5, 5, 6, 5});
+  CHECK(in_order(read_by_offset(harness.log(), LogName::events)).size() == 21);
 }
 
 void reading_starts_at_the_offsets_asked_for(LogHarness& harness) {
   for (int i = 0; i < 40; ++i) must_append(harness.log(), LogName::events, sample_record(i % 2, i));
+  const auto offsets = offsets_by_partition(harness.log(), LogName::events);
+  const Offsets &zero = offsets[0], &one = offsets[1];
+  REQUIRE(zero.size() == 21);
   struct Case {
     Offsets start;
-    std::size_t at_least;  // events that must come
+    std::size_t expected;  // events that must come
   };
-  for (const Case& c : {Case{{}, 40}, Case{{20, 20}, 0}, Case{{20, 15}, 5}, Case{{3, 20, 0, 0}, 17}}) {
+  for (const Case& c :
+       {Case{{}, 40}, Case{{zero[20], one[20]}, 0}, Case{{zero[20], one[15]}, 5}, Case{{zero[3], one[20], 0, 0}, 17}}) {
     const auto reader = must_read(harness.log(), LogName::events, c.start);
     std::size_t wanted = 0;
     for (const auto& record : read_to_end(*reader)) {
       for (const auto& chunk : record->chunks) {
         const auto partition = static_cast<std::size_t>(chunk->partition());
-        wanted += partition >= c.start.size() || chunk->base_offset() >= c.start[partition] ? 1 : 0;
+        const std::uint64_t start = partition < c.start.size() ? c.start[partition] : 0;
+        for (std::uint32_t i = 0; i < chunk->size(); ++i) wanted += chunk->base_offset() + i >= start ? 1 : 0;
       }
     }
-    CHECK(wanted == c.at_least);
+    CHECK(wanted == c.expected);
   }
   const auto at_end = must_read(harness.log(), LogName::events, harness.log().end(LogName::events));
-  CHECK(read_to_end(*at_end).empty());
+  CHECK(in_order(read_to_end(*at_end)).empty());
   must_append(harness.log(), LogName::events, sample_record(0, 40));
-  CHECK(events_of(read_to_end(*at_end)) == Events{R"(0@20 {"n":40})"});
+  CHECK(in_order(read_to_end(*at_end)) == Events{R"(0 {"n":40})"});
   CHECK_FALSE(harness.log().read(LogName::events, Offsets(kPartitions + 1, 0)).has_value());
 }
 
@@ -224,7 +237,7 @@ void several_readers_see_the_same(LogHarness& harness) {
   }
   for (std::size_t r = 0; r < readers.size(); ++r) {
     for (auto& event : events_of(read_to_end(*readers[r]))) seen[r].push_back(event);
-    CHECK(seen[r] == events_of(read_all(harness.log(), LogName::events)));
+    CHECK(seen[r] == events_of(read_by_offset(harness.log(), LogName::events)));
   }
 }
 
@@ -240,9 +253,9 @@ void a_large_record_passes(LogHarness& harness) {
   must_append(harness.log(), LogName::events, std::move(record));
   must_append(harness.log(), LogName::events, sample_record(0, 2));
   harness.reopen();
-  const auto events = events_of(read_all(harness.log(), LogName::events));
+  const auto events = in_order(read_by_offset(harness.log(), LogName::events));
   REQUIRE(events.size() == 3);
-  CHECK((events[1] == "2@0 " + body));
+  CHECK((events[2] == "2 " + body));
 }
 
 void waiting_ends_with_a_new_record(LogHarness& harness) {
@@ -269,15 +282,22 @@ void a_time_gives_the_offsets_from_then_on(LogHarness& harness) {
   harness.reopen();
   for (int i = 0; i < 50; ++i) must_append(harness.log(), LogName::events, sample_record(i % kPartitions, i));
   Log& log = harness.log();
-  const auto records = read_all(log, LogName::events);
+  const auto records = read_by_offset(log, LogName::events);
   CHECK(log.offsets_at(LogName::events, Timestamp{0}).value() == log.begin(LogName::events));
-  CHECK(log.offsets_at(LogName::events, Timestamp{records.back()->appended_at.ms + 1}).value() == log.end(LogName::events));
-  Offsets before = log.begin(LogName::events);
-  Timestamp last;
+  std::set<std::int64_t> times;
   for (const auto& record : records) {
-    if (record->appended_at != last) CHECK(log.offsets_at(LogName::events, record->appended_at).value() == before);
-    last = record->appended_at;
-    before = record->next;
+    if (!record->chunks.empty()) times.insert(record->appended_at.ms);
+  }
+  times.insert(*times.rbegin() + 1);  // nothing is as young
+  for (const std::int64_t time : times) {
+    const Offsets from = log.offsets_at(LogName::events, Timestamp{time}).value();
+    for (const auto& record : records) {
+      for (const auto& chunk : record->chunks) {
+        const std::uint64_t bound = from[static_cast<std::size_t>(chunk->partition())];
+        CHECK((record->appended_at.ms >= time ? chunk->base_offset() >= bound
+                                              : chunk->base_offset() + chunk->size() <= bound));
+      }
+    }
   }
 }
 
@@ -285,7 +305,7 @@ void trimming_keeps_what_it_must(LogHarness& harness) {
   constexpr int kRecords = 400;
   for (int i = 0; i < kRecords; ++i) must_append(harness.log(), LogName::events, sample_record(i % kPartitions, i));
   Log& log = harness.log();
-  const auto all = events_of(read_all(log, LogName::events));
+  const auto all = events_of(read_by_offset(log, LogName::events));
   const TrimLimits everything{.older_than = {}, .bytes_max = 0, .before_sequence = kRecords, .keep_from = {}};
 
   TrimLimits nothing = everything;
@@ -299,7 +319,7 @@ void trimming_keeps_what_it_must(LogHarness& harness) {
   CHECK(log.trim(LogName::events, nothing).value().events == 0);
   CHECK(log.trim(LogName::events, {.older_than = {}, .before_sequence = kRecords, .keep_from = {}}).value().events == 0);
   CHECK_FALSE(log.trim(LogName::events, {.older_than = {}, .before_sequence = 0, .keep_from = {}}).value().kept_by_sequence);
-  CHECK(events_of(read_all(log, LogName::events)) == all);
+  CHECK(in_order(read_by_offset(log, LogName::events)).size() == all.size());
 
   TrimLimits half = everything;
   half.before_sequence = kRecords / 2;
@@ -310,11 +330,14 @@ void trimming_keeps_what_it_must(LogHarness& harness) {
   const auto check_rest = [&](std::uint64_t gone) {
     const auto reading = log.read(LogName::events, log.begin(LogName::events));
     REQUIRE(reading.has_value());
-    const auto rest = events_of(read_to_end(**reading));
-    CHECK(rest == Events(all.begin() + static_cast<std::ptrdiff_t>(gone), all.end()));
+    const auto rest = read_to_end(**reading);
+    CHECK(in_order(rest).size() == all.size() - gone);
     std::uint64_t begin = 0;
     for (const auto offset : log.begin(LogName::events)) begin += offset;
-    CHECK(begin == gone);
+    if (harness.counts_exactly()) {
+      CHECK(events_of(rest) == Events(all.begin() + static_cast<std::ptrdiff_t>(gone), all.end()));
+      CHECK(begin == gone);
+    }
     CHECK(log.read_from_sequence(LogName::events, 0).has_value() == (gone == 0));
     CHECK(log.offsets_at(LogName::events, Timestamp{0}).value() == log.begin(LogName::events));
   };

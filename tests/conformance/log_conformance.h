@@ -20,6 +20,8 @@ class LogHarness {
   virtual bool hold_back() { return false; }
   virtual void wait_until_held() {}  // returns when an append is being held back
   virtual void let_go() {}
+  // Whether offsets pass over none, so that they can be told beforehand.
+  virtual bool counts_exactly() { return true; }
 };
 
 // An empty log of kPartitions partitions.

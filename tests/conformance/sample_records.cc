@@ -3,7 +3,10 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <future>
+#include <iterator>
+#include <map>
 
 namespace penstock::conformance {
 namespace {
@@ -78,6 +81,38 @@ std::vector<std::shared_ptr<const StoredRecord>> read_all(Log& log, LogName name
   auto reader = log.read_from_sequence(name, 0);
   REQUIRE_MESSAGE(reader.has_value(), (reader ? "" : reader.error().message));
   return read_to_end(**reader);
+}
+
+std::vector<std::shared_ptr<const StoredRecord>> read_by_offset(Log& log, LogName name) {
+  auto reader = log.read(name, log.begin(name));
+  REQUIRE_MESSAGE(reader.has_value(), (reader ? "" : reader.error().message));
+  return read_to_end(**reader);
+}
+
+std::vector<Offsets> offsets_by_partition(Log& log, LogName name) {
+  std::vector<Offsets> offsets(static_cast<std::size_t>(log.partitions()));
+  for (const auto& record : read_by_offset(log, name))
+    for (const auto& chunk : record->chunks)
+      for (std::uint32_t i = 0; i < chunk->size(); ++i)
+        offsets[static_cast<std::size_t>(chunk->partition())].push_back(chunk->base_offset() + i);
+  for (std::size_t p = 0; p < offsets.size(); ++p) offsets[p].push_back(log.end(name)[p]);
+  return offsets;
+}
+
+std::vector<std::string> in_order(const std::vector<std::shared_ptr<const StoredRecord>>& records) {
+  std::map<int, std::vector<std::string>> bodies;
+  std::map<int, std::uint64_t> next;
+  for (const auto& record : records) {
+    for (const auto& chunk : record->chunks) {
+      CHECK(chunk->base_offset() >= next[chunk->partition()]);
+      next[chunk->partition()] = chunk->base_offset() + chunk->size();
+      for (std::uint32_t i = 0; i < chunk->size(); ++i)
+        bodies[chunk->partition()].push_back(fmt::format("{} {}", chunk->partition(), chunk->body(i).value()));
+    }
+  }
+  std::vector<std::string> all;
+  for (auto& [partition, texts] : bodies) std::ranges::move(texts, std::back_inserter(all));
+  return all;
 }
 
 std::vector<std::string> events_of(const std::vector<std::shared_ptr<const StoredRecord>>& records) {

@@ -26,8 +26,14 @@ Result<Appended> append_and_wait(Log& log, LogName name, LogRecord record);
 // All records up to the end; a test fails when reading does.
 std::vector<std::shared_ptr<const StoredRecord>> read_to_end(LogReader& reader);
 std::vector<std::shared_ptr<const StoredRecord>> read_all(Log& log, LogName name);
+// The same by offset, from the oldest that is kept.
+std::vector<std::shared_ptr<const StoredRecord>> read_by_offset(Log& log, LogName name);
 
 // "0@17 {"n":3}": partition, offset and body of each event, in the order of reading.
 std::vector<std::string> events_of(const std::vector<std::shared_ptr<const StoredRecord>>& records);
+// The offset of each event, by partition; after the last of each, what the log says is its end.
+std::vector<Offsets> offsets_by_partition(Log& log, LogName name);
+// "0 {"n":3}": partition and body, by partition and there in the order of reading, where offsets must rise.
+std::vector<std::string> in_order(const std::vector<std::shared_ptr<const StoredRecord>>& records);
 
 }  // namespace penstock::conformance
