@@ -78,10 +78,19 @@ Result<std::string> zstd_decompress(std::string_view packed, std::size_t plain_s
 }  // namespace
 
 std::size_t compress(Compression how, std::string_view plain, std::string& out) {
+  if (how == Compression::none) {
+    out.append(plain);
+    return plain.size();
+  }
   return how == Compression::zstd ? zstd_compress(plain, out) : lz4_compress(plain, out);
 }
 
 Result<std::string> decompress(Compression how, std::string_view packed, std::size_t plain_size) {
+  if (how == Compression::none) {
+    if (packed.size() != plain_size)
+      return fail(ErrorKind::corrupt, "what is not compressed is not of the size that it should be");
+    return std::string(packed);
+  }
   return how == Compression::zstd ? zstd_decompress(packed, plain_size) : lz4_decompress(packed, plain_size);
 }
 

@@ -9,7 +9,8 @@
 
 namespace penstock {
 
-enum class Compression : std::uint8_t { lz4, zstd };
+// `none` is for what is opened again before it is stored anywhere.
+enum class Compression : std::uint8_t { lz4, zstd, none };
 
 // Appends the compressed form to `out` and returns its size. Zstandard is used at level 1.
 std::size_t compress(Compression how, std::string_view plain, std::string& out);

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "pipeline/base/check.h"
 #include "pipeline/base/checksum.h"
 #include "pipeline/event/chunk_format.h"
@@ -56,6 +59,8 @@ Result<std::shared_ptr<const Chunk>> Chunk::open(std::string stored, MemoryBudge
   const bool has_persons = (header.flags & kChunkHasPersons) != 0;
   FactTable table{chunk->names_, chunk->facts_, chunk->body_ends_, chunk->facts_text_};
   TRY(read_fact_columns(sections.names, plain, header.count, has_persons, header.bodies_plain_bytes, table));
+  if (header.compression() == Compression::none && header.bodies_plain_bytes != sections.bodies.size())
+    return fail(ErrorKind::corrupt, "chunk: its bodies are not of the size that its header says");
   chunk->partition_ = header.partition;
   chunk->base_offset_ = header.base_offset;
   chunk->compression_ = header.compression();
@@ -66,6 +71,8 @@ Result<std::shared_ptr<const Chunk>> Chunk::open(std::string stored, MemoryBudge
 
 Result<std::string_view> Chunk::body(std::uint32_t index) const {
   CHECK(index < size());
+  const std::uint32_t start = index == 0 ? 0 : body_ends_[index - 1];
+  if (compression_ == Compression::none) return packed_bodies_.substr(start, body_ends_[index] - start);
   std::call_once(unpacked_, [this] {
     bodies_ = decompress(compression_, packed_bodies_, body_ends_.back());
     if (!bodies_) {
@@ -76,8 +83,52 @@ Result<std::string_view> Chunk::body(std::uint32_t index) const {
     counted_.add(bodies_->capacity());
   });
   if (!bodies_) return fail(bodies_.error());
-  const std::uint32_t start = index == 0 ? 0 : body_ends_[index - 1];
   return std::string_view(*bodies_).substr(start, body_ends_[index] - start);
+}
+
+ChunkGatherer::Text ChunkGatherer::keep(std::string_view text, Text before) {
+  if (std::string_view(texts_).substr(before.at, before.size) == text) return before;
+  texts_.append(text);
+  return {texts_.size() - text.size(), text.size()};
+}
+
+void ChunkGatherer::add(const Facts& facts, std::string_view body) {
+  const Row last = rows_.empty() ? Row{} : rows_.back();
+  rows_.push_back({facts, keep(facts.project, last.project), keep(facts.event, last.event),
+                   keep(facts.distinct_id, last.distinct_id), keep(facts.person_id, last.person_id),
+                   keep(facts.source, last.source)});
+  bodies_.append(body);
+  ends_.push_back(static_cast<std::uint32_t>(bodies_.size()));
+}
+
+std::shared_ptr<const Chunk> ChunkGatherer::finish(int partition, std::uint64_t base_offset, MemoryBudget* memory) {
+  CHECK(!rows_.empty());
+  const std::shared_ptr<Chunk> chunk(new Chunk(memory));
+  chunk->partition_ = partition;
+  chunk->base_offset_ = base_offset;
+  chunk->compression_ = Compression::none;
+  chunk->stored_ = std::exchange(bodies_, {});
+  chunk->packed_bodies_ = chunk->stored_;
+  chunk->body_ends_ = std::exchange(ends_, {});
+  chunk->facts_text_ = std::exchange(texts_, {});
+  const auto view = [&](Text text) { return std::string_view(chunk->facts_text_).substr(text.at, text.size); };
+  chunk->facts_.reserve(rows_.size());
+  for (const Row& row : rows_) {
+    Facts facts = row.facts;
+    facts.project = view(row.project);
+    facts.event = view(row.event);
+    facts.distinct_id = view(row.distinct_id);
+    facts.person_id = view(row.person_id);
+    facts.source = view(row.source);
+    // Neighbours are often of one name, and there are few.
+    const auto known = std::ranges::find(chunk->names_, facts.event);
+    if (known == chunk->names_.end()) chunk->names_.push_back(facts.event);
+    else facts.event = *known;
+    chunk->facts_.push_back(facts);
+  }
+  rows_.clear();
+  chunk->counted_.add(chunk->memory());
+  return chunk;
 }
 
 std::size_t Chunk::memory() const {

@@ -8,7 +8,7 @@
 //            none of them skips the whole chunk.
 //   facts    columns, compressed: uuids (16 bytes each), dictionary indexes for event, project and source, times as deltas, body
 //            lengths, distinct ids. person ids are an optional column (a flag), absent until people exist.
-//   bodies   the bodies one after another, compressed. A flag says how: LZ4 blocks or Zstandard frames.
+//   bodies   the bodies one after another, compressed. Flags say how: LZ4 blocks, Zstandard frames, or not at all.
 // A newer version than this code knows is an error that says so.
 
 #include <atomic>
@@ -86,6 +86,7 @@ class Chunk {
   std::size_t memory() const;
 
  private:
+  friend class ChunkGatherer;
   explicit Chunk(MemoryBudget* memory) : counted_(memory) {}
 
   int partition_ = 0;
@@ -101,6 +102,32 @@ class Chunk {
   mutable Result<std::string> bodies_;  // written once under unpacked_
   mutable std::atomic<std::size_t> unpacked_bytes_ = 0;
   mutable Counted counted_;
+};
+
+// Makes a chunk of events that are not stored as one. Copies what it is given. Reusable after `finish`. Not thread-safe.
+class ChunkGatherer {
+ public:
+  void add(const Facts& facts, std::string_view body);
+  bool empty() const { return rows_.empty(); }
+  std::size_t bytes() const { return bodies_.size() + texts_.size(); }
+  // Of consecutive offsets, and at least one event.
+  std::shared_ptr<const Chunk> finish(int partition, std::uint64_t base_offset, MemoryBudget* memory = nullptr);
+
+ private:
+  struct Text {
+    std::size_t at = 0;
+    std::size_t size = 0;
+  };
+  struct Row {
+    Facts facts;  // its texts are below
+    Text project, event, distinct_id, person_id, source;
+  };
+  Text keep(std::string_view text, Text before);
+
+  std::vector<Row> rows_;
+  std::string texts_;
+  std::string bodies_;
+  std::vector<std::uint32_t> ends_;
 };
 
 }  // namespace penstock

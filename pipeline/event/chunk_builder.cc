@@ -53,7 +53,8 @@ void ChunkBuilder::finish(std::string& out) {
 
   ChunkHeader header;
   header.flags = static_cast<std::uint8_t>((facts.has_persons() ? kChunkHasPersons : 0) |
-                                           (compression == Compression::zstd ? kChunkZstd : 0));
+                                           (compression == Compression::zstd ? kChunkZstd : 0) |
+                                           (compression == Compression::none ? kChunkPlain : 0));
   header.partition = partition;
   header.count = facts.count();
   header.names_bytes = static_cast<std::uint32_t>(names_bytes);

@@ -17,7 +17,8 @@ constexpr std::size_t kStoredSectionMax = kChunkSectionMax + kChunkSectionMax / 
 std::unexpected<Error> bad(std::string_view what) { return fail(ErrorKind::corrupt, fmt::format("chunk: {}", what)); }
 
 Result<void> check_numbers(const ChunkHeader& header) {
-  if ((header.flags & ~(kChunkHasPersons | kChunkZstd)) != 0) return bad("flags that this program does not know");
+  if ((header.flags & ~(kChunkHasPersons | kChunkZstd | kChunkPlain)) != 0)
+    return bad("flags that this program does not know");
   if (header.partition < 0) return bad("a negative partition");
   if (header.count == 0 || header.count > kChunkEventsMax) return bad("an impossible number of events");
   if (header.base_offset > UINT64_MAX - header.count) return bad("an impossible offset");

@@ -26,6 +26,7 @@ inline constexpr std::size_t kChunkHeaderBytes = 80;
 inline constexpr std::uint8_t kChunkVersion = 1;
 inline constexpr std::uint8_t kChunkHasPersons = 1;  // flag: the column of person ids is there
 inline constexpr std::uint8_t kChunkZstd = 2;  // flag: facts and bodies are Zstandard frames, not LZ4 blocks
+inline constexpr std::uint8_t kChunkPlain = 4;  // flag: they are not compressed
 
 struct ChunkHeader {
   std::uint8_t flags = 0;
@@ -41,7 +42,10 @@ struct ChunkHeader {
   std::uint64_t facts_checksum = 0;
   std::uint64_t bodies_checksum = 0;
 
-  Compression compression() const { return (flags & kChunkZstd) != 0 ? Compression::zstd : Compression::lz4; }
+  Compression compression() const {
+    if ((flags & kChunkPlain) != 0) return Compression::none;
+    return (flags & kChunkZstd) != 0 ? Compression::zstd : Compression::lz4;
+  }
   std::uint64_t stored_bytes() const {
     return kChunkHeaderBytes + std::uint64_t{names_bytes} + facts_stored_bytes + bodies_stored_bytes;
   }

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <random>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -76,10 +77,21 @@ std::vector<Sample> samples_of(const Chunk& chunk) {
 }
 
 void check_round_trip(const std::vector<Sample>& samples) {
-  for (const auto compression : {Compression::lz4, Compression::zstd}) {
+  for (const auto compression : {Compression::lz4, Compression::zstd, Compression::none}) {
     const auto chunk = Chunk::open(stored(samples, 3, compression));
     REQUIRE(chunk);
     CHECK((samples_of(**chunk) == samples));
+  }
+  ChunkGatherer gatherer;
+  for (int again = 0; again < 2; ++again) {
+    for (const auto& sample : samples) gatherer.add(sample.facts(), sample.body);
+    const auto chunk = gatherer.finish(3, 17);
+    CHECK((samples_of(*chunk) == samples));
+    CHECK(chunk->partition() == 3);
+    CHECK(chunk->base_offset() == 17);
+    std::set<std::string_view> names;
+    for (const auto& sample : samples) names.insert(sample.event);
+    CHECK(std::set<std::string_view>(chunk->names().begin(), chunk->names().end()) == names);
   }
 }
 
@@ -199,12 +211,14 @@ TEST_CASE("a chunk that is cut, longer, or changed in any byte is an error") {
 
 TEST_CASE("Zstandard makes a chunk smaller than LZ4 does, and is checked the same") {
   const auto samples = traffic(200, 12);
-  const auto whole = stored(samples, 3, Compression::zstd);
-  CHECK_LT(whole.size(), stored(samples).size());
-  for (std::size_t at = 0; at < whole.size(); at += 7) {
-    auto changed = whole;
-    changed[at] = static_cast<char>(static_cast<unsigned char>(changed[at]) ^ 0x10U);
-    CHECK_FALSE(Chunk::open(changed));
+  CHECK_LT(stored(samples, 3, Compression::zstd).size(), stored(samples).size());
+  for (const auto compression : {Compression::zstd, Compression::none}) {
+    const auto whole = stored(samples, 3, compression);
+    for (std::size_t at = 0; at < whole.size(); at += 7) {
+      auto changed = whole;
+      changed[at] = static_cast<char>(static_cast<unsigned char>(changed[at]) ^ 0x10U);
+      CHECK_FALSE(Chunk::open(changed));
+    }
   }
 }
 
