@@ -148,6 +148,11 @@ std::string contradiction(const Settings& client, Role role, const Settings& our
 
 }  // namespace
 
+bool is_for(std::string_view name, Role role) {
+  const auto known = properties().find(name);
+  return known != properties().end() && (known->second == '*' || known->second == (role == Role::producer ? 'P' : 'C'));
+}
+
 void check_client(config::StructReader& reader, std::string_view field, const Settings& client, Role role,
                   const Settings& ours, std::span<const Owned> owned) {
   const Configuration scratch(rd_kafka_conf_new());

@@ -23,6 +23,9 @@ struct Owned {
   std::string_view why;
 };
 
+// Whether a client of that role takes a setting of that name. False as well when there is none.
+bool is_for(std::string_view name, Role role);
+
 // Notes each entry of the map `field` that librdkafka does not know (with the nearest it knows), that is of the other role,
 // owned, or refused by librdkafka. When all are right by themselves, a client that connects to nobody is made from `ours` and
 // them, which finds what does not fit together, and certificates that cannot be read. A value that came from the environment or

@@ -2,11 +2,18 @@
 
 #include <fmt/format.h>
 
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <utility>
+
 #include "pipeline/kafka/client.h"
 #include "pipeline/kafka/outcomes.h"
 
 namespace penstock::kafka {
 namespace {
+
+constexpr int kLookWithin = 1000;  // ms
 
 std::unexpected<Error> fail_with(rd_kafka_resp_err_t code, std::string_view topic, std::string_view trouble) {
   const bool missing = code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
@@ -31,6 +38,8 @@ Received::Kind Received::kind() const {
     default: return Kind::trouble;
   }
 }
+
+int Received::partition() const { return message_->partition; }
 
 std::uint64_t Received::offset() const { return static_cast<std::uint64_t>(message_->offset); }
 
@@ -65,16 +74,23 @@ std::string Received::reason() const {
 }
 
 struct Consumer::Impl {
-  Impl(const std::string& source, telemetry::Metrics* metrics) : client({"source", source}, metrics) {}
+  Impl(const telemetry::Labels::value_type& owner, telemetry::Metrics* metrics) : client(owner, metrics) {}
+  void look_when_asked(const std::stop_token& stop);
+
   Client client;
+  Queue shared;  // ends before the client; null until it is needed
+  std::mutex mutex;
+  std::condition_variable_any asked;  // with mutex
+  std::optional<TopicPartition> wanted;  // guarded by mutex
+  std::jthread looker;  // guarded by mutex until it ends; from the first time that it is asked on
 };
 
 Consumer::Consumer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Consumer::~Consumer() = default;
 
-Result<std::unique_ptr<Consumer>> Consumer::start(const Settings& settings, const std::string& source,
+Result<std::unique_ptr<Consumer>> Consumer::start(const Settings& settings, const telemetry::Labels::value_type& owner,
                                                   telemetry::Metrics* metrics) {
-  auto impl = std::make_unique<Impl>(source, metrics);
+  auto impl = std::make_unique<Impl>(owner, metrics);
   TRY(impl->client.start(Role::consumer, settings));
   return std::unique_ptr<Consumer>(new Consumer(std::move(impl)));
 }
@@ -94,21 +110,33 @@ Result<std::map<std::string, int>> Consumer::topics(const std::optional<std::str
   return found;
 }
 
-Result<std::uint64_t> Consumer::find(const TopicPartition& at, const Beginning& beginning, Duration patience) {
+Result<std::pair<std::uint64_t, std::uint64_t>> Consumer::bounds(const TopicPartition& at, Duration patience) {
   std::int64_t first = 0;
   std::int64_t end = 0;
   const auto timeout = static_cast<int>(patience.count());
   const auto asked =
       rd_kafka_query_watermark_offsets(impl_->client.get(), at.topic.c_str(), at.partition, &first, &end, timeout);
   if (asked != RD_KAFKA_RESP_ERR_NO_ERROR) return fail_with(asked, at.topic, impl_->client.trouble());
-  if (beginning.kind == Beginning::Kind::earliest) return static_cast<std::uint64_t>(first);
-  if (beginning.kind == Beginning::Kind::latest) return static_cast<std::uint64_t>(end);
+  return std::pair(static_cast<std::uint64_t>(first), static_cast<std::uint64_t>(end));
+}
+
+Result<std::uint64_t> Consumer::find(const TopicPartition& at, const Beginning& beginning, Duration patience) {
+  TRY_ASSIGN(const auto bounds, this->bounds(at, patience));
+  const auto [first, end] = bounds;
+  if (beginning.kind == Beginning::Kind::earliest) return first;
+  if (beginning.kind == Beginning::Kind::latest) return end;
+  TRY_ASSIGN(const auto found, find_time(at, beginning.time, patience));
+  return found.value_or(end);
+}
+
+Result<std::optional<std::uint64_t>> Consumer::find_time(const TopicPartition& at, Timestamp time, Duration patience) {
+  const auto timeout = static_cast<int>(patience.count());
   const PartitionList list(rd_kafka_topic_partition_list_new(1));
-  rd_kafka_topic_partition_list_add(list.get(), at.topic.c_str(), at.partition)->offset = beginning.time.ms;
+  rd_kafka_topic_partition_list_add(list.get(), at.topic.c_str(), at.partition)->offset = time.ms;
   const auto found = rd_kafka_offsets_for_times(impl_->client.get(), list.get(), timeout);
   if (found != RD_KAFKA_RESP_ERR_NO_ERROR) return fail_with(found, at.topic, impl_->client.trouble());
   const auto offset = list->elems[0].offset;
-  return static_cast<std::uint64_t>(offset < 0 ? end : offset);  // below zero: nothing is so young
+  return offset < 0 ? std::nullopt : std::optional(static_cast<std::uint64_t>(offset));  // below zero: nothing is so young
 }
 
 Result<void> Consumer::begin(const TopicPartition& at, std::uint64_t offset) {
@@ -124,6 +152,45 @@ void Consumer::take(const TopicPartition& at, std::size_t most, std::vector<Rece
 }
 
 void Consumer::stop(const TopicPartition& at) { rd_kafka_consume_stop(impl_->client.topic(at.topic), at.partition); }
+
+Result<void> Consumer::begin_shared(const TopicPartition& at, std::uint64_t offset) {
+  rd_kafka_topic_t* const topic = impl_->client.topic(at.topic);
+  if (!impl_->shared) impl_->shared.reset(rd_kafka_queue_new(impl_->client.get()));
+  if (topic != nullptr &&
+      rd_kafka_consume_start_queue(topic, at.partition, static_cast<std::int64_t>(offset), impl_->shared.get()) == 0) {
+    return {};
+  }
+  return fail_with(rd_kafka_last_error(), at.topic, {});
+}
+
+void Consumer::take_shared(std::size_t most, Duration patience, std::vector<Received>& out) {
+  std::vector<rd_kafka_message_t*> messages(most);
+  const auto count =
+      rd_kafka_consume_batch_queue(impl_->shared.get(), static_cast<int>(patience.count()), messages.data(), most);
+  for (ssize_t i = 0; i < count; ++i) out.emplace_back(messages[static_cast<std::size_t>(i)]);
+}
+
+void Consumer::look_again(const TopicPartition& at) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->wanted = at;
+  if (!impl_->looker.joinable())
+    impl_->looker = std::jthread([raw = impl_.get()](const std::stop_token& stop) { raw->look_when_asked(stop); });
+  impl_->asked.notify_one();
+}
+
+// The thread of a broker looks whenever it is asked something, and where a partition ends is a small question.
+void Consumer::Impl::look_when_asked(const std::stop_token& stop) {
+  std::unique_lock lock(mutex);
+  while (asked.wait(lock, stop, [&] { return wanted.has_value(); })) {
+    const TopicPartition at = *std::exchange(wanted, std::nullopt);
+    lock.unlock();
+    std::int64_t first = 0;
+    std::int64_t end = 0;
+    static_cast<void>(
+        rd_kafka_query_watermark_offsets(client.get(), at.topic.c_str(), at.partition, &first, &end, kLookWithin));
+    lock.lock();
+  }
+}
 
 std::optional<std::uint64_t> Consumer::behind(const TopicPartition& at, std::uint64_t offset) const {
   std::int64_t first = 0;

@@ -1,7 +1,8 @@
 #pragma once
 // Reads partitions from where it is told to: no group, no offsets kept by Kafka. librdkafka, with nothing of its header here.
 //
-// Each partition that was begun has a queue of its own, which the client fills ahead of the reader, up to its settings.
+// Each partition that was begun has a queue of its own, which the client fills ahead of the reader, up to its settings; or all of
+// one consumer share a queue, which can be waited for.
 
 #include <cstdint>
 #include <map>
@@ -41,7 +42,8 @@ class Received {
   explicit Received(rd_kafka_message_s* message);
 
   Kind kind() const;
-  std::uint64_t offset() const;
+  int partition() const;
+  std::uint64_t offset() const;  // of an end: where it is
   std::optional<std::string_view> key() const;
   std::optional<std::string_view> value() const;  // none: a tombstone
   Timestamp timestamp() const;
@@ -67,8 +69,9 @@ struct Beginning {
 // begin, take and stop of one partition are one thread's; the rest is any thread's.
 class Consumer {
  public:
-  // An error of kind invalid when the settings do not make a client. It does not wait for a broker.
-  static Result<std::unique_ptr<Consumer>> start(const Settings& settings, const std::string& source,
+  // An error of kind invalid when the settings do not make a client. It does not wait for a broker. `owner` is the label of its
+  // metrics: {"source", "orders"}.
+  static Result<std::unique_ptr<Consumer>> start(const Settings& settings, const telemetry::Labels::value_type& owner,
                                                  telemetry::Metrics* metrics);
   ~Consumer();
   Consumer(const Consumer&) = delete;
@@ -77,10 +80,20 @@ class Consumer {
   // Every topic with its number of partitions, or this one only. An error of kind not_found or unavailable says why not.
   Result<std::map<std::string, int>> topics(const std::optional<std::string>& only, Duration patience, std::stop_token stop);
   Result<std::uint64_t> find(const TopicPartition& at, const Beginning& beginning, Duration patience);
+  // The first that is as young; none: there is no such message.
+  Result<std::optional<std::uint64_t>> find_time(const TopicPartition& at, Timestamp time, Duration patience);
+  // The first offset that there is, and the one after the last.
+  Result<std::pair<std::uint64_t, std::uint64_t>> bounds(const TopicPartition& at, Duration patience);
   Result<void> begin(const TopicPartition& at, std::uint64_t offset);
   // Appends what has come of a partition that was begun, at most `most`.
   void take(const TopicPartition& at, std::size_t most, std::vector<Received>& out);
   void stop(const TopicPartition& at);
+  // The same for those that share a queue, of which all `take`s are one thread's. Waits up to `patience` for the first.
+  Result<void> begin_shared(const TopicPartition& at, std::uint64_t offset);
+  void take_shared(std::size_t most, Duration patience, std::vector<Received>& out);
+  // Has the client look whether it may fetch more of a partition that was begun: when the queues of all partitions are full, it does so by
+  // itself only once a second, however soon they are emptied. Returns at once.
+  void look_again(const TopicPartition& at);
   // How many offsets there are from this one on, as far as the client has heard.
   std::optional<std::uint64_t> behind(const TopicPartition& at, std::uint64_t offset) const;
 

@@ -59,8 +59,8 @@ std::optional<std::uint64_t> entry_of(const rd_kafka_ConfigResource_t& resource,
 }  // namespace
 
 struct Producer::Impl {
-  Impl(const std::string& destination, telemetry::Metrics* metrics, OnReports callback)
-      : on_reports(std::move(callback)), client({"destination", destination}, metrics) {}
+  Impl(const telemetry::Labels::value_type& owner, telemetry::Metrics* metrics, OnReports callback)
+      : on_reports(std::move(callback)), client(owner, metrics) {}
 
   void on_event(Event event);
 
@@ -72,7 +72,7 @@ struct Producer::Impl {
 void Producer::Impl::on_event(Event event) {
   reports.clear();
   while (const rd_kafka_message_t* message = rd_kafka_event_message_next(event.get())) {
-    reports.push_back({message->_private, message->err});
+    reports.push_back({message->_private, message->err, static_cast<std::uint64_t>(message->offset)});
   }
   event.reset();  // whoever has all reports may end the client, which counts the messages that there still are
   if (std::ranges::any_of(reports, [](const Report& report) { return report.code == 0; })) client.answered();
@@ -82,9 +82,9 @@ void Producer::Impl::on_event(Event event) {
 Producer::Producer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Producer::~Producer() = default;
 
-Result<std::unique_ptr<Producer>> Producer::start(const Settings& settings, const std::string& destination,
+Result<std::unique_ptr<Producer>> Producer::start(const Settings& settings, const telemetry::Labels::value_type& owner,
                                                   telemetry::Metrics* metrics, OnReports on_reports) {
-  auto impl = std::make_unique<Impl>(destination, metrics, std::move(on_reports));
+  auto impl = std::make_unique<Impl>(owner, metrics, std::move(on_reports));
   TRY(impl->client.start(Role::producer, settings, [raw = impl.get()](Event event) { raw->on_event(std::move(event)); }));
   return std::unique_ptr<Producer>(new Producer(std::move(impl)));
 }

@@ -35,6 +35,7 @@ struct Message {
 struct Report {
   void* tag = nullptr;
   int code = 0;  // librdkafka's rd_kafka_resp_err_t; 0: it is written
+  std::uint64_t offset = 0;  // where, if it is
 };
 
 // `start`, `check`, `batch_bytes_max` and the destructor may block; the others do not, and any thread may call them.
@@ -43,8 +44,9 @@ class Producer {
   // Called from one thread of the client's, which must not destroy the producer.
   using OnReports = std::move_only_function<void(std::span<const Report>)>;
 
-  // An error of kind invalid when the settings do not make a client. It does not wait for a broker.
-  static Result<std::unique_ptr<Producer>> start(const Settings& settings, const std::string& destination,
+  // An error of kind invalid when the settings do not make a client. It does not wait for a broker. `owner` is the label of its
+  // metrics: {"destination", "out"}.
+  static Result<std::unique_ptr<Producer>> start(const Settings& settings, const telemetry::Labels::value_type& owner,
                                                  telemetry::Metrics* metrics, OnReports on_reports);
   // Every message has had its report before.
   ~Producer();

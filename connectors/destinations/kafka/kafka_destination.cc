@@ -115,7 +115,7 @@ Result<void> KafkaDestination::open(const TopicLimits& limits) {
     if (open_) return {};
   }
   destroy_producer();
-  TRY_ASSIGN(auto made, Producer::start(client_settings(config_, limits), name_, metrics_,
+  TRY_ASSIGN(auto made, Producer::start(client_settings(config_, limits), {"destination", name_}, metrics_,
                                         [this](std::span<const Report> reports) { on_reports(reports); }));
   const std::lock_guard lock(mutex_);
   producer_ = std::move(made);
@@ -205,7 +205,7 @@ void KafkaDestination::on_reports(std::span<const Report> reports) {
   Flights finished;
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& [tag, code] : reports) {
+    for (const auto& [tag, code, offset] : reports) {
       const auto& slot = *static_cast<const Slot*>(tag);
       Flight& flight = *slot.flight;
       if (code != 0) flight.fail(slot, outcome_of(code, flight.event_of(slot)));

@@ -19,6 +19,8 @@ constexpr std::size_t kTakenAtOnce = 500;
 constexpr std::size_t kRefusedKept = 64 << 10;
 // Then others may have their turn, if any waits.
 constexpr std::size_t kTurnBytes = 16 << 20;
+// Of a partition, about what one fetch brings: then there is room for another.
+constexpr std::size_t kRoomTold = 1 << 20;
 // The client says only once that a partition has nothing more.
 constexpr Duration kTurnIdle{500};
 // A text so long is never inside its std::string, which may be moved on.
@@ -68,6 +70,7 @@ struct KafkaSource::Partition {
   bool at_end = false;
   bool lost = true;         // where to read is being found out
   std::size_t turn_bytes = 0;
+  std::size_t taken_bytes = 0;  // since the client was last told that there is room
   SteadyTime came{};        // the last message of this turn or its begin, or when its last turn was over
   std::deque<Received> waiting;
   std::string trouble;      // told last
@@ -84,7 +87,7 @@ KafkaSource::~KafkaSource() { close(); }
 Result<void> KafkaSource::open(const std::vector<SourcePosition>& stored) {
   close();
   TRY_ASSIGN(auto offsets, read_positions(stored));
-  TRY_ASSIGN(consumer_, Consumer::start(client_settings(config_), name_, metrics_));
+  TRY_ASSIGN(consumer_, Consumer::start(client_settings(config_), {"source", name_}, metrics_));
   finder_ = std::make_unique<PartitionFinder>(*consumer_, config_.topics, beginning_of(config_), std::move(offsets),
                                               config_.refresh);
   return {};
@@ -218,12 +221,17 @@ bool KafkaSource::read(Partition& partition, RawBatch& out, std::size_t bytes_ma
     out.records.push_back({{}, message.offset(), too_large ? kTooLarge : std::string_view()});
     ends.push_back(out.buffer.size());
     partition.turn_bytes += size;
+    partition.taken_bytes += size;
     mean_bytes_ += (static_cast<double>(size) - mean_bytes_) / 100;
   }
   std::size_t start = 0;
   for (std::size_t i = 0; i < ends.size(); ++i) {
     out.records[i].body = std::string_view(out.buffer).substr(start, ends[i] - start);
     start = ends[i];
+  }
+  if (partition.taken_bytes >= kRoomTold) {
+    partition.taken_bytes = 0;
+    consumer_->look_again(partition.at);
   }
   if (partition.next == before) return false;
   out.partition = partition.name;

@@ -1,0 +1,126 @@
+#include "pipeline/kafka/transactions.h"
+
+#include <fmt/format.h>
+#include <librdkafka/rdkafka.h>
+
+#include <chrono>
+#include <thread>
+
+#include "pipeline/kafka/client.h"
+#include "pipeline/kafka/outcomes.h"
+
+namespace penstock::kafka {
+namespace {
+
+struct ErrorDeleter {
+  void operator()(rd_kafka_error_t* made) const { rd_kafka_error_destroy(made); }
+};
+using ClientError = std::unique_ptr<rd_kafka_error_t, ErrorDeleter>;
+
+// What the client holds is bounded by whoever sends; this is only met when the brokers take nothing.
+constexpr Duration kRoomWithin{10'000};
+constexpr std::chrono::milliseconds kLookForRoom{2};
+
+}  // namespace
+
+struct Transactions::Impl {
+  Impl(const telemetry::Labels::value_type& owner, telemetry::Metrics* metrics) : client(owner, metrics) {}
+
+  std::unexpected<Error> failed(std::string_view what, const ClientError& error) const {
+    const auto code = rd_kafka_error_code(error.get());
+    const auto trouble = client.trouble();
+    return fail(ErrorKind::unavailable,
+                fmt::format("{}: {}", what,
+                            trouble.empty() ? rd_kafka_error_string(error.get()) : sentence_of(code, {.trouble = trouble})));
+  }
+  rd_kafka_resp_err_t produce(Topic to, int partition, std::optional<std::string_view> key, std::string_view value,
+                              const Header* header);
+
+  Client client;
+};
+
+Transactions::Transactions(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Transactions::~Transactions() { rd_kafka_purge(impl_->client.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT); }
+
+Result<std::unique_ptr<Transactions>> Transactions::start(const Settings& settings,
+                                                          const telemetry::Labels::value_type& owner,
+                                                          telemetry::Metrics* metrics) {
+  auto impl = std::make_unique<Impl>(owner, metrics);
+  // Of messages that fail; the commit tells as much.
+  TRY(impl->client.start(Role::producer, settings, [](const Event&) {}));
+  return std::unique_ptr<Transactions>(new Transactions(std::move(impl)));
+}
+
+Result<void> Transactions::take_over(Duration patience) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  for (;;) {
+    const auto left = std::chrono::duration_cast<Duration>(deadline - std::chrono::steady_clock::now());
+    const ClientError error(
+        rd_kafka_init_transactions(impl_->client.get(), static_cast<int>(std::max(left, Duration(1)).count())));
+    if (!error) break;
+    const bool again = rd_kafka_error_is_retriable(error.get()) != 0 && left > Duration(0);
+    if (!again) return impl_->failed("taking over the log", error);
+  }
+  impl_->client.answered();
+  return {};
+}
+
+Transactions::Topic Transactions::topic(std::string_view name) { return impl_->client.topic(name); }
+
+Result<void> Transactions::begin() {
+  const ClientError error(rd_kafka_begin_transaction(impl_->client.get()));
+  if (error) return impl_->failed("beginning a transaction", error);
+  return {};
+}
+
+rd_kafka_resp_err_t Transactions::Impl::produce(Topic to, int partition, std::optional<std::string_view> key,
+                                                std::string_view value, const Header* header) {
+  const char* const key_bytes = key ? key->data() : nullptr;
+  const std::size_t key_size = key ? key->size() : 0;
+  if (header == nullptr) {
+    const int done =
+        rd_kafka_produce(to, partition, 0, const_cast<char*>(value.data()), value.size(), key_bytes, key_size, nullptr);
+    return done == 0 ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_last_error();
+  }
+  rd_kafka_headers_t* headers = rd_kafka_headers_new(1);
+  rd_kafka_header_add(headers, header->name.data(), static_cast<ssize_t>(header->name.size()), header->value.data(),
+                      static_cast<ssize_t>(header->value.size()));
+  const auto error =
+      rd_kafka_producev(client.get(), RD_KAFKA_V_RKT(to), RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_MSGFLAGS(0),
+                        RD_KAFKA_V_VALUE(const_cast<char*>(value.data()), value.size()), RD_KAFKA_V_KEY(key_bytes, key_size),
+                        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) rd_kafka_headers_destroy(headers);
+  return error;
+}
+
+Result<void> Transactions::send(Topic to, int partition, std::optional<std::string_view> key, std::string_view value,
+                                const Header* header) {
+  const auto deadline = std::chrono::steady_clock::now() + kRoomWithin;
+  for (;;) {
+    const auto error = impl_->produce(to, partition, key, value, header);
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
+    if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::sleep_for(kLookForRoom);
+      continue;
+    }
+    const bool too_large = error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+    return fail(too_large ? ErrorKind::limit : ErrorKind::unavailable,
+                sentence_of(error, {.topic = rd_kafka_topic_name(to),
+                                    .bytes = value.size(),
+                                    .by_client = true,
+                                    .trouble = impl_->client.trouble()}));
+  }
+}
+
+Result<void> Transactions::commit() {
+  for (;;) {
+    const ClientError error(rd_kafka_commit_transaction(impl_->client.get(), -1));
+    if (!error) break;
+    if (rd_kafka_error_is_retriable(error.get()) == 0) return impl_->failed("committing a transaction", error);
+  }
+  impl_->client.answered();
+  return {};
+}
+
+}  // namespace penstock::kafka
