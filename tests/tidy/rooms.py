@@ -33,7 +33,7 @@ LOG_BUILDERS = (["pipeline", "topology"], ["pipeline", "cli"])
 # What every connector may include besides its own folder, and what one kind or one connector may in addition.
 CONNECTOR = {"base", "event", "ports", "config", "registry", "http"}
 CONNECTOR_EXTRA = {"logs": {"log"}, "destinations/kafka": {"kafka", "telemetry"},
-                   "sources/kafka": {"kafka", "telemetry"}}
+                   "sources/kafka": {"kafka", "telemetry"}, "logs/kafka": {"kafka", "telemetry"}}
 
 # Rooms that may include connectors of a kind. Sources and destinations register themselves and are named by nobody; a log
 # is what everything else is built on.

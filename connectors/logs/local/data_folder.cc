@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::string_view kVersionKey = "penstock-data ";
 constexpr std::string_view kPartitionsKey = "partitions ";
+constexpr std::string_view kElsewhereKey = "kafka ";  // connectors/logs/kafka/data_folder.h
 
 struct Format {
   int version = 0;
@@ -48,6 +49,12 @@ Result<Format> parse_format(const std::string& path, std::string_view text) {
                 fmt::format("{} says version {}, which this program (version {}) cannot upgrade; finish it with the program "
                             "that made it, or name another folder in `data:`",
                             path, format.version, kDataVersion));
+  }
+  if (text.starts_with(kElsewhereKey)) {
+    return fail(
+        ErrorKind::conflict,
+        fmt::format("the logs of this folder are on Kafka, as {} says; what is in them is for Kafka's own tools to show",
+                    path));
   }
   if (!take_line(text, kPartitionsKey, format.partitions) || format.partitions < 1 ||
       format.partitions > log_format::kPartitionsMax) {

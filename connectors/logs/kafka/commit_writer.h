@@ -1,0 +1,112 @@
+#pragma once
+// The one thread that writes `events` and `state`: takes everything that is queued, writes it in one transaction, makes it visible to
+// readers, and answers in the order of the sequence.
+//
+// How a write can fail, and what follows:
+//   * a record that cannot be stored (too large, not a chunk) fails alone;
+//   * a transaction that fails for any other reason may have been committed all the same. So nothing is answered until the log was
+//     taken over anew and its newest commit says which: then the group is durable, or it fails as `unavailable`, and so does
+//     everything that is queued by then. That takes as long as no broker answers;
+//   * somebody else holds the log: nothing can be written here any more. The failure stays.
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "connectors/logs/kafka/kafka_log_settings.h"
+#include "connectors/logs/kafka/reach.h"
+#include "connectors/logs/kafka/state_rows.h"
+#include "pipeline/base/uuid.h"
+#include "pipeline/event/chunk.h"
+#include "pipeline/kafka/consumer.h"
+#include "pipeline/kafka/transactions.h"
+#include "pipeline/ports/log.h"
+#include "pipeline/telemetry/metrics.h"
+
+namespace penstock::logs::kafka {
+
+class CommitWriter {
+ public:
+  struct Around {
+    const Config& config;
+    int partitions = 0;
+    std::uint64_t events_max = 0;  // the largest message that each topic takes
+    std::uint64_t state_max = 0;
+    penstock::kafka::Consumer& looker;  // nobody else reads with it; any thread may ask it for bounds
+    Reach& reach;
+    telemetry::Metrics* metrics = nullptr;
+  };
+
+  // Takes the log over from whoever had it, and starts the thread. References outlive the writer. conflict: somebody else takes it
+  // over at the same time; unavailable: no broker answers.
+  static Result<std::unique_ptr<CommitWriter>> open(const Around& around);
+  ~CommitWriter();
+
+  // Thread-safe, returns at once. `done` is called from the writer's thread; after close() from the caller's, `stopped`.
+  void append(LogRecord record, AppendDone done);
+  // What an event may come to: see event_bytes.
+  std::size_t event_bytes_max() const;
+  // Thread-safe.
+  std::size_t pending_bytes() const;
+  std::optional<Error> failure() const;
+  // Why it is not known what became of the newest transaction; nullopt: it is.
+  std::optional<Error> trouble() const;
+  // Finishes what is queued, as far as brokers answer, and joins. Thread-safe, may be called again.
+  void close();
+
+ private:
+  struct Waiting {
+    std::vector<std::shared_ptr<const Chunk>> chunks;
+    LogRecord changes;  // without chunks
+    AppendDone done;
+    std::size_t bytes = 0;
+    bool impossible = false;  // only to be answered, in its turn
+    Appended appended;
+  };
+  using Group = std::vector<Waiting>;
+
+  explicit CommitWriter(const Around& around);
+  Result<Waiting> prepare(LogRecord record) const;
+  Result<void> take_over();
+  Result<void> claim();
+  Result<void> look_whose();
+  Result<void> measure();
+  void run();
+  Group take_group();
+  Group take_queued();
+  void commit(Group group);
+  Result<void> write(Group& group);
+  Result<void> send_events(const Waiting& waiting, Offsets& next, std::string& header);
+  std::optional<Error> fate_of(const Group& group, Error why);
+  bool pause();
+  void note(std::optional<Error> trouble);
+  void answer(Group group, const std::optional<Error>& error);
+
+  const Around around_;
+  const Uuid holder_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable filled_;  // with mutex_
+  // Guarded by mutex_.
+  std::deque<Waiting> queue_;
+  std::size_t pending_bytes_ = 0;
+  std::optional<Error> failure_;
+  std::optional<Error> trouble_;
+  bool closed_ = false;
+  std::mutex join_mutex_;
+
+  // The writer's thread, and whoever opens it before.
+  std::unique_ptr<penstock::kafka::Transactions> transactions_;
+  std::optional<Error> given_up_;  // no broker answered while the log was being closed
+  Commit newest_;
+  Offsets next_;  // where the log ends
+
+  std::thread thread_;
+};
+
+}  // namespace penstock::logs::kafka

@@ -1,0 +1,217 @@
+#include "connectors/logs/kafka/kafka_log.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <mutex>
+#include <thread>
+
+#include "connectors/logs/kafka/captured_reader.h"
+#include "connectors/logs/kafka/captured_writer.h"
+#include "connectors/logs/kafka/commit_writer.h"
+#include "connectors/logs/kafka/event_tail.h"
+#include "connectors/logs/kafka/reach.h"
+#include "connectors/logs/kafka/state_reader.h"
+#include "connectors/logs/kafka/topics.h"
+#include "pipeline/base/log.h"
+
+namespace penstock::logs::kafka {
+namespace {
+
+using penstock::kafka::Beginning;
+using penstock::kafka::Consumer;
+using penstock::kafka::TopicAdmin;
+
+constexpr Duration kBrokerWithin{30'000};
+constexpr std::chrono::milliseconds kBetweenTries{500};
+constexpr Duration kPatience{10'000};
+constexpr Bytes kTailKept = 8_MiB;
+// Each look asks for every partition.
+constexpr std::chrono::seconds kBetweenLooks{10};
+
+// A broker that is being restarted is no reason not to start.
+Result<std::string> wait_for_broker(TopicAdmin& admin) {
+  const auto deadline = std::chrono::steady_clock::now() + kBrokerWithin;
+  for (bool told = false;; told = true) {
+    auto cluster = admin.cluster(kPatience);
+    const bool again = !cluster && cluster.error().kind == ErrorKind::unavailable;
+    if (!again || std::chrono::steady_clock::now() > deadline) return cluster;
+    if (!told) log_warning("log", "{}; trying for {} s", cluster.error().message, kBrokerWithin.count() / 1000);
+    std::this_thread::sleep_for(kBetweenTries);
+  }
+}
+
+}  // namespace
+
+struct KafkaLog::Impl {
+  Impl(Config given, const Around& surroundings, std::unique_ptr<TopicAdmin> for_topics, std::unique_ptr<Consumer> to_look,
+       Topics found, std::string cluster)
+      : config(std::move(given)), around(surroundings), admin(std::move(for_topics)), looker(std::move(to_look)),
+        topics(found), identity(fmt::format("{} {}", cluster, config.events_topic())), captured_reach(found.partitions),
+        events_reach(found.partitions) {}
+
+  Reach& reach(LogName log) { return log == LogName::captured ? captured_reach : events_reach; }
+  const Reach& reach(LogName log) const { return log == LogName::captured ? captured_reach : events_reach; }
+  Result<void> start();
+  std::shared_ptr<EventTail> shared_tail();
+  Result<Trimmed> look_at_events();
+  Result<Trimmed> trim_captured(const TrimLimits& limits);
+
+  const Config config;
+  const Around around;
+  const std::unique_ptr<TopicAdmin> admin;  // guarded by trimming once the log is open
+  const std::unique_ptr<Consumer> looker;
+  const Topics topics;
+  const std::string identity;
+  Reach captured_reach;
+  Reach events_reach;
+  std::mutex tail_mutex;
+  std::weak_ptr<EventTail> tail;  // guarded by tail_mutex; of the readers that there are
+  std::mutex trimming;
+  std::chrono::steady_clock::time_point looked_at;  // guarded by trimming
+  std::unique_ptr<CapturedWriter> captured;
+  std::unique_ptr<CommitWriter> commits;
+};
+
+Result<std::unique_ptr<KafkaLog>> KafkaLog::open(Config config, const Around& around) {
+  TRY_ASSIGN(auto admin, TopicAdmin::start(admin_settings(config), {"log", "admin"}, nullptr));
+  TRY_ASSIGN(auto cluster, wait_for_broker(*admin));
+  TRY_ASSIGN(const Topics topics, prepare_topics(*admin, config, kPatience));
+  TRY_ASSIGN(auto looker, Consumer::start(reader_settings(config), {"log", "looker"}, nullptr));
+  auto impl =
+      std::make_unique<Impl>(std::move(config), around, std::move(admin), std::move(looker), topics, std::move(cluster));
+  TRY(impl->start());
+  return std::unique_ptr<KafkaLog>(new KafkaLog(std::move(impl)));
+}
+
+Result<void> KafkaLog::Impl::start() {
+  TRY_ASSIGN(captured, CapturedWriter::open({config, topics.partitions, topics.captured_max, *looker, captured_reach,
+                                             around.clock, around.metrics}));
+  TRY_ASSIGN(commits, CommitWriter::open({config, topics.partitions, topics.events_max, topics.state_max, *looker,
+                                          events_reach, around.metrics}));
+  return {};
+}
+
+std::shared_ptr<EventTail> KafkaLog::Impl::shared_tail() {
+  const std::lock_guard lock(tail_mutex);
+  auto running = tail.lock();
+  if (!running) tail = running = std::make_shared<EventTail>(config, events_reach, around.memory, kTailKept);
+  return running;
+}
+
+KafkaLog::KafkaLog(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+KafkaLog::~KafkaLog() = default;
+
+const std::string& KafkaLog::identity() const { return impl_->identity; }
+std::size_t KafkaLog::event_bytes_max() const { return impl_->commits->event_bytes_max(); }
+int KafkaLog::partitions() const { return impl_->topics.partitions; }
+
+void KafkaLog::append(LogName log, LogRecord record, AppendDone done) {
+  if (log == LogName::captured) impl_->captured->append(std::move(record), std::move(done));
+  else impl_->commits->append(std::move(record), std::move(done));
+}
+
+Result<std::unique_ptr<LogReader>> KafkaLog::read(LogName log, const Offsets& start) {
+  if (start.size() > static_cast<std::size_t>(partitions())) {
+    return fail(ErrorKind::invalid, fmt::format("offsets of {} partitions in a log of {}", start.size(), partitions()));
+  }
+  Offsets wanted = start;
+  wanted.resize(static_cast<std::size_t>(partitions()), 0);
+  if (log == LogName::events)
+    return std::make_unique<SharedReader>(impl_->config, impl_->events_reach, impl_->around.memory, impl_->shared_tail(),
+                                          std::move(wanted));
+  TRY_ASSIGN(const auto bounds, impl_->looker->bounds({impl_->config.captured_topic(), 0}, kPatience));
+  return CapturedReader::open(impl_->config, impl_->captured_reach, impl_->around.memory, bounds.first, {},
+                              std::move(wanted));
+}
+
+Result<std::unique_ptr<LogReader>> KafkaLog::read_from_sequence(LogName log, std::uint64_t sequence) {
+  return read_share(log, sequence, {});
+}
+
+Result<std::unique_ptr<LogReader>> KafkaLog::read_share(LogName log, std::uint64_t sequence, PartitionShare share) {
+  if (sequence > next_sequence(log)) {
+    return fail(ErrorKind::invalid, fmt::format("record {} is asked for, but the log {} ends before record {}", sequence,
+                                                to_string(log), next_sequence(log)));
+  }
+  if (log == LogName::events) return StateReader::open(impl_->config, impl_->events_reach, sequence);
+  return CapturedReader::open(impl_->config, impl_->captured_reach, impl_->around.memory, sequence, share);
+}
+
+Result<Offsets> KafkaLog::offsets_at(LogName log, Timestamp time) {
+  if (log == LogName::captured) {
+    TRY_ASSIGN(const auto sequence,
+               impl_->looker->find({impl_->config.captured_topic(), 0}, {Beginning::Kind::time, time}, kPatience));
+    TRY_ASSIGN(const auto reader, CapturedReader::open(impl_->config, impl_->captured_reach, nullptr, sequence, {}));
+    TRY_ASSIGN(const auto record, reader->next());
+    if (!record) return end(log);
+    Offsets offsets = record->next;
+    for (const auto& chunk : record->chunks) offsets[static_cast<std::size_t>(chunk->partition())] -= chunk->size();
+    return offsets;
+  }
+  Offsets offsets = end(log);
+  for (std::size_t p = 0; p < offsets.size(); ++p) {
+    TRY_ASSIGN(const auto found,
+               impl_->looker->find_time({impl_->config.events_topic(), static_cast<int>(p)}, time, kPatience));
+    offsets[p] = found.value_or(offsets[p]);
+  }
+  return offsets;
+}
+
+Result<Trimmed> KafkaLog::trim(LogName log, const TrimLimits& limits) {
+  const std::lock_guard lock(impl_->trimming);
+  return log == LogName::captured ? impl_->trim_captured(limits) : impl_->look_at_events();
+}
+
+Result<Trimmed> KafkaLog::Impl::look_at_events() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < looked_at + kBetweenLooks) return Trimmed{};
+  looked_at = now;
+  const Offsets before = events_reach.begin();
+  Trimmed gone;
+  for (std::size_t p = 0; p < before.size(); ++p) {
+    TRY_ASSIGN(const auto bounds, looker->bounds({config.events_topic(), static_cast<int>(p)}, kPatience));
+    events_reach.begin_at(p, bounds.first);
+    gone.events += bounds.first - std::min(bounds.first, before[p]);
+  }
+  return gone;
+}
+
+// By age only, and never what ingest has not committed.
+Result<Trimmed> KafkaLog::Impl::trim_captured(const TrimLimits& limits) {
+  const penstock::kafka::TopicPartition at{config.captured_topic(), 0};
+  TRY_ASSIGN(const auto bounds, looker->bounds(at, kPatience));
+  if (limits.older_than.ms <= 0 || bounds.first >= limits.before_sequence) return Trimmed{};
+  TRY_ASSIGN(const auto young, looker->find(at, {Beginning::Kind::time, limits.older_than}, kPatience));
+  const std::uint64_t before = std::min(young, limits.before_sequence);
+  if (before <= bounds.first) return Trimmed{};
+  TRY(admin->remove_before(at, before, kPatience));
+  Trimmed gone;
+  TRY_ASSIGN(const auto reader, CapturedReader::open(config, captured_reach, nullptr, before, {}));
+  TRY_ASSIGN(const auto record, reader->next());
+  Offsets begin = record ? record->next : captured_reach.end();
+  if (record) {
+    for (const auto& chunk : record->chunks) begin[static_cast<std::size_t>(chunk->partition())] -= chunk->size();
+  }
+  const Offsets old = captured_reach.begin();
+  for (std::size_t p = 0; p < begin.size(); ++p) {
+    captured_reach.begin_at(p, begin[p]);
+    gone.events += begin[p] - std::min(begin[p], old[p]);
+  }
+  return gone;
+}
+
+Offsets KafkaLog::begin(LogName log) const { return impl_->reach(log).begin(); }
+Offsets KafkaLog::end(LogName log) const { return impl_->reach(log).end(); }
+std::uint64_t KafkaLog::next_sequence(LogName log) const { return impl_->reach(log).next_sequence(); }
+std::uint64_t KafkaLog::bytes(LogName /*log*/) const { return 0; }
+std::size_t KafkaLog::pending_bytes() const { return impl_->captured->pending_bytes() + impl_->commits->pending_bytes(); }
+std::optional<Error> KafkaLog::failure() const { return impl_->commits->failure(); }
+std::optional<Error> KafkaLog::refusal() const { return impl_->commits->trouble(); }
+
+void KafkaLog::close() {
+  impl_->captured->close();
+  impl_->commits->close();
+}
+
+}  // namespace penstock::logs::kafka

@@ -1,0 +1,60 @@
+#pragma once
+// The log on Kafka. `events` is a topic of one plain message for each event, so that everybody else can read it too; `captured` and
+// `state` are its own (captured_record.h, state_rows.h). What ingest commits is one transaction over `events` and `state`.
+//
+// One process per prefix: a second one takes the log over, and the first fails. Thread-safe; readers must be gone before the log is.
+// What brokers remove of `events` by themselves is for them to say, so `trim` only looks. How many bytes there are nobody knows.
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "connectors/logs/kafka/kafka_log_settings.h"
+#include "pipeline/base/clock.h"
+#include "pipeline/base/memory_budget.h"
+#include "pipeline/ports/log.h"
+#include "pipeline/telemetry/metrics.h"
+
+namespace penstock::logs::kafka {
+
+class KafkaLog final : public Log {
+ public:
+  struct Around {
+    const Clock& clock;
+    MemoryBudget* memory = nullptr;  // where decoded chunks are counted; outlives them
+    telemetry::Metrics* metrics = nullptr;
+  };
+
+  // Waits for a broker, up to half a minute; looks at the topics, takes the log over. Errors say what to do: not_found and invalid (the
+  // topics), conflict (somebody else takes it over), unavailable (no broker answers).
+  static Result<std::unique_ptr<KafkaLog>> open(Config config, const Around& around);
+  ~KafkaLog() override;
+
+  // The cluster, and the topic `events`: what offsets belong to.
+  const std::string& identity() const;
+  // The largest event that its topic takes, as event_bytes counts.
+  std::size_t event_bytes_max() const;
+
+  int partitions() const override;
+  void append(LogName log, LogRecord record, AppendDone done) override;
+  Result<std::unique_ptr<LogReader>> read(LogName log, const Offsets& start) override;
+  Result<std::unique_ptr<LogReader>> read_from_sequence(LogName log, std::uint64_t sequence) override;
+  Result<std::unique_ptr<LogReader>> read_share(LogName log, std::uint64_t sequence, PartitionShare share) override;
+  Result<Offsets> offsets_at(LogName log, Timestamp time) override;
+  Result<Trimmed> trim(LogName log, const TrimLimits& limits) override;
+  Offsets begin(LogName log) const override;
+  Offsets end(LogName log) const override;
+  std::uint64_t next_sequence(LogName log) const override;
+  std::uint64_t bytes(LogName log) const override;
+  std::size_t pending_bytes() const override;
+  std::optional<Error> failure() const override;
+  std::optional<Error> refusal() const override;
+  void close() override;
+
+ private:
+  struct Impl;
+  explicit KafkaLog(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace penstock::logs::kafka

@@ -1,0 +1,54 @@
+#pragma once
+// What the log on Kafka is told, and what librdkafka is told in consequence. The keys of penstock.yaml are in
+// pipeline/topology/settings.h.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pipeline/base/bytes.h"
+#include "pipeline/base/clock.h"
+#include "pipeline/config/struct_reader.h"
+#include "pipeline/event/fact_map.h"
+#include "pipeline/kafka/client_settings.h"
+
+namespace penstock::logs::kafka {
+
+// How an event's facts travel: in a header, or not at all, and are then read from its body again.
+enum class FactsForm : std::uint8_t { header, none };
+
+struct Config {
+  std::vector<std::string> brokers;
+  std::string prefix;  // of the topics that are the log's own
+  std::string events;  // a topic of another name for `events`; empty: <prefix>.events
+  FactsForm facts = FactsForm::header;
+  FactPaths paths;  // where the facts are in a body, for `none`
+  std::string project = "default";  // of events without the header
+  std::optional<int> partitions;  // of `events`; an existing topic must have as many
+  std::optional<int> replication;  // of topics that are created; none: the brokers' default
+  bool create = false;  // topics that are missing
+  Duration events_age{0};  // how long created topics keep `events`
+  Bytes events_bytes{0};  // how much of it, all partitions together
+  penstock::kafka::Settings client;
+
+  std::string captured_topic() const { return prefix + ".captured"; }
+  std::string events_topic() const { return events.empty() ? prefix + ".events" : events; }
+  std::string state_topic() const { return prefix + ".state"; }
+};
+
+inline constexpr int kPartitionsDefault = 16;
+// The largest message of a topic that is created, and of one that does not say.
+inline constexpr std::uint64_t kMessageMaxCreated = 32ULL << 20;
+inline constexpr std::uint64_t kMessageMaxUnknown = 1'048'588;
+
+// Notes what of it cannot be, under the keys of penstock.yaml.
+void check(const Config& config, config::StructReader& reader);
+
+// For topics that take messages of these sizes; with batches of records that none of them refuses.
+penstock::kafka::Settings commit_settings(const Config& config, std::uint64_t events_max, std::uint64_t state_max);
+penstock::kafka::Settings capture_settings(const Config& config, std::uint64_t captured_max);
+penstock::kafka::Settings reader_settings(const Config& config);
+penstock::kafka::Settings admin_settings(const Config& config);
+
+}  // namespace penstock::logs::kafka

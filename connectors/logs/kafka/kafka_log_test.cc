@@ -1,0 +1,126 @@
+// The log on a real broker: what every log promises, and what becomes of it when its writer is shut out. PENSTOCK_TEST_KAFKA is the
+// broker's address: see tests/services/kafka.
+
+#include "connectors/logs/kafka/kafka_log.h"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <random>
+
+#include "tests/conformance/log_conformance.h"
+#include "tests/conformance/sample_records.h"
+
+namespace penstock::logs::kafka {
+namespace {
+
+using conformance::append_and_wait;
+using conformance::in_order;
+using conformance::read_all;
+using conformance::read_by_offset;
+using conformance::sample_record;
+
+Config config_for_test() {
+  const char* broker = std::getenv("PENSTOCK_TEST_KAFKA");
+  REQUIRE_MESSAGE(broker != nullptr, "PENSTOCK_TEST_KAFKA must be the address of a broker");
+  Config config;
+  config.brokers = {broker};
+  config.prefix = fmt::format("log-{:08x}", std::random_device()());
+  config.partitions = conformance::kPartitions;
+  config.create = true;
+  return config;
+}
+
+std::unique_ptr<KafkaLog> must_open(const Config& config) {
+  auto opened = KafkaLog::open(config, {system_clock()});
+  REQUIRE_MESSAGE(opened.has_value(), (opened ? "" : opened.error().message));
+  return *std::move(opened);
+}
+
+class OnKafka final : public conformance::LogHarness {
+ public:
+  OnKafka() { reopen(); }
+  Log& log() override { return *log_; }
+  void reopen() override {
+    log_.reset();
+    log_ = must_open(config_);
+  }
+  bool counts_exactly() override { return false; }
+
+ private:
+  const Config config_ = config_for_test();
+  std::unique_ptr<KafkaLog> log_;
+};
+
+}  // namespace
+
+TEST_CASE("the log on Kafka keeps what every log promises") {
+  conformance::log_conformance([] { return std::make_unique<OnKafka>(); });
+}
+
+TEST_CASE("a second process takes the log over, and the first writes nothing more") {
+  const Config config = config_for_test();
+  const auto first = must_open(config);
+  REQUIRE(append_and_wait(*first, LogName::events, sample_record(0, 1)).has_value());
+  const auto second = must_open(config);
+  const auto refused = append_and_wait(*first, LogName::events, sample_record(0, 2));
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().kind == ErrorKind::conflict);
+  CHECK(first->failure().has_value());
+  CHECK(append_and_wait(*second, LogName::events, sample_record(0, 3)).value().sequence == 1);
+  CHECK_FALSE(second->failure().has_value());
+  CHECK(in_order(read_by_offset(*second, LogName::events)) == std::vector<std::string>{R"(0 {"n":1})", R"(0 {"n":3})"});
+}
+
+TEST_CASE("who falls behind what is kept for all reads alone, and then with the others again") {
+  const auto log = must_open(config_for_test());
+  const auto reader = log->read(LogName::events, {}).value();
+  const auto other = log->read(LogName::events, {}).value();
+  const std::string padding(200'000, 'x');
+  constexpr int kEvents = 90;  // twice as much as is kept
+  for (int i = 0; i < kEvents; ++i) {
+    LogRecord record;
+    record.chunks.push_back(conformance::sample_chunk_of(i % 2, fmt::format(R"({{"n":{},"p":"{}"}})", i, padding)));
+    REQUIRE(append_and_wait(*log, LogName::events, std::move(record)).has_value());
+    if (i % 10 == 0) conformance::read_to_end(*other);
+  }
+  CHECK(in_order(conformance::read_to_end(*reader)).size() == kEvents);
+  for (int i = 0; i < 5; ++i) {
+    REQUIRE(append_and_wait(*log, LogName::events, sample_record(0, i)).has_value());
+    CHECK(in_order(conformance::read_to_end(*reader)) == std::vector<std::string>{fmt::format(R"(0 {{"n":{}}})", i)});
+  }
+}
+
+TEST_CASE("facts that are in no header are read from the body") {
+  Config config = config_for_test();
+  config.facts = FactsForm::none;
+  config.paths.event = "n";
+  const auto log = must_open(config);
+  REQUIRE(append_and_wait(*log, LogName::events, sample_record(1, 7)).has_value());
+  const auto reader = log->read(LogName::events, {});
+  REQUIRE(reader.has_value());
+  const auto record = (*reader)->next();
+  REQUIRE_FALSE(record.has_value());  // `n` is a number, and so no name
+  CHECK(record.error().message.find("is no event") != std::string::npos);
+}
+
+TEST_CASE("topics that are missing are told with the commands that make them") {
+  Config config = config_for_test();
+  config.create = false;
+  const auto opened = KafkaLog::open(config, {system_clock()});
+  REQUIRE_FALSE(opened.has_value());
+  CHECK(opened.error().kind == ErrorKind::not_found);
+  CHECK(opened.error().message.find("kafka-topics.sh --create --topic " + config.captured_topic()) != std::string::npos);
+}
+
+TEST_CASE("another number of partitions is refused") {
+  Config config = config_for_test();
+  must_open(config);
+  config.partitions = conformance::kPartitions + 1;
+  const auto opened = KafkaLog::open(config, {system_clock()});
+  REQUIRE_FALSE(opened.has_value());
+  CHECK(opened.error().kind == ErrorKind::invalid);
+}
+
+}  // namespace penstock::logs::kafka

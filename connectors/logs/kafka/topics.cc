@@ -1,0 +1,159 @@
+#include "connectors/logs/kafka/topics.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <optional>
+#include <thread>
+
+#include "pipeline/base/log.h"
+
+namespace penstock::logs::kafka {
+namespace {
+
+using penstock::kafka::NewTopic;
+using penstock::kafka::TopicAdmin;
+using penstock::kafka::TopicInfo;
+using penstock::kafka::TopicSettings;
+
+constexpr Duration kVisibleWithin{20'000};
+constexpr std::chrono::milliseconds kBetweenLooks{50};
+// What a broker takes by default; ours carry whole requests of pushed sources.
+constexpr std::uint64_t kMessageMaxWanted = 2ULL << 20;
+
+struct Wanted {
+  NewTopic topic;
+  bool whose_own = true;  // nobody else's
+  bool compacted = false;
+  std::optional<int> partitions;  // that it must have
+};
+
+NewTopic described(const Config& config, std::string name, int partitions, TopicSettings settings) {
+  settings.emplace("max.message.bytes", fmt::format("{}", kMessageMaxCreated));
+  return {std::move(name), partitions, config.replication.value_or(-1), std::move(settings)};
+}
+
+std::vector<Wanted> wanted_topics(const Config& config) {
+  const int partitions = config.partitions.value_or(kPartitionsDefault);
+  TopicSettings of_events{{"cleanup.policy", "delete"}};
+  if (config.events_age > Duration(0)) of_events.emplace("retention.ms", fmt::format("{}", config.events_age.count()));
+  if (config.events_bytes.count > 0) {
+    const std::uint64_t each =
+        std::max<std::uint64_t>(1, config.events_bytes.count / static_cast<std::uint64_t>(partitions));
+    of_events.emplace("retention.bytes", fmt::format("{}", each));
+  }
+  // What ingest has not read must stay; Penstock itself removes the rest.
+  const TopicSettings kept{{"cleanup.policy", "delete"}, {"retention.ms", "-1"}, {"retention.bytes", "-1"}};
+  return {{described(config, config.captured_topic(), 1, kept), true, false, 1},
+          {described(config, config.events_topic(), partitions, std::move(of_events)), config.events.empty(), false,
+           config.partitions},
+          {described(config, config.state_topic(), 1, {{"cleanup.policy", "compact"}}), true, true, 1}};
+}
+
+std::string_view setting(const TopicInfo& info, const std::string& name) {
+  const auto found = info.settings.find(name);
+  return found == info.settings.end() ? std::string_view() : std::string_view(found->second);
+}
+
+std::optional<std::uint64_t> number(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
+  return read.ec == std::errc() && read.ptr == text.data() + text.size() ? std::optional(value) : std::nullopt;
+}
+
+std::string alter(const std::string& topic, std::string_view change) {
+  return fmt::format("kafka-configs.sh --alter --topic {} --add-config {}", topic, change);
+}
+
+std::string creation(const NewTopic& topic) {
+  std::string settings;
+  for (const auto& [name, value] : topic.settings) settings += fmt::format(" --config {}={}", name, value);
+  const std::string replicas = topic.replication > 0 ? fmt::format(" --replication-factor {}", topic.replication) : "";
+  return fmt::format("kafka-topics.sh --create --topic {} --partitions {}{}{}", topic.name, topic.partitions, replicas,
+                     settings);
+}
+
+Result<TopicInfo> create(TopicAdmin& admin, const NewTopic& topic, Duration patience) {
+  if (auto made = admin.create(topic, patience); !made) return fail(std::move(made).error().context("it cannot be created"));
+  log_info("log", "created the topic {} with {} partitions", topic.name, topic.partitions);
+  const auto deadline = std::chrono::steady_clock::now() + kVisibleWithin;
+  for (;;) {
+    TRY_ASSIGN(const auto info, admin.describe(topic.name, patience));
+    if (info) return *info;
+    if (std::chrono::steady_clock::now() > deadline)
+      return fail(ErrorKind::unavailable, fmt::format("topic '{}' was created, but brokers do not show it", topic.name));
+    std::this_thread::sleep_for(kBetweenLooks);
+  }
+}
+
+// What would lose or double something.
+Result<void> check_needed(const Wanted& wanted, const TopicInfo& info) {
+  const std::string& name = wanted.topic.name;
+  if (wanted.partitions && info.partitions != *wanted.partitions) {
+    const bool ours = wanted.whose_own && *wanted.partitions == 1;
+    return fail(ErrorKind::invalid,
+                fmt::format("topic '{}' has {} partitions and {}", name, info.partitions,
+                            ours ? "must have one; choose another `prefix`"
+                                 : fmt::format("`partitions` says {}; leave it out, or correct it", *wanted.partitions)));
+  }
+  const auto policy = setting(info, "cleanup.policy");
+  if (wanted.compacted && !policy.empty() && policy != "compact") {
+    return fail(ErrorKind::invalid, fmt::format("topic '{}' has cleanup.policy={}, so that state would be forgotten: {}",
+                                                name, policy, alter(name, "cleanup.policy=compact")));
+  }
+  if (!wanted.compacted && policy.find("compact") != std::string_view::npos) {
+    return fail(ErrorKind::invalid, fmt::format("topic '{}' has cleanup.policy={}, so that events would vanish: {}", name,
+                                                policy, alter(name, "cleanup.policy=delete")));
+  }
+  return {};
+}
+
+// What will be regretted one day.
+void advise(const Wanted& wanted, const TopicInfo& info) {
+  const std::string& name = wanted.topic.name;
+  if (info.replication == 1) log_warning("log", "topic {} has one replica: what is accepted is lost with its broker", name);
+  if (info.replication > 1 && setting(info, "min.insync.replicas") == "1") {
+    log_warning("log", "topic {} has min.insync.replicas=1: what is accepted may be on one broker only: {}", name,
+                alter(name, "min.insync.replicas=2"));
+  }
+  if (const auto size = number(setting(info, "max.message.bytes")); size && *size < kMessageMaxWanted) {
+    log_warning("log", "topic {} takes messages of {} bytes at most, and larger events stop the pipeline: {}", name, *size,
+                alter(name, fmt::format("max.message.bytes={}", kMessageMaxCreated)));
+  }
+  const bool is_captured = wanted.whose_own && wanted.partitions == 1 && !wanted.compacted;
+  if (const auto age = setting(info, "retention.ms"); is_captured && !age.empty() && age != "-1") {
+    log_warning("log", "topic {} has retention.ms={}: what ingest has not read by then is lost: {}", name, age,
+                alter(name, "retention.ms=-1,retention.bytes=-1"));
+  }
+}
+
+}  // namespace
+
+Result<Topics> prepare_topics(TopicAdmin& admin, const Config& config, Duration patience) {
+  Topics found;
+  for (const Wanted& wanted : wanted_topics(config)) {
+    const std::string& name = wanted.topic.name;
+    TRY_ASSIGN(auto info, admin.describe(name, patience));
+    if (!info && !config.create) {
+      return fail(ErrorKind::not_found,
+                  fmt::format("topic '{}' does not exist; set `create: true` under `log`, or create it: {}", name,
+                              creation(wanted.topic)));
+    }
+    if (!info) {
+      TRY_ASSIGN(info, create(admin, wanted.topic, patience));
+    }
+    TRY(check_needed(wanted, *info));
+    advise(wanted, *info);
+    const auto message_max = number(setting(*info, "max.message.bytes")).value_or(kMessageMaxUnknown);
+    if (name == config.captured_topic()) found.captured_max = message_max;
+    if (name == config.state_topic()) found.state_max = message_max;
+    if (name != config.events_topic()) continue;
+    found.partitions = info->partitions;
+    found.events_max = message_max;
+  }
+  return found;
+}
+
+}  // namespace penstock::logs::kafka

@@ -1,0 +1,24 @@
+#pragma once
+// The topics of the log: whether they are as they must be, and making them.
+
+#include <cstdint>
+
+#include "connectors/logs/kafka/kafka_log_settings.h"
+#include "pipeline/base/result.h"
+#include "pipeline/kafka/topic_admin.h"
+
+namespace penstock::logs::kafka {
+
+struct Topics {
+  int partitions = 0;  // of `events`
+  // The largest message that each takes.
+  std::uint64_t captured_max = 0;
+  std::uint64_t events_max = 0;
+  std::uint64_t state_max = 0;
+};
+
+// Looks at all three, and creates those that are missing if `create` says so. Tells in the program's log what is unwise. An error says
+// what to do: not_found (one is missing), invalid (one is not as it must be), unavailable (no broker answers).
+Result<Topics> prepare_topics(penstock::kafka::TopicAdmin& admin, const Config& config, Duration patience);
+
+}  // namespace penstock::logs::kafka
