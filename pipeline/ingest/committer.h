@@ -31,6 +31,7 @@ struct CommitLimits {
   // for facts and headers.
   std::size_t record_events = 1'000'000;
   std::size_t record_bytes = 192 << 20;
+  std::size_t event_bytes = record_bytes;  // of one event, as event_bytes counts: what the log takes
   Compression compression = Compression::lz4;
 };
 
@@ -62,6 +63,8 @@ class Committer {
   // Whether that much more fits into one record of the log, whatever the limits of a commit say: an app may make a thousand
   // events of one.
   bool has_room(std::size_t events, std::size_t bytes) const;
+  // The largest event that any commit takes.
+  std::size_t event_bytes_max() const { return limits_.event_bytes; }
 
   // Appends the batch. Waits for the one in flight first.
   Result<void> commit(std::uint64_t chain_version);

@@ -108,6 +108,29 @@ TEST_CASE("an app that makes more events of one than a commit can hold costs tha
   CHECK_EQ(bench.dead[0].body, line("flood", 2));
 }
 
+TEST_CASE("an event that is larger than the log takes is a dead letter, and costs nothing else") {
+  Bench bench;
+  const std::string large = line("a_long_name" + std::string(200, 'x'), 2);
+  bench.lines.lines = {line("a", 1), large, line("b", 3)};
+  WorkerOptions options;
+  options.commit.event_bytes = 150;
+  const auto worker = bench.worker(true, options);
+  run_until_idle(*worker);
+  CHECK_EQ(bench.bodies(), std::vector{line("a", 1), line("b", 3)});
+  REQUIRE_EQ(bench.dead.size(), 1);
+  CHECK_EQ(bench.dead[0].code, "output_too_large");
+  CHECK_EQ(bench.dead[0].body, large);
+}
+
+TEST_CASE("a log that does not answer for a while is read again, from where the last commit stood") {
+  Bench bench;
+  bench.log.add(LogName::captured, {{line("a", 1), "a", "u1", {}}, {line("b", 2), "b", "u2", {}}});
+  const auto worker = bench.worker(false);
+  bench.log.fail_next_read({ErrorKind::unavailable, "the brokers do not answer"}, 3);  // also when it is opened again
+  run_until_idle(*worker);
+  CHECK_EQ(bench.bodies(), std::vector{line("a", 1), line("b", 2)});
+}
+
 TEST_CASE("events whose parts do not fit into one commit together are committed in several, and none is refused") {
   Bench bench;
   bench.lines.lines_per_poll = 5;

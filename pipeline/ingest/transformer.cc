@@ -1,5 +1,10 @@
 #include "pipeline/ingest/transformer.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "pipeline/event/event_bytes.h"
 #include "pipeline/ingest/refusal.h"
 
 namespace penstock::ingest {
@@ -69,6 +74,12 @@ bool Transformer::fits() const {
   return committer_.has_room(out_.events.size(), bytes);
 }
 
+std::size_t Transformer::largest_event() const {
+  std::size_t largest = 0;
+  for (const auto& event : out_.events) largest = std::max(largest, event_bytes(event.facts, event.body));
+  return largest;
+}
+
 Result<void> Transformer::run(const Facts& facts, bool canonical, From from, Timestamp now, Tally& tally) {
   chain_->run(index_, facts, canonical, out_);
   // Whatever the apps made of not being told, it is not the event's fate.
@@ -95,6 +106,12 @@ Result<void> Transformer::keep(const Facts& facts, From from, Timestamp now, Tal
       return fail(ErrorKind::limit, std::string(kReason));
     }
     bury(app_failure(facts, partitions_, {}, kOutputTooLarge, kReason, index_.text(), now), tally);
+    return {};
+  }
+  if (const auto bytes = largest_event(); bytes > committer_.event_bytes_max()) {
+    const auto reason = fmt::format("an event of {} bytes, and the log takes {}", bytes, committer_.event_bytes_max());
+    committer_.add(app_failure(facts, partitions_, {}, kOutputTooLarge, reason, index_.text(), now));
+    ++tally.dead;
     return {};
   }
   for (const auto& event : out_.events) {

@@ -73,6 +73,7 @@ class Transformer {
     SourceMetrics metrics;
   };
 
+  std::size_t largest_event() const;  // of what the last run made
   bool fits() const;  // what the last run made, into the commit being collected
   enum class From : std::uint8_t { polled, captured };
 

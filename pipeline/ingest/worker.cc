@@ -103,6 +103,8 @@ Result<std::vector<SourcePosition>> Worker::position_of(const std::string& sourc
 }
 
 Result<bool> Worker::step() {
+  if (closed_) TRY(reopen());
+  if (closed_) return false;
   swap_chain_between_batches();
   look_at_lag();
   tell_of_dead_letters();
@@ -111,7 +113,7 @@ Result<bool> Worker::step() {
   const auto read = holding_ ? Result<bool>(false) : read_inputs();
   if (!read) {
     if (transformer_.take_overflow()) return go_carefully();
-    if (!state_.failure()) return fail(read.error());
+    if (!state_.failure() && read.error().kind != ErrorKind::unavailable) return fail(read.error());
     // The answer first: a commit in flight is not to be read again if it becomes durable.
     if (const auto settled = committer_.settle(); !settled) return read_again(settled.error());
     note_durable();
@@ -370,7 +372,16 @@ Result<void> Worker::rewind(Duration wait) {
   std::unique_lock lock(mutex_);
   wake_.wait_for(lock, wait, [&] { return next_chain_ != nullptr || draining_; });
   lock.unlock();
-  return open();
+  return reopen();
+}
+
+// A log that is elsewhere may not answer for a while.
+Result<void> Worker::reopen() {
+  auto opened = open();
+  closed_ = !opened && opened.error().kind == ErrorKind::unavailable;
+  if (!closed_) return opened;
+  log_warning("ingest", "{}; trying again", opened.error().message);
+  return {};
 }
 
 void Worker::wait_for_input(std::stop_token stop) {

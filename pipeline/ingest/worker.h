@@ -52,6 +52,7 @@ struct WorkerOptions {
 
 class Worker {
  public:
+  // An input of which the log, or its source, says `unavailable` is read again, once a second.
   // `state` is what commits have left behind, asked on the worker's thread: a durable commit is in it once the listener has
   // returned. While it cannot tell (unavailable), what was read is read again, once a second.
   // `seen` is shared by all workers.
@@ -111,6 +112,7 @@ class Worker {
   Result<bool> give_up_trial();
   Result<void> finish();
   Result<void> rewind(Duration wait);
+  Result<void> reopen();
   void note_appended();
   void note_durable();
   void swap_chain_between_batches();
@@ -134,6 +136,7 @@ class Worker {
   std::unique_ptr<LogReader> captured_;
   // By partition, of its share: the sequence from which its events are still to be read.
   std::vector<std::uint64_t> captured_next_;
+  bool closed_ = false;  // the inputs are, until the log answers again
   bool captured_moved_ = false;  // since the last commit
   std::optional<SteadyTime> passed_at_;  // since when records of others wait to be committed as passed
   bool captured_at_end_ = false;
