@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <random>
 
+#include "connectors/logs/kafka/data_folder.h"
+#include "connectors/logs/kafka/kafka_log.h"
 #include "pipeline/base/log.h"
 #include "pipeline/scripting/transform/condition.h"
 #include "pipeline/topology/captured.h"
@@ -76,16 +78,40 @@ Parts::Parts(PipelinePlan given, const Registry& known)
     : plan(std::move(given)), registry(known), chunk_memory(plan_memory(plan).chunks.count, plan_memory(plan).shared.count) {
 }
 
-Result<void> Parts::open() {
+Result<void> Parts::open_log() { return on_kafka() ? open_kafka_log() : open_local_log(); }
+
+Result<void> Parts::open_local_log() {
   logs::local::LocalLogOptions options;
   options.folder = plan.data;
   options.partitions = plan.settings.log.partitions;
   options.segment_bytes = plan.settings.log.segment;
   options.memory = &chunk_memory;
-  TRY_ASSIGN(log, logs::local::LocalLog::open(std::move(options), disk, clock));
+  TRY_ASSIGN(auto opened, logs::local::LocalLog::open(std::move(options), disk, clock));
+  local_log_ = opened.get();
+  log = std::move(opened);
+  return {};
+}
+
+Result<void> Parts::open_kafka_log() {
+  auto config = plan.settings.log.on_kafka();
+  if (plan.sources.size() == 1) {
+    config.paths = paths_of(plan.sources.front().settings);
+    config.project = plan.sources.front().project;
+  }
+  TRY_ASSIGN(data_lock, logs::kafka::lock_data_folder(disk, plan.data));
+  auto opened = logs::kafka::KafkaLog::open(std::move(config), {clock, &chunk_memory, &metrics});
+  if (!opened) return fail(std::move(opened).error().context("the log on Kafka cannot be opened"));
+  TRY(logs::kafka::bind_data_folder(disk, plan.data, (*opened)->identity(), (*opened)->partitions()));
+  event_bytes_max_ = (*opened)->event_bytes_max();
+  log = *std::move(opened);
+  return {};
+}
+
+Result<void> Parts::open() {
+  TRY(open_log());
   StateOptions state{plan.data + "/state", plan.data + "/checkpoints", plan.settings.state.checkpoint_every};
   TRY_ASSIGN(state_, DerivedState::open(std::move(state), *log, clock));
-  TRY(check_captured(*log, *state_, plan.data));
+  if (local_log_ != nullptr) TRY(check_captured(*log, *state_, plan.data));
   TRY_ASSIGN(store_, delivery::DeliveryStore::open(plan.data + "/delivery", clock));
   TRY_ASSIGN(catalog_, catalog::Catalog::open(plan.data + "/catalog.db", clock));
   TRY_ASSIGN(http_, http::CurlClient::start(connections_for(plan)));
@@ -169,7 +195,9 @@ Result<BuiltIngest> Parts::build_ingest() {
   options.gate = &gate;
   const ingest::DedupSettings dedup{settings.dedup.window, static_cast<std::size_t>(settings.dedup.uuids)};
   options.commit = {static_cast<std::size_t>(settings.commit_events), settings.commit_bytes.count, settings.commit_within};
-  options.commit.compression = plan.settings.log.compression;
+  // There every event is a message, so chunks are only a way to hand them over.
+  options.commit.compression = on_kafka() ? Compression::none : plan.settings.log.compression;
+  if (event_bytes_max_ > 0) options.commit.event_bytes = event_bytes_max_;
   built.workers = std::make_unique<ingest::Workers>(
       *log, clock, [this](const std::string& source) { return stored_positions(source); },
       [this](std::uint64_t sequence, const LogRecord& changes) {
@@ -190,6 +218,11 @@ std::unique_ptr<Retention> Parts::build_retention(const ingest::Workers& workers
   needs.checkpoint_now = [this] { return state_->take_checkpoint(); };
   needs.holders = std::move(holders);
   return std::make_unique<Retention>(plan.settings.log, plan.data, *log, disk, clock, std::move(needs), gate, metrics);
+}
+
+std::unique_ptr<logs::kafka::GroupOffsets> Parts::build_group_offsets(logs::kafka::GroupOffsets::Ask ask) const {
+  if (!on_kafka()) return nullptr;
+  return std::make_unique<logs::kafka::GroupOffsets>(plan.settings.log.on_kafka(), std::move(ask));
 }
 
 int Parts::worker_count() const { return std::min(wanted_workers(plan.settings), log->partitions()); }
@@ -270,7 +303,9 @@ Result<std::vector<dead::Listed>> Parts::list_dead(const dead::Filter& filter, c
 Result<DeadLetter> Parts::find_dead(const std::string& id) const { return topology::find_dead(*state_, *store_, id); }
 
 Result<BackupReport> Parts::back_up(const std::string& to) const {
-  return topology::back_up({*log, *state_, *store_, *catalog_, disk}, plan.data, to);
+  if (local_log_ == nullptr)
+    return fail(ErrorKind::invalid, "the log is on Kafka, and a backup is a copy of a log on this disk");
+  return topology::back_up({*local_log_, *state_, *store_, *catalog_, disk}, plan.data, to);
 }
 
 PipelineStatus Parts::status() const {

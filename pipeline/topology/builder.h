@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "connectors/logs/kafka/group_offsets.h"
 #include "connectors/logs/local/local_log.h"
 #include "pipeline/base/thread_pool.h"
 #include "pipeline/catalog/catalog.h"
@@ -72,6 +73,8 @@ class Parts {
   Result<std::vector<std::unique_ptr<Transform>>> build_chains(const std::shared_ptr<const scripting::ChainPlan>& chain);
   // Runs from when ingest is built; `holders` are asked on its thread.
   std::unique_ptr<Retention> build_retention(const ingest::Workers& workers, std::function<std::vector<Holder>()> holders);
+  // Null where groups show nothing. Asks on a thread of its own.
+  std::unique_ptr<logs::kafka::GroupOffsets> build_group_offsets(logs::kafka::GroupOffsets::Ask ask) const;
   // Stops the threads that destinations share; then the log and the stores.
   void close();
 
@@ -97,9 +100,14 @@ class Parts {
   ingest::Gate gate;
   Disk& disk = posix_disk();
   MemoryBudget chunk_memory;  // of the logs' decoded chunks
-  std::unique_ptr<logs::local::LocalLog> log;
+  std::unique_ptr<FileLock> data_lock;  // when the log has none of its own
+  std::unique_ptr<Log> log;
 
  private:
+  Result<void> open_log();
+  Result<void> open_local_log();
+  Result<void> open_kafka_log();
+  bool on_kafka() const { return plan.settings.log.type == LogType::kafka; }
   // Kept for every name there ever was: a destination that was told to stop may come to its end late.
   AppBoard& board_of(const std::string& destination);
   Result<delivery::Preparing> build_preparing(const PlannedDestination& planned);
@@ -109,6 +117,8 @@ class Parts {
   Result<void> build_source(const PlannedSource& planned, std::vector<ingest::PolledInput>& polled,
                             std::vector<ingest::PushedInput>& pushed, std::vector<RunningSource>& running);
 
+  logs::local::LocalLog* local_log_ = nullptr;  // `log`, when it is one
+  std::size_t event_bytes_max_ = 0;  // that the log takes; 0: any
   std::map<std::string, AppBoard> destination_boards_;  // by destination; the map changes while destinations are replaced
   std::unique_ptr<DerivedState> state_;
   std::unique_ptr<delivery::DeliveryStore> store_;

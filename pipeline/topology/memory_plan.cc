@@ -13,6 +13,7 @@ constexpr std::uint64_t kBytesPerUuid = 28;  // pipeline/ingest/seen_uuids.h
 constexpr Bytes kStores = 48_MiB;            // write buffers and caches of derived state and delivery's store
 constexpr Bytes kRecentRecords = 16_MiB;     // of both logs: LocalLogOptions::recent_max
 constexpr Bytes kMoreChunks = 64_MiB;        // what the default gives beyond what is needed
+constexpr Bytes kReadAhead = 10_MiB;         // of one reader of a log on Kafka: its queue, and a fetch beyond it
 // One batch is collected, one is being committed, one record is being read.
 constexpr std::uint64_t kCommitsAtOnce = 3;
 constexpr std::size_t kPartsTold = 4;
@@ -46,6 +47,11 @@ MemoryPlan plan_memory(const PipelinePlan& plan) {
   const std::uint64_t commits = kCommitsAtOnce * static_cast<std::uint64_t>(wanted_workers(settings));
   add(fmt::format("{} times ingest.commit_bytes, {} for each of the workers", commits, kCommitsAtOnce),
       commits * settings.ingest.commit_bytes.count);
+  // Each worker reads `captured`, and all destinations together the end of `events`. One that lags reads alone.
+  if (settings.log.type == LogType::kafka) {
+    const auto readers = static_cast<std::uint64_t>(wanted_workers(settings)) + (plan.destinations.empty() ? 0 : 2);
+    add("reading ahead of the log on Kafka", readers * kReadAhead.count);
+  }
   add("ingest.dedup.uuids", kBytesPerUuid * static_cast<std::uint64_t>(settings.ingest.dedup.uuids));
   add("the stores", kStores.count);
   for (const auto& destination : plan.destinations) {

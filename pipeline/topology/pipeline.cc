@@ -36,6 +36,7 @@ Result<void> Pipeline::Impl::start() {
   watcher = std::make_unique<delivery::TailWatcher>(*parts.log, LogName::events, [this] { wake_destinations(); });
   TRY(start_ingest());
   start_retention();
+  start_group_offsets();
   return start_sources();
 }
 
@@ -62,6 +63,15 @@ void Pipeline::Impl::start_retention() {
   });
   retention->look();  // before the first event comes in
   retention_thread = std::jthread([this](const std::stop_token& stop) { retention->run(stop); });
+}
+
+void Pipeline::Impl::start_group_offsets() {
+  group_offsets = parts.build_group_offsets([this] {
+    std::vector<logs::kafka::GroupOffsets::Cursor> cursors;
+    const std::lock_guard lock(mutex);
+    for (const auto& [name, running] : destinations) cursors.push_back({name, running->runner->status().cursor});
+    return cursors;
+  });
 }
 
 Result<void> Pipeline::Impl::start_sources() {
@@ -98,6 +108,7 @@ void Pipeline::Impl::stop_everything(Duration ingest_drain) {
     workers->stop();
   }
   watcher.reset();
+  group_offsets.reset();
   std::vector<std::unique_ptr<RunningDestination>> leaving;
   {
     const std::lock_guard lock(mutex);

@@ -26,6 +26,7 @@ struct Pipeline::Impl {
   Result<void> start_ingest();
   Result<void> start_sources();
   void start_retention();
+  void start_group_offsets();
   void wake_destinations();
   void stop_everything(Duration ingest_drain);
   bool all_settled() const;
@@ -59,6 +60,7 @@ struct Pipeline::Impl {
   std::unique_ptr<ingest::Workers> workers;
   std::vector<RunningSource> sources;
   std::unique_ptr<delivery::TailWatcher> watcher;
+  std::unique_ptr<logs::kafka::GroupOffsets> group_offsets;
   std::unique_ptr<Retention> retention;
   std::jthread retention_thread;
 

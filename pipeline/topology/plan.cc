@@ -144,6 +144,8 @@ void plan_destinations(PipelinePlan& plan, const Registry& registry, const scrip
       continue;
     }
     names.check(reader, destination.settings.name);
+    if (destination.delivery.hold && plan.settings.log.type == LogType::kafka)
+      reader.problem("hold", "on Kafka the brokers remove events, whoever still wants them; see retention.ms of the topic");
     if (delivery_ok) check_condition(destination.delivery.when, reader);
     if (const Node& apps = destination.settings.apps; apps.kind != Node::Kind::null)
       destination.chain =

@@ -7,18 +7,26 @@
 #include <tuple>
 #include <vector>
 
+#include "connectors/logs/kafka/kafka_log_settings.h"
 #include "pipeline/base/compression.h"
 #include "pipeline/config/fields.h"
 
 namespace penstock::topology {
 
-enum class LogType : std::uint8_t { local };
+enum class LogType : std::uint8_t { local, kafka };
 
 }  // namespace penstock::topology
 
 template <>
 struct penstock::config::enum_names<penstock::topology::LogType> {
-  static constexpr std::array names{std::pair{std::string_view("local"), penstock::topology::LogType::local}};
+  static constexpr std::array names{std::pair{std::string_view("local"), penstock::topology::LogType::local},
+                                    std::pair{std::string_view("kafka"), penstock::topology::LogType::kafka}};
+};
+
+template <>
+struct penstock::config::enum_names<penstock::logs::kafka::FactsForm> {
+  static constexpr std::array names{std::pair{std::string_view("header"), penstock::logs::kafka::FactsForm::header},
+                                    std::pair{std::string_view("none"), penstock::logs::kafka::FactsForm::none}};
 };
 
 template <>
@@ -72,21 +80,73 @@ struct LogSettings {
   Bytes segment = 64_MiB;
   Bytes pending_max = 32_MiB;
   RetentionSettings retention;
+  std::vector<std::string> brokers;
+  std::string prefix;
+  std::string events;
+  logs::kafka::FactsForm facts = logs::kafka::FactsForm::header;
+  bool create = false;
+  std::optional<int> replication;
+  config::StringMap client;
 
   static constexpr auto fields() {
     return std::tuple{
-        field("type", &LogSettings::type, "Where the logs live: `local` is the data folder."),
+        field("type", &LogSettings::type, "Where the logs live: `local` is the data folder, `kafka` topics."),
+        field("partitions", &LogSettings::partitions,
+              "Partitions of both logs, 16 unless said. Fixed when the data folder is made; another number later is "
+              "refused. On "
+              "Kafka those of the topic `events`; one that exists says how many it has.",
+              range(1, 1024)),
         field(
-            "partitions", &LogSettings::partitions,
-            "Partitions of both logs, 16 unless said. Fixed when the data folder is made; another number later is refused.",
-            range(1, 1024)),
-        field("compression", &LogSettings::compression,
-              "How the log `events` is stored. `zstd` takes less of the disk and more of the processor; what is stored "
-              "stays as it is."),
-        field("segment", &LogSettings::segment, "Size at which a new segment file is begun.", range(1_MiB, 1_GiB)),
+            "compression", &LogSettings::compression,
+            "How the local log `events` is stored. `zstd` takes less of the disk and more of the processor; what is stored "
+            "stays as it is. On Kafka it is `compression.type` in `client`."),
+        field("segment", &LogSettings::segment, "Size at which the local log begins a new file.", range(1_MiB, 1_GiB)),
         field("pending_max", &LogSettings::pending_max,
-              "Bytes that may wait for the disk before pushed sources are told to come again.", range(1_MiB, 4_GiB)),
-        field("retention", &LogSettings::retention, "How much of the logs is kept.")};
+              "Bytes that may wait for the disk, or the brokers, before pushed sources are told to come again.",
+              range(1_MiB, 4_GiB)),
+        field("retention", &LogSettings::retention,
+              "How much of the logs is kept. On Kafka the brokers remove events: `events` is what a topic is created with, "
+              "and "
+              "of `captured` only the age counts."),
+        field("brokers", &LogSettings::brokers, "Kafka: some brokers of the cluster as host:port; they name the others."),
+        field("prefix", &LogSettings::prefix,
+              "Kafka: what the names of the log's topics begin with: PREFIX.captured, PREFIX.events, PREFIX.state. One "
+              "process "
+              "at a time writes to them; one that starts takes them over."),
+        field("events", &LogSettings::events,
+              "Kafka: another name for the topic of events, to be read by others too. Each is a plain message: its JSON is "
+              "the "
+              "value, its distinct id the key."),
+        field("facts", &LogSettings::facts,
+              "Kafka: whether each message of the topic of events has the event's facts in a header. With `none` they are "
+              "read from the body when the event is delivered, as the `map` of the only source says."),
+        field("create", &LogSettings::create, "Kafka: whether topics that are missing are created."),
+        field("replication", &LogSettings::replication, "Kafka: replicas of topics that are created. Default: the brokers'.",
+              range(1, 32)),
+        field("client", &LogSettings::client,
+              "Kafka: any setting of librdkafka by its name, such as security.protocol or compression.type.")};
+  }
+  void check(config::StructReader& reader) const {
+    if (type == LogType::kafka) return logs::kafka::check(on_kafka(), reader);
+    for (const auto& [name, given] :
+         {std::pair{"brokers", !brokers.empty()}, {"prefix", !prefix.empty()}, {"events", !events.empty()}}) {
+      if (given) reader.problem(name, "it is for a log of `type: kafka`");
+    }
+  }
+  // What of it the log on Kafka is told.
+  logs::kafka::Config on_kafka() const {
+    logs::kafka::Config config;
+    config.brokers = brokers;
+    config.prefix = prefix;
+    config.events = events;
+    config.facts = facts;
+    config.partitions = partitions;
+    config.replication = replication;
+    config.create = create;
+    config.events_age = retention.events.age;
+    config.events_bytes = retention.events.bytes;
+    config.client = client;
+    return config;
   }
 };
 
