@@ -4,11 +4,11 @@
   run.py --build build/release [--count N] [--rounds N]
 
 Penstock has one core, the broker (a real one, tests/services/kafka) the other. What comes out of a first run is checked event by
-event; only then is anything measured. A round has four runs in turn: to nothing; to a topic, acks=all and idempotent; and what
-librdkafka alone costs (kafka_floor.cc) to consume the same messages, and to produce them.
+event; only then is anything measured. A round has five runs in turn: to nothing; to a topic, acks=all and idempotent, by way of the local
+log; to a topic that is the log, in one transaction with the positions, exactly once; and what librdkafka alone costs (kafka_floor.cc)
+to consume the same messages, and to produce them.
 
-CPU is of our whole process, user and system, divided by the events read: from its start until the destination has settled all of
-them. The output goes through the local log and then to the topic, at least once: one transaction from topic to topic is not there.
+CPU is of our whole process, user and system, divided by the events read: from its start until all of them are settled.
 """
 import argparse
 import contextlib
@@ -31,7 +31,9 @@ SERVICE = ROOT / "tests/services/kafka"
 PARTITIONS = 8
 LOOK_SECONDS, RUN_SECONDS = 0.1, 300
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
-VARIANTS = {"kafka → 3 apps → discard": "shop_discard.yaml", "kafka → 3 apps → kafka": "shop_kafka.yaml"}
+DIRECT = "shop_direct.yaml"
+VARIANTS = {"kafka → 3 apps → discard": "shop_discard.yaml", "kafka → 3 apps → kafka": "shop_kafka.yaml",
+            "the same, direct": DIRECT}
 FLOORS = {"librdkafka: consume": "consume", "librdkafka: produce": "produce"}
 
 
@@ -74,7 +76,7 @@ def fill(address, topic, path):
 def drain(address, topic, path):
     """Writes the topic's messages to a file, until there are no more."""
     reader = confluent_kafka.Consumer({"bootstrap.servers": address, "group.id": "bench", "enable.auto.commit": False,
-                                       "enable.partition.eof": True})
+                                       "enable.partition.eof": True, "isolation.level": "read_committed"})
     reader.assign([confluent_kafka.TopicPartition(topic, part, confluent_kafka.OFFSET_BEGINNING) for part in range(PARTITIONS)])
     ended = 0
     with open(path, "wb") as out:
@@ -89,13 +91,14 @@ def drain(address, topic, path):
     reader.close()
 
 
-def settled(folder):
-    """How many events the destination is done with."""
+def settled(folder, pipeline):
+    """How many events the destination is done with, or, where the log is the destination, ingest."""
     with contextlib.suppress(OSError, ValueError):
         control = json.loads((folder / "data/control.json").read_text())
         request = urllib.request.Request(control["url"] + "/api/status", headers={"Authorization": "Bearer " + control["token"]})
         with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)["destinations"][0]["delivered"]
+            status = json.load(answer)
+        return status["ingest"]["kept"] if pipeline == DIRECT else status["destinations"][0]["delivered"]
     return 0
 
 
@@ -121,7 +124,7 @@ def run_once(build, pipeline, address, topic, core, folder, expected):
         process = subprocess.Popen([build / "penstock", "run", HERE / pipeline], stdin=subprocess.DEVNULL, stdout=log,
                                    stderr=subprocess.STDOUT, env=environment, preexec_fn=pinned(core))
     try:
-        while (done := settled(folder)) < expected:
+        while (done := settled(folder, pipeline)) < expected:
             if process.poll() is not None or time.monotonic() - started > RUN_SECONDS:
                 sys.exit(f"{pipeline}: {done} of {expected} events:\n{(folder / 'penstock.log').read_text()[-4000:]}")
             time.sleep(LOOK_SECONDS)  # between two looks
@@ -164,14 +167,13 @@ def report(name, runs, count):
 def measure(arguments, broker, source, folder, expected, core):
     measured = {name: [] for name in [*VARIANTS, *FLOORS]}
     for number in range(arguments.rounds):
-        topic = f"out-{number}"
         for name, pipeline in VARIANTS.items():
+            topic = f"out-{number}-{pipeline.partition('.')[0]}"
             broker.make(topic)
             measured[name].append(run_once(arguments.build, pipeline, broker.address, topic, core, folder, expected))
         for name, what in FLOORS.items():
             about = ("ev", arguments.count) if what == "consume" else (topic, source)
             measured[name].append(run_floor(arguments.build, what, broker.address, *about, core))
-        broker.delete(topic)
     for name, runs in measured.items():
         if runs:
             report(name, runs, arguments.count)
@@ -192,12 +194,14 @@ def main():
                 subprocess.run([sys.executable, HERE.parent / "workload/generate.py", "shop", str(arguments.count)], stdout=out,
                                check=True)
             broker.make("ev")
-            broker.make("checked")
             fill(broker.address, "ev", source)
             expected = expected_of(source)
-            run_once(arguments.build, "shop_kafka.yaml", broker.address, "checked", cores[0], folder, expected)
-            drain(broker.address, "checked", folder / "out.ndjson")
-            check(source, folder / "out.ndjson")
+            for pipeline in ["shop_kafka.yaml", DIRECT]:
+                topic = f"checked-{pipeline.partition('.')[0]}"
+                broker.make(topic)
+                run_once(arguments.build, pipeline, broker.address, topic, cores[0], folder, expected)
+                drain(broker.address, topic, folder / "out.ndjson")
+                check(source, folder / "out.ndjson")
             measure(arguments, broker, source, folder, expected, cores[0])
     finally:
         broker.run("stop", "--remove")

@@ -1,0 +1,222 @@
+#!/usr/bin/env python3
+"""The log on a real broker: what goes in comes out, exactly once in the topic of events, whatever is killed meanwhile."""
+import collections
+import json
+import random
+import shutil
+import signal
+import subprocess
+import threading
+import time
+import unittest
+import uuid
+
+from kafka_rig import broker
+from rig import BINARY, FlowTest, event, free_port, wait_until
+
+COUNT, PARTITIONS = 20_000, 4
+KILLS = 8
+COUNTER = """local M = {}
+function M.transform(event, app)
+  event.properties.count = app.state.incr('count')
+  return event
+end
+return M
+"""
+
+
+class LogOnKafka(FlowTest):
+    BROKER = "ctest-log"  # of its own, for it is killed
+
+    def setUp(self):
+        super().setUp()
+        self.kafka = broker(self.BROKER)
+        self.prefix = f"p-{uuid.uuid4().hex[:8]}"
+        self.written = 0
+        self.write("apps/counter/app.yaml", "name: counter\nversion: 1.0.0\nsummary: Counts.\npermissions: { state: true }\n")
+        self.write("apps/counter/app.lua", COUNTER)
+
+    def play(self, destinations="  []", sources=None, log="", more=""):
+        self.config(destinations, sources, f'log: {{ type: kafka, brokers: ["{self.kafka.address}"], prefix: {self.prefix}, '
+                                           f"partitions: {PARTITIONS}, create: true{log} }}\n{more}")
+        return self.start()
+
+    def kill(self):
+        self.processes[-1].send_signal(signal.SIGKILL)
+        self.processes[-1].wait()
+
+    def bodies(self, topic):
+        return [json.loads(message.value()) for message in self.kafka.messages(topic)]
+
+    def assert_once_in_order_and_counted(self, bodies, count=COUNT):
+        times = collections.Counter(body["properties"]["n"] for body in bodies)
+        self.assertEqual([n for n, number in times.items() if number > 1], [])
+        self.assertEqual(len(times), count)
+        seen = collections.defaultdict(list)
+        for body in bodies:
+            seen[body["distinct_id"]].append(body["properties"])
+        for of_key in seen.values():
+            numbers = [properties["n"] for properties in of_key]
+            self.assertEqual(numbers, sorted(numbers), "the order of a key")
+            self.assertEqual([properties["count"] for properties in of_key], list(range(1, len(of_key) + 1)))
+
+    def write_slowly(self, topic):
+        writer = self.kafka.writer()
+        for n in range(COUNT):
+            one = event(n)
+            writer.produce(topic, json.dumps(one), one["distinct_id"])
+            if n % 200 == 0:
+                writer.flush(30)
+                time.sleep(0.05)  # a random moment for each kill, and not all is written before the first
+            self.written = n
+        writer.flush(30)
+        self.written = COUNT
+
+    def test_what_is_pushed_is_delivered_and_stays_when_the_process_is_killed(self):
+        self.play("  - { name: out, type: file, path: ./out.ndjson, batch: { within: 20ms } }", more="apps:\n  - use: counter\n")
+        for first in range(0, 3000, 100):
+            self.accept([event(n) for n in range(first, first + 100)])
+            if first % 1000 == 500:
+                self.kill()
+                self.start()
+        wait_until(lambda: {line["properties"]["n"] for line in self.lines()} == set(range(3000)), "all of it is delivered", 60)
+        wait_until(lambda: self.destination("out")["lag_events"] == 0, "nothing is left")
+        self.assert_once_in_order_and_counted(self.bodies(self.prefix + ".events"), 3000)
+        wait_until(lambda: self.kafka.group_offsets(self.prefix + ".out", self.prefix + ".events", PARTITIONS) >= 3000,
+                   "its group shows how far the destination is")
+        self.assertEqual(self.post(["{", json.dumps(event(3000))])[1]["accepted"], 1)
+        wait_until(lambda: [letter["code"] for letter in self.dead()] == ["invalid_json"], "what is no JSON is a dead letter")
+        self.stop(self.processes[-1])
+        told = self.cli("log", "cat", "data")
+        self.assertIn("Kafka", told.stderr)
+
+    def test_the_direct_route_is_exactly_once_whatever_is_killed(self):
+        source, clean = f"in-{self.prefix}", f"clean-{self.prefix}"
+        self.kafka.create(f"{source}:{PARTITIONS}")
+        self.play(sources=f'  - {{ name: in, type: kafka, brokers: ["{self.kafka.address}"], topics: [{source}] }}',
+                  log=f", events: {clean}", more="apps:\n  - use: counter\n")
+        writing = threading.Thread(target=self.write_slowly, args=(source,))
+        writing.start()
+        chance = random.Random(7)
+        for kill in range(KILLS):
+            reached = COUNT * (kill + 1) // (KILLS + 2) + chance.randrange(500)
+            wait_until(lambda: self.written >= reached, "more is written", 60)
+            self.kill()
+            if kill == 3:
+                self.kafka.restart("--kill")
+            if kill % 3 == 2:  # all that is needed is on Kafka
+                shutil.rmtree(self.folder / "data")
+            self.start()
+        writing.join()
+        wait_until(lambda: len(self.kafka.messages(clean)) >= COUNT, "all of it is there", 60)
+        self.stop(self.processes[-1])
+        messages = self.kafka.messages(clean)
+        self.assert_once_in_order_and_counted([json.loads(message.value()) for message in messages])
+        for message in messages:
+            self.assertEqual(message.key().decode(), json.loads(message.value())["distinct_id"])
+            self.assertEqual([name for name, _ in message.headers()], ["facts"])
+
+    def test_what_is_too_large_for_the_topic_is_a_dead_letter_and_the_rest_goes_on(self):
+        clean = f"clean-{self.prefix}"
+        self.kafka.create(f"{clean}:{PARTITIONS}", max_message_bytes=3000)
+        self.play(log=f", events: {clean}", more="apps:\n  - use: counter\n")
+        self.accept([event(0), event(7, text="x" * 5000), event(14)])
+        wait_until(lambda: len(self.kafka.messages(clean)) == 2, "the others are there")
+        self.assertEqual([letter["code"] for letter in self.dead()], ["output_too_large"])
+        self.assertEqual([body["properties"]["count"] for body in self.bodies(clean)], [1, 2])
+        self.stop(self.processes[-1])
+
+    def test_state_is_whole_after_the_broker_has_compacted_it(self):
+        state = self.prefix + ".state"
+        self.kafka.create(f"{state}:1", cleanup_policy="compact", segment_ms=500, min_cleanable_dirty_ratio=0.001,
+                          max_message_bytes=33554432)
+        self.play("  - { name: out, type: discard }", more="apps:\n  - use: counter\n")
+        written = 0
+
+        def compacted():
+            nonlocal written
+            self.accept([event(n) for n in range(written, written + 10)])  # a new segment has to begin for the old to be compacted
+            written += 10
+            offsets = [message.offset() for message in self.kafka.messages(state)]
+            return len(offsets) < offsets[-1] // 3
+
+        wait_until(compacted, "the broker has compacted the topic", 90)
+        self.stop(self.processes[-1])
+        shutil.rmtree(self.folder / "data")
+        self.start()
+        self.accept([event(n) for n in range(written, written + 100)])
+        wait_until(lambda: len(self.kafka.messages(self.prefix + ".events")) == written + 100, "all of it is there")
+        self.assert_once_in_order_and_counted(self.bodies(self.prefix + ".events"), written + 100)
+
+    def test_a_start_waits_for_a_broker_that_is_being_restarted(self):
+        self.play("  - { name: out, type: file, path: ./out.ndjson, batch: { within: 20ms } }")
+        self.accept([event(0)])
+        self.stop(self.processes[-1])
+        self.kafka.stop()
+        coming = threading.Timer(2, self.kafka.start)
+        coming.start()
+        try:
+            self.start()
+        finally:
+            coming.join()
+        self.accept([event(1)])
+        wait_until(lambda: len(self.lines()) == 2, "both are delivered")
+        self.stop(self.processes[-1])
+
+    def test_who_pushes_is_told_to_come_again_while_no_broker_answers(self):
+        self.play("  - { name: out, type: file, path: ./out.ndjson, batch: { within: 20ms } }")
+        self.accept([event(n) for n in range(100)])
+        self.kafka.freeze(True)
+        try:
+            self.assertEqual(self.post([event(100)])[0], 503)  # it may be written all the same
+        finally:
+            self.kafka.freeze(False)
+        wait_until(lambda: self.post([event(101)])[0] == 200, "it is taken again", 60)
+        self.accept([event(n) for n in range(102, 200)])
+        wait_until(lambda: {line["properties"]["n"] for line in self.lines()} | {100} == set(range(200)), "all of it is delivered")
+        self.stop(self.processes[-1])
+
+    def test_a_second_process_takes_over_and_the_first_ends(self):
+        destination = "  - { name: out, type: file, path: ./out.ndjson, batch: { within: 20ms } }"
+        first = self.play(destination, more="apps:\n  - use: counter\n")
+        self.accept([event(n) for n in range(100)])
+        wait_until(lambda: len(self.lines()) == 100, "the first delivers")
+        other_port = free_port()
+        settings = (self.folder / "penstock.yaml").read_text()
+        self.write("second/penstock.yaml", settings.replace(str(self.port), str(other_port)))
+        shutil.copytree(self.folder / "apps", self.folder / "second/apps")
+        with open(self.folder / "second.log", "wb") as log:
+            self.processes.append(subprocess.Popen([BINARY, "run", "second/penstock.yaml"], cwd=self.folder, stdin=subprocess.DEVNULL,
+                                                   stdout=log, stderr=log))
+        wait_until((self.folder / "second/data/control.json").exists, "the second runs")
+        self.accept([event(n) for n in range(100, 200)])  # by the first, and so it is kept
+        self.assertNotEqual(first.wait(timeout=60), 0)
+        self.assertIn("another process has taken over the log", self.log())
+        self.port = other_port
+        self.accept([event(n) for n in range(200, 300)])
+        wait_until(lambda: len(self.kafka.messages(self.prefix + ".events")) >= 300, "all of it is there")
+        self.assert_once_in_order_and_counted(self.bodies(self.prefix + ".events"), 300)
+
+    def test_a_broker_that_is_away_for_a_while_loses_and_doubles_nothing(self):
+        self.write("in.ndjson", "")
+        self.play(sources="  - { name: lines, type: file, path: ./in.ndjson, follow: true }", more="apps:\n  - use: counter\n")
+        with open(self.folder / "in.ndjson", "a", encoding="utf-8") as lines:
+            for n in range(COUNT):
+                lines.write(json.dumps(event(n)) + "\n")
+                if n % 1000 == 0:
+                    lines.flush()
+                    time.sleep(0.05)  # so that there is a commit at every random moment
+                if n == COUNT // 3:
+                    self.kafka.restart("--kill")
+                if n == COUNT // 2:
+                    self.kafka.freeze(True)
+                    wait_until(lambda: "looking at what became of it" in self.log(), "a transaction fails", 60)
+                    self.assertIn("sources wait", self.status()["verdict"])
+                    self.kafka.freeze(False)
+        wait_until(lambda: len(self.kafka.messages(self.prefix + ".events")) >= COUNT, "all of it is there", 90)
+        self.stop(self.processes[-1])
+        self.assert_once_in_order_and_counted(self.bodies(self.prefix + ".events"))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
