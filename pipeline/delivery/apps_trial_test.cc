@@ -135,6 +135,37 @@ TEST_CASE("with nothing live that waits, a replay and letters that are sent agai
   CHECK_FALSE(rig.runner->status().replay_left);
 }
 
+TEST_CASE("letters that are discarded while apps are held are neither tried nor sent") {
+  Rig rig;
+  fakes::FakeApps apps;
+  rig.crm.answer_with([](const Batch&) { return Outcomes::all(rejected()); });
+  rig.start(apps);
+  rig.add(12);
+  rig.pass_within();
+  rig.crm.deliver_everything();
+  apps.make_of = broken;
+  apps.hold = true;
+  REQUIRE(rig.store->want_again(dead::Filter{}) == 12);
+  rig.runner->send_again();
+  try_again(rig, apps);
+  CHECK(apps.hold);
+  std::vector<std::string> ids;
+  const auto letters = rig.store->dead_letters().list({}, {}).value();
+  for (const auto& listed : letters) ids.push_back(listed.id);
+  REQUIRE(ids.size() == 12);
+  REQUIRE(rig.store->discard(ids));
+  rig.runner->letters_discarded();
+  const auto seen = apps.seen.size();
+  apps.make_of = unchanged;
+  rig.add(4);
+  try_again(rig, apps);
+  CHECK(Bodies(apps.seen.begin() + static_cast<std::ptrdiff_t>(seen),
+               apps.seen.begin() + static_cast<std::ptrdiff_t>(seen) + 4) == bodies(13, 16));
+  CHECK(rig.crm.delivered() == bodies(13, 16));
+  CHECK(rig.dead().empty());
+  CHECK(rig.everything_settled());
+}
+
 TEST_CASE("a stop, and a log that cannot be read, in the middle of a trial lose nothing") {
   Rig rig;
   fakes::FakeApps apps;

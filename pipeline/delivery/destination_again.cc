@@ -76,6 +76,11 @@ void DestinationLoop::prepare_again() {
       break;
     }
     const std::size_t number = again.next++;
+    if (again.fates[number].discarded) {
+      settled_again(1);
+      if (!again_) return;
+      continue;
+    }
     const EventView event = view_of((*again.letters)[number].letter);
     if (again.fates[number].held_up || waits_again((*again.letters)[number].letter)) {
       again.fates[number].death = (*again.letters)[number].letter;
@@ -114,9 +119,20 @@ bool DestinationLoop::rehearse_again(SteadyTime until) {
   for (number = std::max(number, again_->next); number < again_->letters->size(); ++number) {
     if (!preparation_.on_trial() || around_.clock.steady() >= until) return false;
     const DeadLetter& letter = (*again_->letters)[number].letter;
+    if (again_->fates[number].discarded) continue;
     if (!again_->fates[number].held_up && !waits_again(letter)) preparation_.prepare_wanted(view_of(letter));
   }
   return true;
+}
+
+// Letters may lie here for as long as apps are held, and somebody has thrown some away.
+void DestinationLoop::forget_discarded_again() {
+  if (!again_) return;
+  const auto letters = around_.store.dead_letters();
+  for (std::size_t number = again_->next; number < again_->letters->size(); ++number) {
+    const auto there = letters.get((*again_->letters)[number].id);
+    if (!there && there.error().kind == ErrorKind::not_found) again_->fates[number].discarded = true;
+  }
 }
 
 void DestinationLoop::seal_again() {

@@ -80,6 +80,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   Result<bool> rehearse_all(SteadyTime until);
   Result<bool> rehearse_lane(Feed& ahead, Replay* of, SteadyTime until);
   bool rehearse_again(SteadyTime until);
+  void forget_discarded_again();
   bool may_take(const Feed::Current& current, const std::optional<Feed>& ahead) const;
   bool apps_hold() const { return preparation_.holding() || preparation_.rehearsing(); }
 

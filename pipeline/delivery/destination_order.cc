@@ -22,7 +22,10 @@ void DestinationLoop::record(DeadLetter letter, LowWater::Mark mark, bool repeat
 
 // Letters were discarded by somebody else: any key may be free.
 void DestinationLoop::letters_discarded() {
-  home_.post([this] { release_all(); });
+  home_.post([this] {
+    forget_discarded_again();
+    release_all();
+  });
 }
 
 void DestinationLoop::release_all() {
