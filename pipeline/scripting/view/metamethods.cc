@@ -9,6 +9,9 @@
 namespace penstock::scripting {
 namespace {
 
+// Of a walk, beside Lua's own three or four: fifty nanoseconds.
+constexpr std::uint64_t kStepSteps = 4;
+
 int facts_method(lua_State* state) {
   Binding& binding = Binding::of(state);
   if (lua_islightuserdata(state, 1) && lua_touserdata(state, 1) != nullptr) binding.node_of(state, lua_touserdata(state, 1));
@@ -116,6 +119,7 @@ struct Metamethods {
   static int next(lua_State* state) {
     lua_settop(state, 2);
     const Target it = target(state, "walk over");
+    it.binding.vm_.charge(state, kStepSteps);
     if (it.node == Binding::kFacts) return next_fact(state, it.binding);
     Document& document = it.document();
     const bool array = document.is_array(it.node);
