@@ -134,9 +134,10 @@ void print_dead(const json::value& answer) {
   }
   for (const auto& letter : letters) {
     const std::string app = text(letter, "app");
-    fmt::print("{}\n  {}  {}{}  {}  event {}  {} bytes\n  {}\n", text(letter, "id"), text(letter, "last_at"),
+    fmt::print("{}\n  {}  {}{}  {}  event {}  {}\n  {}\n", text(letter, "id"), text(letter, "last_at"),
                text(letter, "stage"), app.empty() ? "" : " (app " + app + ")", text(letter, "code"),
-               text(letter, "event").empty() ? "?" : text(letter, "event"), text(letter, "bytes"),
+               text(letter, "event").empty() ? "?" : text(letter, "event"),
+               counted(letter.at("bytes").to_number<std::uint64_t>(), "byte"),
                printable(first_line(raw_text(letter, "reason"))));
   }
   if (answer.at("next").is_string()) fmt::print("\nmore: penstock dead list --after {}\n", text(answer, "next"));

@@ -110,7 +110,7 @@ class Chain::App {
     log_(LogLevel::error, plan.name,
          fmt::format("suspended: it {}. {} until it is tried again in {} s; mend it and `penstock reload`", reason,
                      hold ? "Events wait" : "Events pass it by unchanged",
-                     std::chrono::duration_cast<std::chrono::seconds>(plan.suspend.retry).count()));
+                     std::chrono::duration<double>(plan.suspend.retry).count()));
   }
 
   std::uint64_t failures() const {
