@@ -62,6 +62,7 @@ class Captured(Damage):
         self.assertEqual(self.cli("doctor", "--verify", "data").returncode, 1)
         said = self.well("doctor", "--repair", "./data")
         self.assertIn("lost: nothing", said)
+        self.assertNotIn("doctor --repair", said)
         self.assertIn(".seg.damaged", said)
         self.assertIn("nothing was changed", self.well("doctor", "--repair", "./data"))
         self.run_and_stop(5)
@@ -74,14 +75,17 @@ class Captured(Damage):
         said = self.refusal()
         self.assertIn("ends before record 19, but ingest has read it up to record 20", said)
         self.assertIn("`penstock doctor --repair data`", said)
-        self.assertIn("lost: nothing", self.well("doctor", "--repair", "./data"))
+        said = self.well("doctor", "--repair", "./data")
+        self.assertIn("lost: what stood after record 19: ", said)
+        self.assertNotIn("nothing", said)
         self.run_and_stop(5)
 
     def test_the_whole_log_taken_away(self):
         self.run_and_stop(5)
         self.segment().unlink()
         self.assertIn("`penstock doctor --repair data`", self.refusal())
-        self.well("doctor", "--repair", "./data")
+        said = self.well("doctor", "--repair", "./data")
+        self.assertRegex(said, "lost: what stood after record 4: .* gone or cut; nobody can tell how many accepted requests")
         self.run_and_stop(5)
 
 

@@ -32,9 +32,23 @@ struct OldSegment {
   std::string path;
 };
 
+// Bytes behind the newest whole record that are none: what they held cannot be counted.
+struct Tail {
+  std::uint64_t bytes = 0;
+  std::uint64_t files = 0;
+  std::string newest_file;
+
+  void add(const std::string& path, std::uint64_t more) {
+    if (more > 0 && path != newest_file) ++files;
+    if (more > 0) newest_file = path;
+    bytes += more;
+  }
+};
+
 // What the first look at all segments finds.
 struct Found {
   std::vector<std::string> damage;
+  Tail tail;
   std::uint64_t next_sequence = 0;  // after the newest whole record
   std::uint64_t lost_events = 0;
   Offsets next;             // of each partition, as far as known
@@ -42,6 +56,11 @@ struct Found {
 };
 
 using TakeRecord = std::function<Result<void>(const SegmentCursor::Found& record)>;
+
+Result<std::uint64_t> file_bytes(const Place& place, const std::string& path) {
+  TRY_ASSIGN(const auto file, place.disk.open_read(path));
+  return file->size();
+}
 
 Result<SegmentHeader> read_header(const Place& place, const std::string& path) {
   TRY_ASSIGN(const auto file, place.disk.open_read(path));
@@ -66,10 +85,15 @@ void move_offset(const Place& place, std::size_t partition, std::uint64_t offset
 Result<bool> take_header(const Place& place, const OldSegment& segment, Found& found) {
   const auto header = read_header(place, segment.path);
   if (!header && header.error().kind != ErrorKind::corrupt) return fail(header.error());
-  if (!header || header->log != LogName::captured) {
-    found.damage.push_back(header ? fmt::format("{}: is a segment of {}", segment.path, to_string(header->log))
-                                  : header.error().message);
-    return !header;
+  if (!header) {
+    found.damage.push_back(header.error().message);
+    return true;
+  }
+  if (header->log != LogName::captured) {
+    found.damage.push_back(fmt::format("{}: is a segment of {}", segment.path, to_string(header->log)));
+    TRY_ASSIGN(const std::uint64_t bytes, file_bytes(place, segment.path));
+    found.tail.add(segment.path, bytes);
+    return false;
   }
   for (std::size_t p = 0; p < header->next.size(); ++p)
     move_offset(place, p, header->next[p], header->first_sequence, found);
@@ -77,8 +101,7 @@ Result<bool> take_header(const Place& place, const OldSegment& segment, Found& f
 }
 
 // Gives every whole record of the segment, and notes the bytes between them.
-Result<void> read_whole_records(const Place& place, const OldSegment& segment, std::vector<std::string>& damage,
-                                const TakeRecord& take) {
+Result<void> read_whole_records(const Place& place, const OldSegment& segment, Found& found, const TakeRecord& take) {
   TRY_ASSIGN(auto file, place.disk.open_read(segment.path));
   TRY_ASSIGN(const std::uint64_t size, file->size());
   SegmentCursor cursor(std::move(file), segment.path, log_format::segment_header_bytes(place.partitions()));
@@ -93,8 +116,9 @@ Result<void> read_whole_records(const Place& place, const OldSegment& segment, s
     const std::uint64_t bad = cursor.position();
     TRY_ASSIGN(const auto next,
                find_header(cursor.file(), bad + 1, size, [](const RecordHeader&, std::uint64_t) { return true; }));
-    damage.push_back(
-        fmt::format("{} at byte {}: {} bytes are no whole record", segment.path, bad, next.value_or(size) - bad));
+    const std::uint64_t bytes = next.value_or(size) - bad;
+    found.damage.push_back(fmt::format("{} at byte {}: {} bytes are no whole record", segment.path, bad, bytes));
+    found.tail.add(segment.path, bytes);
     if (!next) return {};
     cursor.move_to(*next);
   }
@@ -106,13 +130,25 @@ Result<void> walk(const Place& place, const std::vector<OldSegment>& segments, F
   for (const OldSegment& segment : segments) {
     TRY_ASSIGN(const bool ours, take_header(place, segment, found));
     if (!ours) continue;
-    TRY(read_whole_records(place, segment, found.damage, [&](const SegmentCursor::Found& record) -> Result<void> {
-      if (record.header.sequence < next) return {};
+    TRY(read_whole_records(place, segment, found, [&](const SegmentCursor::Found& record) -> Result<void> {
+      if (record.header.sequence < next) {
+        found.tail.add(segment.path, record.record.size());
+        return {};
+      }
       next = record.header.sequence + 1;
+      found.tail = {};
       return take(record);
     }));
   }
   return {};
+}
+
+Result<Tail> unreadable_end(const Place& place, const std::vector<OldSegment>& segments) {
+  Found found;
+  found.next.assign(place.next_to_read.size(), 0);
+  found.known.assign(place.next_to_read.size(), false);
+  TRY(walk(place, segments, found, [](const SegmentCursor::Found&) -> Result<void> { return {}; }));
+  return found.tail;
 }
 
 Result<Found> look_at_all(const Place& place, const std::vector<OldSegment>& segments) {
@@ -217,6 +253,10 @@ Result<void> save_needed(const Place& place, const std::vector<OldSegment>& segm
   TRY(made.fill_up_to(place.newest_read(), repair));
   TRY(made.finish());
   repair.lost_events = found.lost_events;
+  repair.end_bytes = found.tail.bytes;
+  repair.end_files = found.tail.files;
+  repair.end_is_known = found.tail.bytes == 0 && found.next_sequence >= place.newest_read();
+  repair.end = std::max(found.next_sequence, place.newest_read());
   repair.damage = std::move(found.damage);
   return {};
 }
@@ -273,6 +313,8 @@ Result<CapturedRepair> repair_captured(Disk& disk, const std::string& folder, co
   TRY_ASSIGN(Listed listed, list_segments(place));
   repair.was_interrupted = !listed.repaired.empty();
   if (!repair.was_interrupted) {
+    // Opening cuts off what looks like the rest of a write. It may as well be what accepted requests were damaged to.
+    TRY_ASSIGN(const Tail cut, unreadable_end(place, listed.segments));
     const auto opened = recover(disk, folder, LogName::captured, place.partitions(), now);
     if (!opened && opened.error().kind != ErrorKind::corrupt) return fail(opened.error());
     TRY_ASSIGN(listed, list_segments(place));
@@ -280,9 +322,12 @@ Result<CapturedRepair> repair_captured(Disk& disk, const std::string& folder, co
     const bool begins_early = listed.segments.front().first_sequence <= place.oldest_needed();
     const bool ends_late = opened && opened->next_sequence >= place.newest_read();
     repair.was_whole = found.damage.empty() && begins_early && ends_late;
+    repair.end_bytes = cut.bytes;
+    repair.end_files = cut.files;
     if (repair.was_whole) return repair;
+    if (found.tail.bytes < cut.bytes) found.tail = cut;
     TRY(save_needed(place, listed.segments, found, repair));
-    if (!opened) repair.damage.insert(repair.damage.begin(), opened.error().message);
+    if (!opened && repair.damage.empty()) repair.damage.push_back(without_advice(opened.error().message));
     TRY_ASSIGN(listed, list_segments(place));
   }
   TRY(put_in_place(place, listed.repaired, listed.segments, repair));

@@ -22,7 +22,7 @@ inline constexpr std::string_view kRepairedEnding = ".repaired";  // after the n
 inline constexpr std::string_view kDamagedEnding = ".damaged";
 
 struct CapturedRepair {
-  bool was_whole = false;  // and has all that positions speak of: nothing was touched
+  bool was_whole = false;  // and has all that positions speak of: only the rest of a write was cut off, if there was one
   std::vector<std::string> damage;  // where and what, a sentence each
   std::vector<std::string> set_aside;  // the old segments, under their new names
   bool was_interrupted = false;  // an earlier call had saved all that could be, and told what
@@ -30,6 +30,12 @@ struct CapturedRepair {
   std::uint64_t kept_events = 0;
   std::uint64_t lost_records = 0;  // that ingest had yet to read, at least for a part of the partitions
   std::uint64_t lost_events = 0;  // in those records, as far as later ones tell
+  // False: nobody can tell what was accepted from record `end` on, because the newest files are gone, or hold `end_bytes`
+  // bytes in `end_files` files behind the newest whole record that are none.
+  bool end_is_known = true;
+  std::uint64_t end = 0;  // after the newest record that is whole or was read
+  std::uint64_t end_bytes = 0;  // of a whole log: what was cut off
+  std::uint64_t end_files = 0;
 };
 
 // `folder` is DATA/log/captured of a data folder that nobody else has open. `next_to_read` is, of each partition, the first

@@ -116,6 +116,7 @@ TEST_CASE("whichever byte is flipped, a repair keeps all other records that inge
       CHECK(repair.lost_records == (lost ? 1U : 0U));
       CHECK(repair.kept_records == 6 - read - (lost ? 1U : 0U));
       CHECK_FALSE(repair.damage.empty());
+      CHECK(repair.end_is_known);
       CHECK(repair.set_aside == std::vector<std::string>{kFirst + ".damaged"});
       CHECK(must_repair(disk, positions).was_whole);
     }
@@ -130,10 +131,68 @@ TEST_CASE("records that went with the end of the log are not used again for othe
   const CapturedRepair repair = must_repair(disk, read_all_six);
   CHECK(repair.lost_records == 0);
   CHECK(repair.kept_records == 0);
+  CHECK_FALSE(repair.end_is_known);
   const auto log = must_open(disk);
   CHECK(log->next_sequence(kCaptured) == 6);
   CHECK(append_and_wait(*log, kCaptured, sample_record(0, 6)).value().sequence == 6);
   CHECK(log->read_from_sequence(kCaptured, 6).has_value());
+}
+
+TEST_CASE("bytes behind the newest whole record are told, since nobody can count what they held") {
+  MemoryDisk disk;
+  fill(disk, 6, 300_B);
+  const auto names = disk.list(kFolder).value();
+  std::vector<std::string> segments;
+  for (const auto& name : names)
+    if (name.ends_with(".seg")) segments.push_back(kFolder + "/" + name);
+  REQUIRE(segments.size() >= 3);
+  const Positions positions{1, 0};
+  std::uint64_t bytes = 0, files = 0;
+  SUBCASE("the newest files are zeros") { files = 2; }
+  SUBCASE("the newest file is zeros") { files = 1; }
+  for (std::size_t i = segments.size() - files; i < segments.size(); ++i) {
+    const std::size_t size = disk.content(segments[i]).size();
+    bytes += size - log_format::segment_header_bytes(2);
+    disk.set_content(segments[i], std::string(size, '\0'));
+  }
+  const CapturedRepair repair = must_repair(disk, positions);
+  CHECK(repair.lost_records == 0);
+  CHECK_FALSE(repair.end_is_known);
+  CHECK(repair.end == repair.kept_records);
+  CHECK(repair.end_bytes == bytes);
+  CHECK(repair.end_files == files);
+  for (const auto& damage : repair.damage) CHECK_MESSAGE(damage.find("doctor") == std::string::npos, damage);
+}
+
+TEST_CASE("what opening cuts off as the rest of a write is told too, when it was damage") {
+  MemoryDisk disk;
+  const auto ends = fill(disk, 6);
+  const std::string content = disk.content(kFirst);
+  disk.set_content(kFirst, content.substr(0, ends[2]) + std::string(content.size() - ends[2], '\0'));
+  const Positions positions{5, 5};
+  SUBCASE("records that were read are in it") {
+    const CapturedRepair repair = must_repair(disk, positions);
+    CHECK_FALSE(repair.was_whole);
+    CHECK_FALSE(repair.end_is_known);
+    CHECK(repair.end == 5);
+    CHECK(repair.end_bytes == content.size() - ends[2]);
+  }
+  SUBCASE("none are") {
+    const CapturedRepair repair = must_repair(disk, {3, 3});
+    CHECK(repair.was_whole);
+    CHECK(repair.end_bytes == content.size() - ends[2]);
+  }
+}
+
+TEST_CASE("of a log that is gone nobody can tell the end") {
+  MemoryDisk disk;
+  fill(disk, 6);
+  CHECK(disk.remove(kFirst).has_value());
+  const CapturedRepair repair = must_repair(disk, {5, 4});
+  CHECK(repair.lost_records == 1);
+  CHECK_FALSE(repair.end_is_known);
+  CHECK(repair.end == 5);
+  CHECK(repair.end_bytes == 0);
 }
 
 TEST_CASE("what one partition has read and another has not comes again for the other only") {

@@ -10,17 +10,21 @@ namespace {
 
 constexpr std::size_t kBlockBytes = 1 << 20;
 
+constexpr std::string_view kRestore = "restore this file from a copy";  // every advice begins with it
+
 // What can be done about damage in a segment: `captured` is a queue, and goes on without what is lost of it.
 std::string advice(const std::filesystem::path& segment) {
   const auto log = segment.parent_path();
   if (log.filename() != "captured") {
-    return "restore this file from a copy, or give up what it and the newer files beside it hold: stop, move them and the "
-           "folder `state` out of the data folder, and start again";
+    return fmt::format(
+        "{}, or give up what it and the newer files beside it hold: stop, move them and the folder `state` out of the data "
+        "folder, and start again",
+        kRestore);
   }
   return fmt::format(
-      "restore this file from a copy, or go on without what is damaged: stop, and `penstock doctor --repair "
-      "{}` keeps what is whole and says what is lost",
-      log.parent_path().parent_path().string());
+      "{}, or go on without what is damaged: stop, and `penstock doctor --repair {}` keeps what is whole and says what is "
+      "lost",
+      kRestore, log.parent_path().parent_path().string());
 }
 
 }  // namespace
@@ -28,6 +32,10 @@ std::string advice(const std::filesystem::path& segment) {
 std::unexpected<Error> fail_at(const std::string& path, std::uint64_t position, const Error& error) {
   if (error.kind != ErrorKind::corrupt) return fail(error.context(fmt::format("{} at byte {}", path, position)));
   return fail(ErrorKind::corrupt, fmt::format("{} at byte {}: {}; {}", path, position, error.message, advice(path)));
+}
+
+std::string without_advice(const std::string& message) {
+  return message.substr(0, message.find(fmt::format("; {}", kRestore)));
 }
 
 SegmentCursor::SegmentCursor(std::unique_ptr<ReadFile> file, std::string path, std::uint64_t position)

@@ -15,6 +15,8 @@ namespace penstock::logs::local {
 
 // Adds where it is, and for damage what can be done about it.
 [[nodiscard]] std::unexpected<Error> fail_at(const std::string& path, std::uint64_t position, const Error& error);
+// The message of such an error, for whoever is already doing something about the damage.
+std::string without_advice(const std::string& message);
 
 class SegmentCursor {
  public:
