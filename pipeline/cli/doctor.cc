@@ -16,6 +16,8 @@
 #include "pipeline/ingest/captured_position.h"
 #include "pipeline/ports/posix_disk.h"
 #include "pipeline/state/derived_state.h"
+#include "pipeline/state/log_end.h"
+#include "pipeline/state/rebuild.h"
 #include "pipeline/topology/captured.h"
 
 namespace penstock::cli {
@@ -58,10 +60,26 @@ Result<void> check_log(Log& log, LogName name, Counts& counts, std::vector<Sourc
   return {};
 }
 
-// What ingest says that it has read must be there; `positions` are those of the newest commits.
-Result<void> check_positions(const Log& log, const std::string& data, const std::vector<SourcePosition>& positions) {
-  TRY_ASSIGN(const auto read, ingest::captured_positions(positions, log.partitions()));
-  return topology::check_captured(log, std::ranges::max(read), data);
+StateOptions state_of(const std::string& data) { return {.folder = data + "/state", .checkpoints = data + "/checkpoints"}; }
+
+// The state, or what a start would make it from when it is missing or does not open: a checkpoint, or the log alone.
+DerivedState::Stored stored_state(Log& log, const std::string& data) {
+  const Clock& clock = system_clock();
+  const StateOptions options = state_of(data);
+  if (auto state = DerivedState::read_stored(options.folder, ingest::kCapturedSource, clock)) return *std::move(state);
+  const auto checkpoint = state::look_for_checkpoint(options, log, clock);
+  if (!checkpoint || checkpoint->empty()) return {};
+  return DerivedState::read_stored(*checkpoint, ingest::kCapturedSource, clock).value_or(DerivedState::Stored{});
+}
+
+// What the state has applied of `events`, and ingest read of `captured`, must be there; `committed` are the positions of the newest
+// commits, which go on from the state's.
+Result<void> check_positions(Log& log, const std::string& data, const std::vector<SourcePosition>& committed) {
+  DerivedState::Stored stored = stored_state(log, data);
+  TRY(state::check_log_end(log, stored.next_sequence, state_of(data).folder));
+  stored.positions.insert(stored.positions.end(), committed.begin(), committed.end());
+  TRY_ASSIGN(const auto read, ingest::captured_positions(stored.positions, log.partitions()));
+  return topology::check_captured(log, read, data);
 }
 
 bool check_logs(Log& log, const std::string& data) {
@@ -77,6 +95,7 @@ bool check_logs(Log& log, const std::string& data) {
                megabytes, took.count(), checked ? "whole" : "damaged, " + checked.error().message);
     well = well && checked;
   }
+  if (!well) return false;
   if (const auto checked = check_positions(log, data, positions); !checked) {
     fmt::print("{}\n", checked.error().message);
     well = false;
@@ -93,15 +112,26 @@ bool print_store(std::string_view name, const std::string& path, const Result<vo
   return checked.has_value();
 }
 
-// Each only if it is there: a new folder has none.
-bool check_stores(const std::string& data) {
+// Looked at as closely as the command that is named would: files of the state are files of its checkpoints too, so what is
+// damaged there may be damaged here.
+std::string remedy_of_state(Log* log, const std::string& data) {
+  if (log == nullptr) return fmt::format("once the logs open, `penstock rebuild-state {}` makes it again", data);
+  const auto checkpoint = state::look_for_checkpoint(state_of(data), *log, system_clock());
+  if (!checkpoint) return checkpoint.error().message;
+  return fmt::format("`penstock rebuild-state {}` makes it again from {}", data,
+                     checkpoint->empty() ? "the whole log `events`" : "the checkpoint " + *checkpoint);
+}
+
+// Each only if it is there: a new folder has none. `log` is null when it does not open.
+bool check_stores(Log* log, const std::string& data) {
   const auto when_there = [](const std::string& path, const std::function<Result<void>(const std::string&)>& verify) {
     return std::filesystem::exists(path) ? verify(path) : Result<void>();
   };
   const Clock& clock = system_clock();
   const std::string state = data + "/state", delivery = data + "/delivery", catalog = data + "/catalog.db";
   auto derived = when_there(state, [&](const auto& path) { return DerivedState::verify(path, clock); });
-  if (!derived) derived = fail(derived.error().kind, derived.error().message + "; the next start makes it again");
+  if (!derived)
+    derived = fail(derived.error().kind, fmt::format("{}; {}", derived.error().message, remedy_of_state(log, data)));
   bool well = print_store("state", state, derived);
   well = print_store("delivery", delivery,
                      when_there(delivery, [&](const auto& path) { return delivery::DeliveryStore::verify(path, clock); })) &&
@@ -118,7 +148,7 @@ int verify_data(const std::string& data) {
   bool well = log.has_value();
   if (!log) fmt::print("logs      damaged, {}\n", log.error().message);
   if (log) well = check_logs(**log, data);
-  return check_stores(data) && well ? kOk : kNotWell;
+  return check_stores(log ? log->get() : nullptr, data) && well ? kOk : kNotWell;
 }
 
 }  // namespace penstock::cli

@@ -82,11 +82,17 @@ Result<void> Checkpoints::check(const Checkpoint& checkpoint) const {
   return fail(ErrorKind::corrupt, fmt::format("{} stands before record {}", checkpoint.folder, standing.next_sequence));
 }
 
+Result<void> Checkpoints::verify(const Checkpoint& checkpoint) const {
+  TRY(check(checkpoint));
+  TRY_ASSIGN(const Database database, open_read_only(checkpoint.folder, around_));
+  return state::verify(database);
+}
+
 Result<void> Checkpoints::restore(const Checkpoint& checkpoint, const std::string& to) const {
   TRY(check(checkpoint));
   TRY(copy_folder(checkpoint.folder, to));
   TRY_ASSIGN(const Database database, open_read_only(to, around_));
-  return verify(database);
+  return state::verify(database);
 }
 
 // What is half removed must not look like a checkpoint.

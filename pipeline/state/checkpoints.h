@@ -32,6 +32,8 @@ class Checkpoints {
   Result<Checkpoint> take(const Database& database);
   // Whether it opens and stands where its name says.
   Result<void> check(const Checkpoint& checkpoint) const;
+  // The same, and every block is read and compared with its checksum.
+  Result<void> verify(const Checkpoint& checkpoint) const;
   // Into a folder that must not exist, durably; every block is read and compared with its checksum.
   Result<void> restore(const Checkpoint& checkpoint, const std::string& to) const;
   Result<void> remove(const Checkpoint& checkpoint);

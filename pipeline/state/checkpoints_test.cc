@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "pipeline/state/rebuild.h"
 #include "pipeline/state/state_rig.h"
 
 namespace penstock::state {
@@ -194,8 +195,68 @@ TEST_CASE("checkpoints of a log that was replaced are never used for the new one
   }
   fakes::MemoryLog other(rig.clock);
   for (int i = 0; i < 5; ++i) conformance::append_and_wait(other, LogName::events, step(i + 100)).value();
-  { REQUIRE(DerivedState::open(rig.options(), other, rig.clock).has_value()); }
+  CHECK_FALSE(DerivedState::open(rig.options(), other, rig.clock).has_value());
+  CHECK(checkpoints_of(rig).size() == 2);  // the log may be put back
+  REQUIRE(rebuild(rig.options(), RebuildFrom::start, other, rig.clock).has_value());
   CHECK(checkpoints_of(rig).empty());
+}
+
+TEST_CASE("checkpoints beyond the end of the log count for nothing, and go once a start goes on") {
+  Rig rig;
+  {
+    const auto state = rig.open();
+    commit_and_checkpoint(rig, *state, 0, 3);
+    commit_and_checkpoint(rig, *state, 3, 9);
+  }
+  fs::remove_all(rig.folder);
+  fakes::MemoryLog cut(rig.clock);
+  for (int i = 0; i < 5; ++i) conformance::append_and_wait(cut, LogName::events, step(i)).value();
+  const auto state = DerivedState::open(rig.options(), cut, rig.clock);
+  REQUIRE(state.has_value());
+  check_stands_at(**state, 5);
+  CHECK((*state)->checkpointed_sequence() == 3);
+  CHECK(checkpoints_of(rig).size() == 2);
+  REQUIRE((*state)->remove_useless_checkpoints().has_value());
+  REQUIRE(checkpoints_of(rig).size() == 1);
+  CHECK(checkpoints_of(rig).front().next_sequence == 3);
+}
+
+TEST_CASE("a checkpoint that a start found damaged goes once it goes on") {
+  Rig rig;
+  {
+    const auto state = rig.open();
+    commit_and_checkpoint(rig, *state, 0, 5);
+    commit_and_checkpoint(rig, *state, 5, 9);
+  }
+  damage_apart(checkpoints_of(rig).front().folder, "", ".sst");
+  fs::remove_all(rig.folder);
+  const auto state = rig.open();
+  check_stands_at(*state, 9);
+  CHECK(state->checkpointed_sequence() == 5);
+  REQUIRE(state->remove_useless_checkpoints().has_value());
+  REQUIRE(checkpoints_of(rig).size() == 1);
+  CHECK(checkpoints_of(rig).front().next_sequence == 5);
+}
+
+TEST_CASE("what a damaged state would be made from is looked for block by block") {
+  Rig rig;
+  {
+    const auto state = rig.open();
+    commit_and_checkpoint(rig, *state, 0, 5);
+    commit_and_checkpoint(rig, *state, 5, 9);
+  }
+  const auto kept = checkpoints_of(rig);
+  const auto look = [&] { return look_for_checkpoint(rig.options(), rig.log, rig.clock); };
+  CHECK(look().value() == kept.front().folder);
+  damage_apart(kept.front().folder, "", ".sst");
+  CHECK(look().value() == kept.back().folder);
+  damage_apart(kept.back().folder, "", ".sst");
+  CHECK(look().value().empty());
+  rig.log.drop_records_before(LogName::events, 5);
+  const auto nothing = look();
+  REQUIRE_FALSE(nothing.has_value());
+  CHECK(nothing.error().message.find("--from-start") != std::string::npos);
+  CHECK(checkpoints_of(rig).size() == 2);
 }
 
 TEST_CASE("a kill while one state replaces another leaves the old one, which is then whole again") {

@@ -24,13 +24,16 @@ namespace {
 
 std::uint64_t events_in(const Offsets& offsets) { return std::accumulate(offsets.begin(), offsets.end(), std::uint64_t{0}); }
 
-// The newest that may be relied on. Without any it is that of the empty state, which needs no folder.
-Result<Checkpoint> newest_sound(const Checkpoints& checkpoints) {
+// The newest that may be relied on; those found damaged join the useless ones. Without any it is that of the empty state, which
+// needs no folder.
+Result<Checkpoint> newest_sound(const Checkpoints& checkpoints, std::vector<Checkpoint>& useless) {
   TRY_ASSIGN(const auto all, checkpoints.list());
   for (const Checkpoint& checkpoint : all) {
+    if (std::ranges::find(useless, checkpoint.folder, &Checkpoint::folder) != useless.end()) continue;
     const auto checked = checkpoints.check(checkpoint);
     if (checked) return checkpoint;
     log_warning("state", "the checkpoint {} cannot be relied on: {}", checkpoint.folder, checked.error().message);
+    if (checked.error().kind == ErrorKind::corrupt) useless.push_back(checkpoint);
   }
   return Checkpoint{};
 }
@@ -73,8 +76,9 @@ struct DerivedState::Impl {
   const Clock& clock;
 
   std::mutex checkpointing;
-  Checkpoints checkpoints;    // guarded by checkpointing
+  Checkpoints checkpoints;  // guarded by checkpointing
   Timestamp checkpointed_at;  // guarded by checkpointing; 0: there is none
+  std::vector<Checkpoint> useless;  // guarded by checkpointing
   std::atomic<std::uint64_t> checkpointed_sequence = 0;
 
   std::mutex applying;
@@ -91,9 +95,9 @@ struct DerivedState::Impl {
 
   std::mutex mutex;
   std::condition_variable asked;  // with mutex
-  bool flush_asked = false;       // guarded by mutex
-  bool closing = false;           // guarded by mutex
-  std::thread flusher;            // so that the log's thread, which applies, never waits for a flush
+  bool flush_asked = false;  // guarded by mutex
+  bool closing = false;  // guarded by mutex
+  std::thread flusher;  // so that the log's thread, which applies, never waits for a flush
 };
 
 DerivedState::Impl::~Impl() {
@@ -254,13 +258,15 @@ void DerivedState::Impl::flush_when_asked() {
 
 Result<std::unique_ptr<DerivedState>> DerivedState::open(StateOptions options, Log& log, const Clock& clock) {
   const Surroundings around{clock, options.env};
-  TRY_ASSIGN(Database database, open_from({options.folder, options.checkpoints}, log, around));
-  TRY_ASSIGN(const Standing standing, read_standing(database, options.folder));
+  TRY_ASSIGN(Opened opened, open_from({options.folder, options.checkpoints}, log, around));
+  TRY_ASSIGN(const Standing standing, read_standing(opened.database, options.folder));
   Checkpoints checkpoints(options.checkpoints, around);
-  TRY_ASSIGN(const Checkpoint newest, newest_sound(checkpoints));
+  TRY_ASSIGN(const Checkpoint newest, newest_sound(checkpoints, opened.useless));
   const std::string folder = options.folder;
-  auto impl = std::make_unique<Impl>(std::move(options), std::move(database), std::move(checkpoints), log, clock, standing);
+  auto impl =
+      std::make_unique<Impl>(std::move(options), std::move(opened.database), std::move(checkpoints), log, clock, standing);
   impl->note_checkpoint(newest);
+  impl->useless = std::move(opened.useless);
   if (auto caught_up = impl->catch_up(); !caught_up) {
     return fail(caught_up.error().context("the state in " + folder + " cannot catch up with the log"));
   }
@@ -271,6 +277,14 @@ Result<void> DerivedState::verify(const std::string& folder, const Clock& clock)
   TRY_ASSIGN(const Database database, open_read_only(folder, {clock, nullptr}));
   TRY(read_standing(database, folder));
   return state::verify(database);
+}
+
+Result<DerivedState::Stored> DerivedState::read_stored(const std::string& folder, std::string_view source,
+                                                       const Clock& clock) {
+  TRY_ASSIGN(const Database database, open_read_only(folder, {clock, nullptr}));
+  TRY_ASSIGN(const Standing standing, read_standing(database, folder));
+  TRY_ASSIGN(auto positions, read_positions(database, source));
+  return Stored{standing.next_sequence, std::move(positions)};
 }
 
 DerivedState::DerivedState(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -295,17 +309,7 @@ std::optional<Error> DerivedState::failure() const { return impl_->trouble->fail
 
 Result<std::vector<SourcePosition>> DerivedState::positions_of(std::string_view source) const {
   TRY_ASSIGN(const auto held, impl_->trouble->hold());
-  const std::string prefix = pair_key(source, {});
-  const Database& database = impl_->database;
-  const std::unique_ptr<rocksdb::Iterator> rows(
-      database.db->NewIterator(rocksdb::ReadOptions(), database.families[kPositions]));
-  std::vector<SourcePosition> positions;
-  for (rows->Seek(prefix); rows->Valid() && rows->key().starts_with(prefix); rows->Next()) {
-    const auto partition = rows->key().ToStringView().substr(prefix.size());
-    positions.push_back({std::string(source), std::string(partition), rows->value().ToString()});
-  }
-  if (!rows->status().ok()) return failed("read positions", rows->status());
-  return positions;
+  return read_positions(impl_->database, source);
 }
 
 std::uint64_t DerivedState::chain_version() const { return impl_->chain_version; }
@@ -365,6 +369,16 @@ Result<void> DerivedState::take_checkpoint_if_due() {
   const bool clock_was_set_back = age < Duration(0);
   if (!clock_was_set_back && age < impl_->options.checkpoint_every) return {};
   return impl_->take_checkpoint();
+}
+
+Result<void> DerivedState::remove_useless_checkpoints() {
+  const std::lock_guard one(impl_->checkpointing);
+  for (const Checkpoint& checkpoint : std::exchange(impl_->useless, {})) {
+    log_warning("state", "removed the checkpoint {}: it is damaged, or knows records that the log `events` does not have",
+                checkpoint.folder);
+    TRY(impl_->checkpoints.remove(checkpoint));
+  }
+  return {};
 }
 
 Result<void> DerivedState::copy_to(const std::string& folder) const {

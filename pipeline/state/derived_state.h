@@ -44,8 +44,15 @@ class DerivedState final : public StateView {
   // Rows of tables are removed some time after they expired by `clock`.
   static Result<std::unique_ptr<DerivedState>> open(StateOptions options, Log& log, const Clock& clock = system_clock());
 
-  // Reads all of a state that nobody has open, and changes nothing. corrupt: it is damaged, and would be made again.
+  // Reads all of a state that nobody has open, and changes nothing. corrupt: it is damaged.
   static Result<void> verify(const std::string& folder, const Clock& clock);
+
+  // What a state or a checkpoint that nobody has open stands at, without what the log has beyond.
+  struct Stored {
+    std::uint64_t next_sequence = 0;
+    std::vector<SourcePosition> positions;  // of all input partitions of that source
+  };
+  static Result<Stored> read_stored(const std::string& folder, std::string_view source, const Clock& clock);
 
   // Flushes.
   ~DerivedState() override;
@@ -92,6 +99,9 @@ class DerivedState final : public StateView {
   Result<void> take_checkpoint();
   // The same once `checkpoint_every` has passed since the last, by the clock. Recovers first.
   Result<void> take_checkpoint_if_due();
+  // Those that were found damaged, or know records that the log does not have. For whoever goes on with this state, before the
+  // log grows: they must not come to fit it by and by.
+  Result<void> remove_useless_checkpoints();
   // The database as it stands, into a folder that must not exist; durable when it returns. Any thread.
   Result<void> copy_to(const std::string& folder) const;
 

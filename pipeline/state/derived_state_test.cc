@@ -11,6 +11,7 @@
 #include <tuple>
 #include <vector>
 
+#include "pipeline/state/rebuild.h"
 #include "pipeline/state/state_rig.h"
 
 namespace penstock {
@@ -163,7 +164,7 @@ TEST_CASE("removed dead letters stay away after a restart") {
   CHECK(f.open()->dead_letters().count({}).value() == 1);
 }
 
-TEST_CASE("a state ahead of a new log starts anew") {
+TEST_CASE("a state ahead of a log that has its beginning is refused with instructions, and can be made anew") {
   Rig f;
   {
     const auto state = f.open();
@@ -172,6 +173,12 @@ TEST_CASE("a state ahead of a new log starts anew") {
   fakes::MemoryLog other(f.clock);
   const auto appended = conformance::append_and_wait(other, LogName::events, step(0));
   REQUIRE(appended.has_value());
+  const auto refused = DerivedState::open(f.options(), other);
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().kind == ErrorKind::corrupt);
+  for (const char* said : {"8 committed records are missing", "get events again", "rebuild-state", "--from-start"})
+    CHECK_MESSAGE(refused.error().message.find(said) != std::string::npos, refused.error().message);
+  REQUIRE(state::rebuild(f.options(), state::RebuildFrom::start, other, f.clock).has_value());
   const auto state = DerivedState::open(f.options(), other);
   REQUIRE_MESSAGE(state.has_value(), (state ? "" : state.error().message));
   check_stands_at(**state, 1);
@@ -190,7 +197,9 @@ TEST_CASE("a state ahead of a log without its beginning is refused with instruct
   REQUIRE_FALSE(state.has_value());
   CHECK(state.error().kind == ErrorKind::corrupt);
   CHECK(state.error().message.find("has applied 9 records, but the log `events` ends before record 4") != std::string::npos);
-  CHECK(state.error().message.find("--from-start") != std::string::npos);
+  CHECK(state.error().message.find("5 committed records are missing") != std::string::npos);
+  CHECK(state.error().message.find("`penstock rebuild-state ") != std::string::npos);
+  CHECK(state.error().message.find("--from-start") == std::string::npos);  // the command says when that is needed
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ namespace penstock::state {
 
 enum class RebuildFrom : std::uint8_t {
   newest_checkpoint,  // that opens; without any from the first record, which the log must then have
-  start,  // the oldest record that the log has, whatever was before it
+  start,  // the oldest record that the log has, whatever was before it; checkpoints are removed afterwards
 };
 
 struct Rebuilt {
@@ -27,5 +27,9 @@ struct Rebuilt {
 // The log is open, nobody has the state. Tells the program's log how far it is. Errors as DerivedState::open; the old state is
 // untouched then.
 Result<Rebuilt> rebuild(const StateOptions& options, RebuildFrom from, Log& log, const Clock& clock);
+
+// Which checkpoint a rebuild would begin with: its folder; empty: none is whole, the log alone. Each is read as a whole, nothing
+// is changed. corrupt: from neither could the state be made; the message says what goes on.
+Result<std::string> look_for_checkpoint(const StateOptions& options, Log& log, const Clock& clock);
 
 }  // namespace penstock::state

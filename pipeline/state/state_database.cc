@@ -183,6 +183,19 @@ Result<void> flush(const Database& database) {
   return failed("flush the state", status);
 }
 
+Result<std::vector<SourcePosition>> read_positions(const Database& database, std::string_view source) {
+  const std::string prefix = pair_key(source, {});
+  const std::unique_ptr<rocksdb::Iterator> rows(
+      database.db->NewIterator(rocksdb::ReadOptions(), database.families[kPositions]));
+  std::vector<SourcePosition> positions;
+  for (rows->Seek(prefix); rows->Valid() && rows->key().starts_with(prefix); rows->Next()) {
+    const auto partition = rows->key().ToStringView().substr(prefix.size());
+    positions.push_back({std::string(source), std::string(partition), rows->value().ToString()});
+  }
+  if (!rows->status().ok()) return failed("read positions", rows->status());
+  return positions;
+}
+
 Result<void> verify(const Database& database) {
   if (const auto status = database.db->VerifyChecksum(rocksdb::ReadOptions()); !status.ok())
     return cannot_open(database.db->GetName(), status);

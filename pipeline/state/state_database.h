@@ -89,6 +89,8 @@ inline constexpr std::string_view kStanding = "standing";
 std::string encode(const Standing& standing);
 // That of a new state when there is none. conflict: a newer program's.
 Result<Standing> read_standing(const Database& database, const std::string& folder);
+// Of all input partitions of that source.
+Result<std::vector<SourcePosition>> read_positions(const Database& database, std::string_view source);
 
 // What the tables keep of a change.
 std::string encode_value(const StateChange& change);

@@ -117,7 +117,8 @@ Result<void> Parts::open() {
   TRY_ASSIGN(http_, http::CurlClient::start(connections_for(plan)));
   delivery_threads_ = std::make_unique<ThreadPool>("delivery", plan.settings.delivery.threads);
   blocking_threads_ = std::make_unique<ThreadPool>("blocking", kBlockingThreads);
-  return {};
+  // All that may refuse has not, and nothing has been appended yet.
+  return state_->remove_useless_checkpoints();
 }
 
 Result<PreparedDestination> Parts::prepare(const PlannedDestination& planned) {
@@ -380,8 +381,8 @@ void judge(PipelineStatus& status, const std::optional<Error>& failure) {
                       d.name, app.reason.substr(0, app.reason.find('\n'))));
     }
     if (d.health == "healthy" || d.health == "starting") continue;
-    ailing.push_back(fmt::format("{} is {}{}, {} events behind", d.name, d.health, d.reason.empty() ? "" : " (" + d.reason + ")",
-                                 d.lag_events));
+    ailing.push_back(fmt::format("{} is {}{}, {} events behind", d.name, d.health,
+                                 d.reason.empty() ? "" : " (" + d.reason + ")", d.lag_events));
     catches_up = catches_up || d.health != "blocked";
   }
   status.healthy = ailing.empty();

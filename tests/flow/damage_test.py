@@ -1,6 +1,7 @@
 """Files of the data folder that were damaged while nothing ran: said in one sentence with what goes on, and then it does."""
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import unittest
@@ -89,6 +90,56 @@ class Captured(Damage):
         self.run_and_stop(5)
 
 
+class Events(Damage):
+    def segments(self):
+        return sorted((self.folder / "data/log/events").glob("*.seg"))
+
+    def test_a_lost_end_is_told_before_anything_is_given_up_for_it(self):
+        self.run_and_stop(20)
+        self.run_and_stop(5)
+        checkpoints = sorted((self.folder / "data/checkpoints").iterdir())
+        segment = self.segments()[-1]
+        segment.write_bytes(segment.read_bytes()[:-10])
+        told = self.cli("doctor", "--verify", "data")
+        self.assertEqual(told.returncode, 1)
+        for said in (told.stdout, self.refusal()):
+            self.assertIn("1 committed record is missing", said)
+            self.assertIn("receivers get events again", said)
+            self.assertIn("`penstock rebuild-state data --from-start`", said)
+        self.assertEqual(sorted((self.folder / "data/checkpoints").iterdir()), checkpoints)
+        self.well("rebuild-state", "data", "--from-start")
+        self.well("doctor", "--verify", "data")
+        process = self.start()
+        self.accept([event(self.sent)])
+        wait_until(lambda: self.sent in self.numbers(), "it goes on")
+        self.stop(process)
+
+    def test_captured_that_begins_too_late_for_what_is_left_is_told_with_the_command_that_goes_on(self):
+        self.config(FILE_OUT, extra="log: { segment: 1MiB, retention: { captured: { bytes: 1MiB } } }\n")
+        process = self.start()
+        for _ in range(12):
+            self.accept([{**event(self.sent), "properties": {"n": self.sent, "p": os.urandom(150_000).hex()}}])
+            self.sent += 1
+        captured = self.folder / "data/log/captured"
+        wait_until(lambda: not (captured / f"{0:020}.seg").exists(), "retention has cut `captured`", 60)
+        self.stop(process)
+        for gone in self.segments():
+            gone.unlink()
+        shutil.rmtree(self.folder / "data/state")
+        said = self.refusal()
+        self.assertIn("begins after record 0", said)
+        self.assertIn("`penstock doctor --repair data`", said)
+        told = self.cli("doctor", "--verify", "data")
+        self.assertEqual(told.returncode, 1)
+        self.assertIn("begins after record 0", told.stdout)
+        self.well("doctor", "--repair", "data")
+        self.well("doctor", "--verify", "data")
+        process = self.start()
+        self.accept([event(self.sent)])
+        wait_until(lambda: self.sent in self.numbers(), "it goes on")
+        self.stop(process)
+
+
 class Stores(Damage):
     """The stores beside the logs: which one, what is in it, and what goes on without it."""
 
@@ -148,7 +199,19 @@ class Stores(Damage):
 
     def test_a_damaged_state_is_found_and_made_again(self):
         (self.folder / "data/state/CURRENT").write_text("nonsense")
-        self.assertIn("the next start makes it again", self.verify())
+        self.assertIn("`penstock rebuild-state data` makes it again from the checkpoint data/checkpoints/", self.verify())
+        self.run_and_stop(5)
+
+    def test_a_flipped_byte_that_the_checkpoints_share_is_not_promised_to_be_mended_by_them(self):
+        for table in (self.folder / "data/state").glob("*.sst"):
+            with table.open("r+b") as file:  # in place, so in every hard link
+                file.seek(20)
+                byte = file.read(1)[0]
+                file.seek(20)
+                file.write(bytes([byte ^ 0x10]))
+        self.assertIn("`penstock rebuild-state data` makes it again from the whole log", self.verify())
+        self.well("rebuild-state", "data")
+        self.well("doctor", "--verify", "data")
         self.run_and_stop(5)
 
     def test_a_damaged_catalog(self):
