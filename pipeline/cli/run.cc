@@ -208,9 +208,10 @@ int run_planned(topology::PipelinePlan plan, const RunOptions& options, const to
   control::remove_control_file(data);
   pipeline->reset();  // so that the last line is the reason, and not what its parts say as they close
   if (ending == Ending::finished) print_summary(status, data);
-  if (!stopped)
-    return complain(std::move(stopped).error().context("restart it once the cause is mended; accepted events are safe"));
-  return kOk;
+  if (stopped) return kOk;
+  // Damage says itself what goes on, and that something may be lost.
+  if (stopped.error().kind == ErrorKind::corrupt) return complain(stopped.error());
+  return complain(std::move(stopped).error().context("restart it once the cause is mended; accepted events are safe"));
 }
 
 // Every connection is an open file, and the usual soft limit is for programs of the time of select().

@@ -43,8 +43,10 @@ void Workers::run(std::size_t index, const std::stop_token& stop) {
   name_this_thread(fmt::format("worker-{}", index));
   auto ended = workers_[index]->run(stop);
   if (ended) return;
-  log_error("ingest", "stopped: {}", ended.error().message);
   const std::lock_guard lock(mutex_);
+  // All of them read one log, and what is damaged there is met by each.
+  if (failure_ && failure_->message == ended.error().message) return;
+  log_error("ingest", "stopped: {}", ended.error().message);
   if (!failure_) failure_ = std::move(ended).error();
 }
 

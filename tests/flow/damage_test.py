@@ -90,6 +90,29 @@ class Captured(Damage):
         self.run_and_stop(5)
 
 
+class CapturedWhileRunning(Damage):
+    def test_damage_is_told_once_by_ingest_and_not_called_safe(self):
+        self.write("apps/a/app.yaml", "name: a\nversion: 1.0.0\nsummary: x\nsettings: {}\n")
+        good = "local M = {}\nfunction M.transform(e, app)\n return e\nend\nreturn M\n"
+        self.write("apps/a/app.lua", good.replace("return e\n", 'error("no")\n'))
+        self.config(FILE_OUT, extra="workers: 2\nlog: { segment: 1MiB }\n"
+                    "apps:\n  - { use: ./apps/a, suspend: { events: 10, share: 0.5, retry: 1h } }\n")
+        process = self.start()
+        for n in range(100):
+            self.accept([{**event(n), "distinct_id": f"d{n}", "properties": {"n": n, "p": os.urandom(50_000).hex()}}])
+        self.stop(process)
+        segments = sorted((self.folder / "data/log/captured").glob("*.seg"))
+        self.assertGreaterEqual(len(segments), 5)
+        flip(segments[-2], segments[-2].stat().st_size // 2)
+        self.write("apps/a/app.lua", good)
+        ended = subprocess.run([BINARY, "run", "penstock.yaml"], cwd=self.folder, capture_output=True, text=True, timeout=60)
+        self.assertEqual(ended.returncode, 3, ended.stderr)
+        lines = [json.loads(line) for line in ended.stderr.splitlines()]
+        told = [line for line in lines if "doctor --repair data" in line["message"]]
+        self.assertEqual([line["component"] for line in told], ["ingest", "penstock"])
+        self.assertNotIn("accepted events are safe", ended.stderr)
+
+
 class Events(Damage):
     def segments(self):
         return sorted((self.folder / "data/log/events").glob("*.seg"))
