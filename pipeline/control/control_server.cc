@@ -21,6 +21,8 @@ using http::ServerRequest;
 constexpr std::size_t kDeadLimit = 100;
 constexpr std::size_t kDeadLimitMax = 1000;
 constexpr std::string_view kDeadPrefix = "/api/dead/";
+constexpr std::string_view kReplayDead = "/api/dead/replay";
+constexpr std::string_view kDiscardDead = "/api/dead/discard";
 constexpr std::string_view kDestinationsPrefix = "/api/destinations/";
 
 ServerReply json_reply(std::string body) { return {.status = 200, .body = std::move(body)}; }
@@ -79,6 +81,8 @@ struct ControlServer::Impl {
   std::unique_ptr<Strand> strand = thread.make_strand();
   ThreadPool backup_thread{"backup", 1};  // copying may take minutes, and others want to know how it goes
   std::unique_ptr<Strand> backup_strand = backup_thread.make_strand();
+  ThreadPool letters_thread{"letters", 1};  // so may dead letters, of which there may be millions
+  std::unique_ptr<Strand> letters_strand = letters_thread.make_strand();
   std::unique_ptr<http::HttpServer> server;
 };
 
@@ -104,6 +108,7 @@ ControlServer::~ControlServer() {
   impl_->server->stop(Duration(200));
   impl_->thread.stop();
   impl_->backup_thread.stop();
+  impl_->letters_thread.stop();
 }
 
 std::string ControlServer::url() const { return "http://" + impl_->server->address(); }
@@ -130,7 +135,9 @@ void ControlServer::Impl::handle(ServerRequest request, http::Responder respond)
         [this, request = std::move(request), respond = std::move(respond)]() mutable { respond(back_up(request)); });
     return;
   }
-  strand->post([this, request = std::move(request), respond = std::move(respond)]() mutable {
+  const bool many_letters = request.path == kReplayDead || request.path == kDiscardDead;
+  Strand& on = many_letters ? *letters_strand : *strand;
+  on.post([this, request = std::move(request), respond = std::move(respond)]() mutable {
     handle_api(std::move(request), std::move(respond));
   });
 }
@@ -167,8 +174,8 @@ ServerReply ControlServer::Impl::show_dead(const std::string& id) const {
 
 // POST /api/dead/replay|discard, POST /api/destinations/NAME/pause|resume|rate
 ServerReply ControlServer::Impl::steer(const ServerRequest& request) {
-  const bool replay = request.path == "/api/dead/replay";
-  if (replay || request.path == "/api/dead/discard") {
+  const bool replay = request.path == kReplayDead;
+  if (replay || request.path == kDiscardDead) {
     const auto choice = read_choice(request.body);
     if (!choice) return error_reply(choice.error());
     auto& steering = pipeline.steering();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "connectors/logs/local/local_log.h"
 #include "pipeline/ingest/refusal.h"
@@ -11,6 +12,8 @@
 
 namespace penstock::topology {
 namespace {
+
+constexpr std::size_t kPage = 500;
 
 // Every destination that ever started has a cursor.
 Result<void> check_stage(const delivery::DeliveryStore& store, const std::string& stage) {
@@ -48,6 +51,34 @@ Result<DeadLetter> find_dead(const DerivedState& state, const delivery::Delivery
   auto found = store.dead_letters().get(id);
   if (found || found.error().kind != ErrorKind::not_found) return found;
   return state.dead_letters().get(id);
+}
+
+Result<std::uint64_t> for_each_page(const DeadLetterShelf& shelf, const DeadLetterChoice& choice,
+                                    const std::function<Result<std::uint64_t>(const std::vector<dead::Listed>&)>& act) {
+  if (!choice.ids.empty()) {
+    std::vector<dead::Listed> letters;
+    for (const auto& id : choice.ids) {
+      auto letter = shelf.find(id);
+      if (!letter) return fail(std::move(letter).error());
+      letters.push_back({id, *std::move(letter)});
+    }
+    return act(letters);
+  }
+  // What dies again while this goes on comes after it, and would be met for ever.
+  TRY_ASSIGN(const auto newest, shelf.list(choice.filter, {.limit = 1, .after = {}, .order = dead::Order::newest_first}));
+  if (newest.empty()) return 0;
+  const std::string& last = newest.front().id;
+  std::uint64_t count = 0;
+  dead::Page page{.limit = kPage, .after = {}, .order = dead::Order::oldest_first};
+  while (page.after < last) {
+    TRY_ASSIGN(auto letters, shelf.list(choice.filter, page));
+    std::erase_if(letters, [&](const auto& each) { return each.id > last; });
+    if (letters.empty()) break;
+    page.after = letters.back().id;
+    TRY_ASSIGN(const std::uint64_t done, act(letters));
+    count += done;
+  }
+  return count;
 }
 
 Result<StoppedPipeline> StoppedPipeline::open(const std::string& data) {

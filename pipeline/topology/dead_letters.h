@@ -2,6 +2,8 @@
 // Both kinds of dead letters as one list: ingest's, which live in derived state, and the destinations', in delivery's store.
 // Of a running pipeline, or of a data folder that no process has open.
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,6 +20,23 @@ namespace penstock::topology {
 Result<std::vector<dead::Listed>> list_dead(const DerivedState& state, const delivery::DeliveryStore& store,
                                             const dead::Filter& filter, const dead::Page& page);
 Result<DeadLetter> find_dead(const DerivedState& state, const delivery::DeliveryStore& store, const std::string& id);
+
+// Which dead letters. With `ids`, only these; else those of the filter, whose empty fields mean any.
+struct DeadLetterChoice {
+  std::vector<std::string> ids;
+  dead::Filter filter;
+};
+
+// What a walk needs of wherever the letters are.
+struct DeadLetterShelf {
+  std::function<Result<DeadLetter>(const std::string& id)> find;
+  std::function<Result<std::vector<dead::Listed>>(const dead::Filter&, const dead::Page&)> list;
+};
+
+// Calls `act` for the letters that are there when it is called, page by page from the oldest, each at most once, whatever `act`
+// makes of them; one that is new meanwhile is not met. The sum of what `act` says; the first error ends it.
+Result<std::uint64_t> for_each_page(const DeadLetterShelf& shelf, const DeadLetterChoice& choice,
+                                    const std::function<Result<std::uint64_t>(const std::vector<dead::Listed>&)>& act);
 
 // Holds the folder as a process would, so one at a time; closes it when destroyed.
 class StoppedPipeline {

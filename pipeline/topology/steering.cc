@@ -14,8 +14,6 @@
 namespace penstock::topology {
 namespace {
 
-constexpr std::size_t kPage = 500;
-
 bool is_ingest(const dead::Listed& each) { return each.letter.stage == ingest::kIngestStage; }
 
 // Pushes the bodies, and waits until they are durable.
@@ -126,41 +124,25 @@ Result<void> Steering::cancel_replay(const std::string& destination) {
   return with_runner(destination, [](delivery::DestinationRunner& runner) { runner.end_replay(); });
 }
 
-// Page by page from the oldest; what `act` leaves is not met again.
-Result<std::uint64_t> Steering::for_each_page(const DeadLetterChoice& choice, const Act& act) {
-  if (!choice.ids.empty()) {
-    std::vector<dead::Listed> letters;
-    for (const auto& id : choice.ids) {
-      auto letter = parts_.find_dead(id);
-      if (!letter) return fail(std::move(letter).error());
-      letters.push_back({id, *std::move(letter)});
-    }
-    return act(letters);
-  }
-  std::uint64_t count = 0;
-  dead::Page page{.limit = kPage, .after = {}, .order = dead::Order::oldest_first};
-  for (;;) {
-    TRY_ASSIGN(const auto letters, parts_.list_dead(choice.filter, page));
-    if (letters.empty()) return count;
-    page.after = letters.back().id;
-    TRY_ASSIGN(const std::uint64_t done, act(letters));
-    count += done;
-  }
+DeadLetterShelf Steering::shelf() const {
+  return {[this](const std::string& id) { return parts_.find_dead(id); },
+          [this](const dead::Filter& filter, const dead::Page& page) { return parts_.list_dead(filter, page); }};
 }
 
 Result<std::uint64_t> Steering::replay_dead(const DeadLetterChoice& choice) {
   std::set<std::string> stages;
-  const auto replayed = for_each_page(choice, [&](const std::vector<dead::Listed>& letters) -> Result<std::uint64_t> {
-    TRY_ASSIGN(const std::uint64_t pushed, push_again(letters));
-    std::vector<std::string> ids;
-    for (const auto& each : letters) {
-      if (is_ingest(each)) continue;
-      ids.push_back(each.id);
-      stages.insert(each.letter.stage);
-    }
-    TRY_ASSIGN(const std::uint64_t marked, parts_.store().want_again(ids));
-    return pushed + marked;
-  });
+  const auto replayed =
+      for_each_page(shelf(), choice, [&](const std::vector<dead::Listed>& letters) -> Result<std::uint64_t> {
+        TRY_ASSIGN(const std::uint64_t pushed, push_again(letters));
+        std::vector<std::string> ids;
+        for (const auto& each : letters) {
+          if (is_ingest(each)) continue;
+          ids.push_back(each.id);
+          stages.insert(each.letter.stage);
+        }
+        TRY_ASSIGN(const std::uint64_t marked, parts_.store().want_again(ids));
+        return pushed + marked;
+      });
   for (const auto& stage : stages) {
     const auto told = with_runner(stage, [](delivery::DestinationRunner& runner) { runner.send_again(); });
     if (!told) log_warning("delivery", "{}: its dead letters are sent again once it is back in the configuration", stage);
@@ -188,7 +170,7 @@ Result<std::uint64_t> Steering::push_again(const std::vector<dead::Listed>& lett
 
 Result<std::uint64_t> Steering::discard_dead(const DeadLetterChoice& choice) {
   std::set<std::string> stages;
-  auto discarded = for_each_page(choice, [&](const std::vector<dead::Listed>& letters) -> Result<std::uint64_t> {
+  auto discarded = for_each_page(shelf(), choice, [&](const std::vector<dead::Listed>& letters) -> Result<std::uint64_t> {
     std::vector<std::string> of_ingest;
     std::vector<std::string> of_destinations;
     for (const auto& each : letters) {

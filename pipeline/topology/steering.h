@@ -10,14 +10,9 @@
 
 #include "pipeline/delivery/settings.h"
 #include "pipeline/topology/builder.h"
+#include "pipeline/topology/dead_letters.h"
 
 namespace penstock::topology {
-
-// Which dead letters. With `ids`, only these; else those of the filter, whose empty fields mean any.
-struct DeadLetterChoice {
-  std::vector<std::string> ids;
-  dead::Filter filter;
-};
 
 // As a person says it; see delivery/moment.h.
 struct ReplayRequest {
@@ -51,16 +46,14 @@ class Steering {
   Result<void> cancel_replay(const std::string& destination);
 
   // Those of destinations go through the destination's own retry lane, those of ingest into `captured`, to meet the apps as
-  // they are now. How many there were; what becomes of them shows in status. A letter of ingest is gone when it returns.
+  // they are now. Each that is there when this is called, once. How many there were; what becomes of them shows in status. A letter of ingest is gone when it returns.
   Result<std::uint64_t> replay_dead(const DeadLetterChoice& choice);
   // How many there were.
   Result<std::uint64_t> discard_dead(const DeadLetterChoice& choice);
 
  private:
-  using Act = std::function<Result<std::uint64_t>(const std::vector<dead::Listed>&)>;
-
   Result<void> with_runner(const std::string& destination, const std::function<void(delivery::DestinationRunner&)>& act);
-  Result<std::uint64_t> for_each_page(const DeadLetterChoice& choice, const Act& act);
+  DeadLetterShelf shelf() const;
   Result<std::uint64_t> push_again(const std::vector<dead::Listed>& letters);
 
   Parts& parts_;
