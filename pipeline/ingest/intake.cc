@@ -4,6 +4,7 @@
 
 #include <random>
 
+#include "pipeline/event/sent_again.h"
 #include "pipeline/ingest/chunk_set.h"
 #include "pipeline/ingest/refusal.h"
 
@@ -23,17 +24,20 @@ CapturedIntake::CapturedIntake(SourceIdentity source, Log& log, const Clock& clo
       gate_(gate), facts_(source_.paths, source_.project), run_id_(run_id.empty() ? make_run_id(clock) : std::move(run_id)) {
 }
 
-void CapturedIntake::push(PushedRecords records, std::move_only_function<void(Result<Accepted>)> done) {
+Result<void> CapturedIntake::check_open() const {
   if (const auto failure = log_.failure()) {
-    done(fail(ErrorKind::unavailable, "the log cannot promise durability any more: " + failure->message));
-    return;
+    return fail(ErrorKind::unavailable, "the log cannot promise durability any more: " + failure->message);
   }
-  if (gate_ != nullptr && gate_->is_closed()) {
-    done(fail(ErrorKind::unavailable, gate_->reason().value_or("sources wait")));
-    return;
-  }
+  if (gate_ != nullptr && gate_->is_closed()) return fail(ErrorKind::unavailable, gate_->reason().value_or("sources wait"));
   if (log_.pending_bytes() > pending_bytes_max_) {
-    done(fail(ErrorKind::unavailable, "the disk is behind; try again in a moment"));
+    return fail(ErrorKind::unavailable, "the disk is behind; try again in a moment");
+  }
+  return {};
+}
+
+void CapturedIntake::push(PushedRecords records, std::move_only_function<void(Result<Accepted>)> done) {
+  if (auto open = check_open(); !open) {
+    done(fail(std::move(open).error()));
     return;
   }
   Accepted accepted;
@@ -53,6 +57,55 @@ void CapturedIntake::push(PushedRecords records, std::move_only_function<void(Re
                 tally.add_to(metrics);
                 done(std::move(accepted));
               });
+}
+
+void CapturedIntake::push_again(const std::vector<const DeadLetter*>& letters,
+                                std::move_only_function<void(Result<void>)> done) {
+  if (auto open = check_open(); !open) {
+    done(fail(std::move(open).error()));
+    return;
+  }
+  LogRecord record;
+  {
+    const std::lock_guard lock(mutex_);
+    record = to_record(letters);
+  }
+  log_.append(LogName::captured, std::move(record), [done = std::move(done)](Result<Appended> appended) mutable {
+    if (!appended) return done(fail(ErrorKind::unavailable, std::move(appended).error().message));
+    done({});
+  });
+}
+
+// The marks of a partition stand in the order of its events.
+LogRecord CapturedIntake::to_record(const std::vector<const DeadLetter*>& letters) {
+  const Timestamp now = clock_.now();
+  ChunkSet chunks(log_.partitions());
+  LogRecord record;
+  const auto refuse = [&](const DeadLetter& letter, std::string_view code, std::string reason) {
+    DeadLetter& refused = record.dead.emplace_back(letter);
+    refused.code = code;
+    refused.reason = std::move(reason);
+    ++refused.attempts;
+    refused.last_at = now;
+  };
+  for (const DeadLetter* letter : letters) {
+    if (const auto repairs = reader_.read(letter->body, index_); !repairs) {
+      refuse(*letter, kInvalidJson, repairs.error().message);
+      continue;
+    }
+    auto facts = facts_.read(index_, {.source = source_.name, .partition = {}}, letter->received_at);
+    if (!facts) {
+      refuse(*letter, kNoFacts, facts.error().message);
+      continue;
+    }
+    // What was refused at the door was no event yet: the uuid in it, if it is readable now, is the client's word.
+    const bool was_event = !letter->event.empty();
+    if (was_event || !facts_.client_uuid()) facts->uuid = letter->uuid;
+    chunks.add(*facts, index_.text());
+    record.dead.push_back(sent_again(*letter, partition_of(*facts, log_.partitions())));
+  }
+  record.chunks = chunks.finish();
+  return record;
 }
 
 LogRecord CapturedIntake::to_record(const PushedRecords& records, Accepted& accepted) {

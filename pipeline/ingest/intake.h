@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "pipeline/event/fact_map.h"
 #include "pipeline/event/json.h"
@@ -33,9 +34,14 @@ class CapturedIntake final : public Intake {
                  const Gate* gate = nullptr, std::string run_id = {});
 
   void push(PushedRecords records, std::move_only_function<void(Result<Accepted>)> done) override;
+  // Dead letters of ingest, all of this source, once more (event/sent_again.h): each as the event that it was, with its uuid and
+  // its time of receipt. What cannot be read this time either is the same letter, tried once more. Durable when it is answered.
+  void push_again(const std::vector<const DeadLetter*>& letters, std::move_only_function<void(Result<void>)> done);
   void refused(std::string_view code) override { metrics_.count_refusal(code); }
 
  private:
+  Result<void> check_open() const;
+  LogRecord to_record(const std::vector<const DeadLetter*>& letters);
   LogRecord to_record(const PushedRecords& records, Accepted& accepted);
 
   const SourceIdentity source_;

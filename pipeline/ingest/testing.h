@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "pipeline/event/sent_again.h"
 #include "pipeline/ingest/intake.h"
 #include "pipeline/ingest/remember_uuids.h"
 #include "pipeline/ingest/worker.h"
@@ -85,7 +86,13 @@ struct Bench {
       std::erase_if(positions, [&](const auto& p) { return p.source == moved.source && p.partition == moved.partition; });
       positions.push_back(moved);
     }
-    dead.insert(dead.end(), changes.dead.begin(), changes.dead.end());
+    for (const auto& letter : changes.dead) {
+      if (is_sent_again(letter)) {
+        std::erase_if(dead, [&](const auto& known) { return dead_letter_id(known) == dead_letter_id(letter); });
+      } else {
+        dead.push_back(letter);
+      }
+    }
   }
 
   std::vector<std::string> bodies() const {

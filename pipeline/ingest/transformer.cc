@@ -17,6 +17,7 @@ Transformer::Transformer(Transform& chain, Committer& committer, const StateOver
 
 Result<void> Transformer::raw(const RawRecord& record, const std::string& partition, const std::string& label,
                               FactReader& fact_reader, const SourceIdentity& source, Timestamp now, Tally& tally) {
+  again_ = nullptr;
   const RecordPlace place{.source = source.name, .partition = partition, .offset = record.offset};
   const auto refuse = [&](std::string_view code, std::string_view reason) -> Result<void> {
     bury(refusal({.place = place, .label = label, .now = now}, partitions_, code, reason, record.body), tally);
@@ -32,7 +33,10 @@ Result<void> Transformer::raw(const RawRecord& record, const std::string& partit
   return run(*facts, source.paths.canonical(), From::polled, now, tally);
 }
 
-Result<void> Transformer::accepted(const Facts& facts, std::string_view body, bool canonical, Timestamp now, Tally& tally) {
+Result<void> Transformer::accepted(const Facts& facts, std::string_view body, bool canonical, Timestamp now, Tally& tally,
+                                   const DeadLetter* again) {
+  again_ = again;
+  if (again != nullptr) committer_.add(*again);  // before the letter that it may become
   if (seen_.contains(facts.uuid)) {
     ++tally.duplicates;
     return {};
@@ -65,6 +69,17 @@ void Transformer::bury(const DeadLetter& letter, Tally& tally) {
   ++tally.dead;
 }
 
+// Of an app that failed on the event in hand.
+DeadLetter Transformer::failed(const Facts& facts, std::string_view app, std::string_view code, std::string_view reason,
+                               Timestamp now) const {
+  DeadLetter letter = app_failure(facts, partitions_, app, code, reason, index_.text(), now);
+  if (again_ == nullptr) return letter;
+  letter.place = again_->place;
+  letter.attempts = again_->attempts + 1;
+  letter.first_at = again_->first_at;
+  return letter;
+}
+
 void Transformer::dead_on_arrival(const DeadLetter& letter, Tally& tally) { bury(letter, tally); }
 
 bool Transformer::fits() const {
@@ -92,7 +107,7 @@ Result<void> Transformer::run(const Facts& facts, bool canonical, From from, Tim
       break;
     case Transformed::Kind::failed:
       if (!out_.traceback.empty()) out_.reason += "\n" + out_.traceback;
-      bury(app_failure(facts, partitions_, out_.app, out_.code, out_.reason, index_.text(), now), tally);
+      bury(failed(facts, out_.app, out_.code, out_.reason, now), tally);
       break;
   }
   return {};
@@ -105,7 +120,7 @@ Result<void> Transformer::keep(const Facts& facts, From from, Timestamp now, Tal
       overflowed_ = true;
       return fail(ErrorKind::limit, std::string(kReason));
     }
-    bury(app_failure(facts, partitions_, {}, kOutputTooLarge, kReason, index_.text(), now), tally);
+    bury(failed(facts, {}, kOutputTooLarge, kReason, now), tally);
     return {};
   }
   if (const auto bytes = largest_event(); bytes > committer_.event_bytes_max()) {

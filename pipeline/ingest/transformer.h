@@ -40,8 +40,10 @@ class Transformer {
                    const SourceIdentity& source, Timestamp now, Tally& tally);
 
   // An event from `captured`: its body was validated and its facts read when it was accepted. One whose uuid went into `events`
-  // before goes no further, and so does what an app makes of one. Error: as above, or damaged storage.
-  Result<void> accepted(const Facts& facts, std::string_view body, bool canonical, Timestamp now, Tally& tally);
+  // before goes no further, and so does what an app makes of one. `again`: the mark of the dead letter that it was until now, or
+  // null. Error: as above, or damaged storage.
+  Result<void> accepted(const Facts& facts, std::string_view body, bool canonical, Timestamp now, Tally& tally,
+                        const DeadLetter* again);
 
   // Refused when it was accepted into `captured`, and counted there for its source.
   void dead_on_arrival(const DeadLetter& letter, Tally& tally);
@@ -79,6 +81,8 @@ class Transformer {
 
   Result<void> run(const Facts& facts, bool canonical, From from, Timestamp now, Tally& tally);
   void bury(const DeadLetter& letter, Tally& tally);
+  DeadLetter failed(const Facts& facts, std::string_view app, std::string_view code, std::string_view reason,
+                    Timestamp now) const;
   Result<void> keep(const Facts& facts, From from, Timestamp now, Tally& tally);
 
   Transform* chain_;
@@ -89,6 +93,7 @@ class Transformer {
   BodyReader reader_;
   json::ObjectIndex index_;
   Transformed out_;
+  const DeadLetter* again_ = nullptr;  // what the event in hand was
   bool may_shrink_ = false;
   bool overflowed_ = false;
   std::vector<Counted> collected_;  // of the batch in hand

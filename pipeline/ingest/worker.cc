@@ -4,6 +4,7 @@
 
 #include "pipeline/base/check.h"
 #include "pipeline/base/log.h"
+#include "pipeline/event/sent_again.h"
 
 namespace penstock::ingest {
 namespace {
@@ -247,18 +248,29 @@ Result<bool> Worker::take_record(const StoredRecord& record, Timestamp now) {
     passed_at_ = clock_.steady();
   }
   for (const auto& chunk : record.chunks)
-    if (is_ours(chunk->partition())) TRY(take_chunk(*chunk, now));
+    if (is_ours(chunk->partition())) TRY(take_chunk(*chunk, marks_of(record, chunk->partition()), now));
   Tally tally;
   for (const auto& letter : record.dead)
-    if (is_ours(letter.partition)) transformer_.dead_on_arrival(letter, tally);
+    if (is_ours(letter.partition) && !is_sent_again(letter)) transformer_.dead_on_arrival(letter, tally);
   if (tally.dead > 0) transformer_.count(tally, {});
   for (std::uint64_t& next : captured_next_) next = std::max(next, record.sequence + 1);
   captured_moved_ = true;
   return ours;
 }
 
+// Of each event of a partition that is sent again, in their order; of none when it is an ordinary push.
+Worker::Marks Worker::marks_of(const StoredRecord& record, int partition) {
+  Marks marks;
+  for (const auto& letter : record.dead)
+    if (letter.partition == partition && is_sent_again(letter)) marks.push_back(&letter);
+  return marks;
+}
+
 // All events of a chunk in `captured` are of one push, and so of one source.
-Result<void> Worker::take_chunk(const Chunk& chunk, Timestamp now) {
+Result<void> Worker::take_chunk(const Chunk& chunk, const Marks& marks, Timestamp now) {
+  if (!marks.empty() && marks.size() != chunk.size()) {
+    return fail(ErrorKind::corrupt, "captured: events that are sent again do not go with their dead letters");
+  }
   const auto pushed = pushed_.find(chunk.facts(0).source);
   // A source that was removed from the configuration: its accepted events go on as canonical ones.
   const bool known = pushed != pushed_.end();
@@ -267,7 +279,7 @@ Result<void> Worker::take_chunk(const Chunk& chunk, Timestamp now) {
   for (std::uint32_t i = 0; i < chunk.size(); ++i) {
     if (i + kUuidsAhead < chunk.size()) claims_.expect(chunk.facts(i + kUuidsAhead).uuid);
     TRY_ASSIGN(const std::string_view body, chunk.body(i));
-    TRY(transformer_.accepted(chunk.facts(i), body, canonical, now, tally));
+    TRY(transformer_.accepted(chunk.facts(i), body, canonical, now, tally, marks.empty() ? nullptr : marks[i]));
     if (trial_failed()) return {};
   }
   transformer_.count(tally, known ? pushed->second.metrics : SourceMetrics{});

@@ -102,7 +102,9 @@ class Worker {
   bool is_to_be_read(int partition, std::uint64_t sequence) const;
   std::uint64_t captured_position() const;
   Result<void> commit();
-  Result<void> take_chunk(const Chunk& chunk, Timestamp now);
+  using Marks = std::vector<const DeadLetter*>;
+  static Marks marks_of(const StoredRecord& record, int partition);
+  Result<void> take_chunk(const Chunk& chunk, const Marks& marks, Timestamp now);
   Result<bool> commit_if_due(bool progressed);
   Result<bool> read_again(Error reason);
   Result<bool> go_carefully();

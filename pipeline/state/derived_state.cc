@@ -12,6 +12,7 @@
 
 #include "pipeline/base/log.h"
 #include "pipeline/base/thread_pool.h"
+#include "pipeline/event/sent_again.h"
 #include "pipeline/state/checkpoints.h"
 #include "pipeline/state/state_database.h"
 #include "pipeline/state/state_origin.h"
@@ -141,7 +142,10 @@ Result<void> DerivedState::Impl::write(std::uint64_t sequence, const Record& rec
   for (const SourcePosition& position : record.positions) {
     batch.Put(database.families[kPositions], pair_key(position.source, position.partition), position.position);
   }
-  for (const DeadLetter& letter : record.dead) TRY(dead_letters->put(batch, letter));
+  for (const DeadLetter& letter : record.dead) {
+    if (is_sent_again(letter)) TRY(dead_letters->remove(batch, dead_letter_id(letter)));
+    else TRY(dead_letters->put(batch, letter));
+  }
   for (const StateChange& change : record.state) {
     const std::string key = pair_key(change.table, change.key);
     if (change.removed) {

@@ -11,6 +11,7 @@
 #include <tuple>
 #include <vector>
 
+#include "pipeline/event/sent_again.h"
 #include "pipeline/state/rebuild.h"
 #include "pipeline/state/state_rig.h"
 
@@ -162,6 +163,25 @@ TEST_CASE("removed dead letters stay away after a restart") {
     CHECK(state->flushed_sequence() == 3);
   }
   CHECK(f.open()->dead_letters().count({}).value() == 1);
+}
+
+TEST_CASE("a commit takes out the letters that it read again, also when the state is made from the log") {
+  Rig f;
+  {
+    const auto state = f.open();
+    for (int i = 0; i < 3; ++i) f.commit(step(i), state.get());
+    const auto letters = state->dead_letters().list({}, {});
+    REQUIRE(letters.has_value());
+    LogRecord commit = step(3);
+    DeadLetter worse = letters->at(1).letter;
+    worse.attempts = 7;
+    commit.dead = {sent_again(letters->at(0).letter, 0), sent_again(letters->at(1).letter, 0), worse};
+    f.commit(std::move(commit), state.get());
+    CHECK(state->dead_letters().count({}).value() == 2);
+    CHECK(state->dead_letters().get(letters->at(1).id).value().attempts == 7);
+  }
+  std::filesystem::remove_all(f.folder);
+  CHECK(f.open()->dead_letters().count({}).value() == 2);
 }
 
 TEST_CASE("a state ahead of a log that has its beginning is refused with instructions, and can be made anew") {

@@ -16,19 +16,10 @@ namespace {
 
 bool is_ingest(const dead::Listed& each) { return each.letter.stage == ingest::kIngestStage; }
 
-// Pushes the bodies, and waits until they are durable.
-Result<Accepted> push(ingest::CapturedIntake& intake, const std::vector<const DeadLetter*>& letters) {
-  PushedRecords records;
-  std::size_t bytes = 0;
-  for (const auto* letter : letters) bytes += letter->body.size();
-  records.text.reserve(bytes);  // the views below stay where they are
-  for (const auto* letter : letters) {
-    const std::size_t at = records.text.size();
-    records.text += letter->body;
-    records.bodies.emplace_back(records.text.data() + at, letter->body.size());
-  }
-  std::promise<Result<Accepted>> answer;
-  intake.push(std::move(records), [&](Result<Accepted> accepted) { answer.set_value(std::move(accepted)); });
+// Waits until they are durable.
+Result<void> push_again(ingest::CapturedIntake& intake, const std::vector<const DeadLetter*>& letters) {
+  std::promise<Result<void>> answer;
+  intake.push_again(letters, [&](Result<void> pushed) { answer.set_value(std::move(pushed)); });
   return answer.get_future().get();
 }
 
@@ -133,7 +124,7 @@ Result<std::uint64_t> Steering::replay_dead(const DeadLetterChoice& choice) {
   std::set<std::string> stages;
   const auto replayed =
       for_each_page(shelf(), choice, [&](const std::vector<dead::Listed>& letters) -> Result<std::uint64_t> {
-        TRY_ASSIGN(const std::uint64_t pushed, push_again(letters));
+        TRY_ASSIGN(const std::uint64_t pushed, push_letters(letters));
         std::vector<std::string> ids;
         for (const auto& each : letters) {
           if (is_ingest(each)) continue;
@@ -150,22 +141,21 @@ Result<std::uint64_t> Steering::replay_dead(const DeadLetterChoice& choice) {
   return replayed;
 }
 
-// By source, because the source says where the facts are. What is refused again is a new dead letter, so the old one goes.
-Result<std::uint64_t> Steering::push_again(const std::vector<dead::Listed>& letters) {
+// By source, because the source says where the facts are. The letters stay until ingest has read them: its commit takes them out.
+Result<std::uint64_t> Steering::push_letters(const std::vector<dead::Listed>& letters) {
   std::map<std::string, std::vector<const DeadLetter*>> by_source;
-  std::vector<std::string> ids;
+  std::uint64_t count = 0;
   for (const auto& each : letters) {
     if (!is_ingest(each)) continue;
     by_source[each.letter.source].push_back(&each.letter);
-    ids.push_back(each.id);
+    ++count;
   }
   for (const auto& [source, of_source] : by_source) {
     ingest::CapturedIntake intake(parts_.identity_of(source), *parts_.log, parts_.clock, {},
                                   parts_.plan.settings.log.pending_max.count, &parts_.gate);
-    if (auto pushed = push(intake, of_source); !pushed) return fail(std::move(pushed).error());
+    TRY(push_again(intake, of_source));
   }
-  if (!ids.empty()) TRY(parts_.state().remove_dead_letters(ids));
-  return ids.size();
+  return count;
 }
 
 Result<std::uint64_t> Steering::discard_dead(const DeadLetterChoice& choice) {

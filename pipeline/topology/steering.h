@@ -46,7 +46,8 @@ class Steering {
   Result<void> cancel_replay(const std::string& destination);
 
   // Those of destinations go through the destination's own retry lane, those of ingest into `captured`, to meet the apps as
-  // they are now. Each that is there when this is called, once. How many there were; what becomes of them shows in status. A letter of ingest is gone when it returns.
+  // they are now. Each that is there when this is called, once. How many there were; what becomes of them shows in status. A
+  // letter of ingest is gone, or tried once more, when ingest has read it.
   Result<std::uint64_t> replay_dead(const DeadLetterChoice& choice);
   // How many there were.
   Result<std::uint64_t> discard_dead(const DeadLetterChoice& choice);
@@ -54,7 +55,7 @@ class Steering {
  private:
   Result<void> with_runner(const std::string& destination, const std::function<void(delivery::DestinationRunner&)>& act);
   DeadLetterShelf shelf() const;
-  Result<std::uint64_t> push_again(const std::vector<dead::Listed>& letters);
+  Result<std::uint64_t> push_letters(const std::vector<dead::Listed>& letters);
 
   Parts& parts_;
   const Find find_;

@@ -132,9 +132,49 @@ class Steering(rig.FlowTest):
         self.assertEqual(answer.stdout, "10 dead letters are sent again\n", answer.stderr)
         wait_until(lambda: len(crm.received) == 20, "the odd ones come too")
         self.assertEqual(numbers(crm.received), list(range(20)))
-        self.assertEqual([letter["code"] for letter in self.dead()], ["invalid_json"])
+        wait_until(lambda: [letter["code"] for letter in self.dead()] == ["invalid_json"], "their letters are gone")
         self.assertEqual(self.cli("dead", "discard", "--code", "invalid_json").stdout, "1 dead letter is thrown away\n")
         self.assertEqual(self.dead(), [])
+
+    def test_dead_letters_of_ingest_that_fail_again_are_sent_once_and_stay_the_same(self):
+        count = 1300  # more than two pages of the command
+        crm = rig.Receiver()
+        self.write("apps/mask/app.yaml", "name: mask\nversion: 1.0.0\nsummary: A test.\n")
+        self.write("apps/mask/app.lua", MASK % 'error("odd")')
+        self.config(self.webhook(crm, ", body: envelope"), extra="apps:\n  - { use: mask, suspend: { then: never } }\n")
+        process = self.start()
+
+        def letters():
+            found, after = [], []
+            while True:
+                page = self.dead("--limit", "1000", *after)
+                found += page
+                if len(page) < 1000:
+                    return found
+                after = ["--after", page[-1]["id"]]
+
+        def identities():
+            return sorted((letter["id"], letter["uuid"], letter["received_at"]) for letter in letters())
+
+        for begin in range(0, count, 100):
+            self.post([event(n) for n in range(begin, begin + 100)])
+        wait_until(lambda: len(letters()) == count, "all are dead")
+        before = identities()
+        answer = self.cli("dead", "replay", "--stage", "ingest")
+        self.assertEqual(answer.stdout, f"{count} dead letters are sent again\n", answer.stderr)
+        wait_until(lambda: all(letter["attempts"] == 2 for letter in letters()), "they failed again, once")
+        self.assertEqual(identities(), before)
+
+        self.write("apps/mask/app.lua", MASK % "event.properties.mended = true")
+        self.assertEqual(self.cli("reload").returncode, 0)
+        self.assertEqual(self.cli("dead", "replay", "--stage", "ingest").returncode, 0)
+        process.kill()
+        process.wait()
+        self.start()
+        self.assertEqual(self.cli("dead", "replay", "--all").returncode, 0)
+        wait_until(lambda: not self.dead() and self.settled(), "all are through")
+        self.assertEqual(sorted({b["uuid"] for b in crm.received}), sorted(uuid for _, uuid, _ in before))
+        self.assertEqual(len({(b["uuid"], b["data"]["properties"]["n"]) for b in crm.received}), count)
 
     def test_a_pause_and_a_rate_outlive_the_process(self):
         crm = rig.Receiver()

@@ -1,11 +1,16 @@
 #include "tests/simulation/simulated_state.h"
 
+#include "pipeline/event/sent_again.h"
+
 namespace penstock::simulation {
 
 template <class Record>
 void SimulatedState::take(const Record& record) {
   for (const auto& moved : record.positions) now_.positions[{moved.source, moved.partition}] = moved.position;
-  for (const auto& letter : record.dead) now_.dead[dead_letter_id(letter)] = letter;
+  for (const auto& letter : record.dead) {
+    if (is_sent_again(letter)) now_.dead.erase(dead_letter_id(letter));
+    else now_.dead[dead_letter_id(letter)] = letter;
+  }
   for (const auto& change : record.state) {
     if (change.removed) now_.rows.erase({change.table, change.key});
     else now_.rows[{change.table, change.key}] = {change.value, change.expires_at};
