@@ -23,6 +23,9 @@ rocksdb::Options options(rocksdb::Env* env) {
   if (env != nullptr) made.env = env;
   made.create_if_missing = true;
   made.create_missing_column_families = true;
+  // A log may end in a record that was not written whole, and by default opening passes over the rest of a log from any bad
+  // record on: cursors and dead letters that were synced would be gone without a word.
+  made.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   made.write_buffer_size = 4 << 20;
   made.max_total_wal_size = 16 << 20;
   made.max_open_files = 64;
@@ -164,10 +167,8 @@ Result<void> DeliveryDatabase::open() {
   return {};
 }
 
-// What a start passes over, the end of a log from a damaged byte on, is an error here.
 Result<void> DeliveryDatabase::open_to_verify() {
   rocksdb::Options how = options(env);
-  how.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   how.paranoid_checks = true;
   if (lost_its_beginning(folder)) return failed("open", rocksdb::Status::Corruption("the file CURRENT is missing"));
   rocksdb::DB* opened = nullptr;

@@ -3,6 +3,11 @@
 #include <doctest/doctest.h>
 #include <rocksdb/db.h>
 
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
 #include "pipeline/delivery/runner_rig.h"
 
 namespace penstock::delivery {
@@ -10,6 +15,25 @@ namespace {
 
 std::unique_ptr<DeliveryStore> open(const TemporaryFolder& folder, const Clock& clock) {
   return DeliveryStore::open(folder.path(), clock).value();
+}
+
+std::string bytes_of(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+void set_bytes(const std::filesystem::path& file, const std::string& bytes) {
+  std::ofstream out(file, std::ios::binary | std::ios::trunc);
+  out << bytes;
+  REQUIRE(out.flush());
+}
+
+std::filesystem::path write_ahead_log(const TemporaryFolder& folder) {
+  std::filesystem::path found;
+  for (const auto& file : std::filesystem::directory_iterator(folder.path()))
+    if (file.path().extension() == ".log") found = file.path();
+  REQUIRE_FALSE(found.empty());
+  return found;
 }
 
 }  // namespace
@@ -125,6 +149,51 @@ TEST_CASE("a folder of a newer program is refused, and both versions are named")
   CHECK(again.error().kind == ErrorKind::conflict);
   CHECK(again.error().message.find("has schema version 9, but this program knows only up to version 2") !=
         std::string::npos);
+}
+
+TEST_CASE("a record that changed in the write-ahead log is refused; a log that ends anywhere is not") {
+  const TemporaryFolder folder;
+  const fakes::ManualClock clock;
+  {
+    auto store = open(folder, clock);
+    for (std::uint64_t i = 1; i <= 4; ++i) REQUIRE(store->save_cursor("crm", {i}, Sync::yes).has_value());
+  }
+  // Opening writes the log anew, so each starts from a copy.
+  const TemporaryFolder opened;
+  const auto open_with = [&](const std::string& log) {
+    std::filesystem::remove_all(opened.path());
+    std::filesystem::copy(folder.path(), opened.path());
+    set_bytes(std::filesystem::path(opened.path()) / write_ahead_log(folder).filename(), log);
+    const auto verified = DeliveryStore::verify(opened.path(), clock);
+    auto store = DeliveryStore::open(opened.path(), clock);
+    CHECK(verified.has_value() == store.has_value());
+    return store;
+  };
+  const std::string whole = bytes_of(write_ahead_log(folder));
+  std::uint64_t before = 0;
+  for (std::size_t size = 0; size <= whole.size();
+       size = size == whole.size() ? size + 1 : std::min(size + 5, whole.size())) {
+    CAPTURE(size);
+    const auto store = open_with(whole.substr(0, size));
+    REQUIRE_MESSAGE(store.has_value(), store.error().message);
+    const auto cursor = (*store)->cursor("crm").value();
+    CHECK((cursor ? cursor->next.at(0) : 0) >= before);
+    before = cursor ? cursor->next.at(0) : 0;
+  }
+  CHECK(before == 4);
+  // Of each record: checksum (4 bytes), length (2), type (1), content.
+  int records = 0;
+  for (std::size_t at = 0; at + 7 < whole.size(); ++records) {
+    CAPTURE(at);
+    std::string damaged = whole;
+    damaged[at + 10] = static_cast<char>(damaged[at + 10] ^ 0x40);
+    const auto store = open_with(damaged);
+    REQUIRE_FALSE(store.has_value());
+    CHECK(store.error().kind == ErrorKind::corrupt);
+    CHECK(store.error().message.find("move " + opened.path() + " away") != std::string::npos);
+    at += 7U + static_cast<unsigned char>(whole[at + 4]) + 256U * static_cast<unsigned char>(whole[at + 5]);
+  }
+  CHECK(records >= 5);
 }
 
 TEST_CASE("a folder that cannot be made is an error that names it") {
