@@ -244,6 +244,7 @@ void DestinationLoop::collect_counts() {
         "destination {} was overtaken by retention: {} events were removed before it had read them; it goes on with the "
         "oldest that is kept. A longer retention of the log gives it more time",
         name_, skipped);
+    save_cursor_if_moved();  // or the next start would say and count it again
   }
 }
 

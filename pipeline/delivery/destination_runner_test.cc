@@ -237,6 +237,21 @@ TEST_CASE("retention that overtakes a destination is counted and not silent") {
   CHECK(rig.everything_settled());
 }
 
+TEST_CASE("what retention took from a paused destination is told once, though it is killed right after") {
+  Rig rig;
+  rig.start();
+  rig.runner->pause("");
+  for (int i = 0; i < 3; ++i) rig.log.add(LogName::events, {{body_of(++rig.added), "signup", "u1", {}}});
+  rig.wake();
+  rig.log.drop_records_before(LogName::events, rig.log.next_sequence(LogName::events) - 1);
+  while (rig.runner->status().skipped == 0) rig.advance(Duration{10});
+  rig.crash();
+  rig.start();
+  rig.advance(Duration{5000});
+  CHECK(rig.runner->status().skipped == 0);
+  CHECK(rig.everything_settled());
+}
+
 TEST_CASE("retention that overtakes a destination which does not read is told within a second") {
   Rig rig;
   rig.start();
