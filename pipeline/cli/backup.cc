@@ -49,6 +49,7 @@ Result<BackupReport> back_up_wherever(const Target& target, const std::string& f
 }  // namespace
 
 int back_up(const Target& target, const std::string& folder, const topology::PlanContext& context) {
+  if (folder.empty()) return refuse({ErrorKind::invalid, "the name of the folder for the backup is empty"}, kUsage);
   const std::string absolute = std::filesystem::absolute(folder).lexically_normal().string();
   const auto report = back_up_wherever(target, absolute, context);
   if (!report) return refuse(report.error(), kCannot);

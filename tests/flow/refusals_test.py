@@ -56,6 +56,9 @@ class Refusals(FlowTest):
         self.stop(process)
         self.assertIn("there is no stage 'nope'", self.refused(2, "dead", "list", "--stage", "nope"))
 
+    def test_a_backup_to_a_folder_without_a_name(self):
+        self.assertIn("is empty", self.refused(2, "backup", ""))
+
     def test_a_backup_into_the_data_folder_or_over_something(self):
         self.write("full/of", "something")
         process = self.start()
