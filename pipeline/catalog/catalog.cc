@@ -17,6 +17,7 @@ constexpr std::array kMigrations{
     "CREATE TABLE pauses (destination TEXT PRIMARY KEY, note TEXT NOT NULL, since_ms INTEGER NOT NULL) STRICT;"
     "CREATE TABLE rates (destination TEXT PRIMARY KEY, events INTEGER NOT NULL, bytes INTEGER NOT NULL,"
     " since_ms INTEGER NOT NULL) STRICT;",
+    "CREATE TABLE started (destination TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) STRICT;",
 };
 // "pens": says whose file it is.
 constexpr std::int64_t kApplicationId = 0x70656e73;
@@ -29,6 +30,16 @@ Result<std::int64_t> pragma(Connection& connection, std::string_view name) {
   TRY_ASSIGN(auto asked, connection.prepare(fmt::format("PRAGMA {}", name)));
   TRY_ASSIGN(const bool row, asked.step());
   return row ? asked.number(0) : 0;
+}
+
+Result<std::vector<std::string>> started_by(Connection& connection) {
+  TRY_ASSIGN(auto asked, connection.prepare("SELECT destination FROM started ORDER BY destination"));
+  std::vector<std::string> found;
+  while (true) {
+    TRY_ASSIGN(const bool row, asked.step());
+    if (!row) return found;
+    found.push_back(asked.text(0));
+  }
 }
 
 // An empty file is one that was made a moment ago, perhaps by a process that then died.
@@ -75,6 +86,13 @@ Result<void> Catalog::verify(const std::string& file) {
   TRY_ASSIGN(const bool row, asked.step());
   if (row && asked.text(0) == "ok") return {};
   return fail(damaged(file, row ? asked.text(0) : "no answer"));
+}
+
+Result<std::vector<std::string>> Catalog::started_in(const std::string& file) {
+  TRY_ASSIGN(Connection connection, Connection::open(file));
+  TRY_ASSIGN(const std::int64_t version, pragma(connection, "user_version"));
+  if (version < 2) return std::vector<std::string>{};  // it did not note them yet
+  return started_by(connection);
 }
 
 Catalog::Catalog(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -146,6 +164,20 @@ Result<bool> Catalog::reset_rate(std::string_view destination) {
   TRY_ASSIGN(auto order, impl_->connection.prepare("DELETE FROM rates WHERE destination = ?"));
   TRY_ASSIGN(const int changed, order.bind(destination).run());
   return changed > 0;
+}
+
+Result<std::vector<std::string>> Catalog::started() const {
+  const std::lock_guard lock(impl_->mutex);
+  return started_by(impl_->connection);
+}
+
+Result<void> Catalog::note_started(std::string_view destination) {
+  TRY_ASSIGN(const auto known, started());
+  if (std::ranges::binary_search(known, destination)) return {};
+  const std::lock_guard lock(impl_->mutex);
+  TRY_ASSIGN(auto order, impl_->connection.prepare("INSERT OR IGNORE INTO started VALUES (?, ?)"));
+  TRY(order.bind(destination).bind(impl_->clock.now().ms).run());
+  return {};
 }
 
 }  // namespace penstock::catalog

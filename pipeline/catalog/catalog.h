@@ -1,6 +1,7 @@
 #pragma once
 // What people told a running pipeline and expect it to remember: which destinations are paused, and which have another rate
-// than their configuration says. One SQLite file, DATA/catalog.db; every call is one transaction that is durable when it
+// than their configuration says; and which destinations have ever started, so that one whose cursor was lost is not taken for a
+// new one. One SQLite file, DATA/catalog.db; every call is one transaction that is durable when it
 // returns. What the configuration file says is never written here.
 //
 // An order belongs to a destination's name and outlives its absence from the configuration.
@@ -60,6 +61,13 @@ class Catalog {
   Result<void> set_rate(std::string_view destination, std::uint64_t events_per_second, std::uint64_t bytes_per_second);
   // False: there was none.
   Result<bool> reset_rate(std::string_view destination);
+
+  // The destinations that had a cursor in delivery's store, by name.
+  Result<std::vector<std::string>> started() const;
+  // Writes only what is new.
+  Result<void> note_started(std::string_view destination);
+  // The same of a file that nobody has open, of any version; changes nothing.
+  static Result<std::vector<std::string>> started_in(const std::string& file);
 
  private:
   struct Impl;

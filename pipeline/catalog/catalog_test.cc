@@ -43,6 +43,32 @@ TEST_CASE("pauses survive a restart and end by resume") {
   CHECK((*catalog)->pauses()->size() == 1);
 }
 
+TEST_CASE("which destinations have started is known after a restart, and to who only reads the file") {
+  Folder folder;
+  const fakes::ManualClock clock;
+  {
+    auto catalog = Catalog::open(folder.file(), clock);
+    REQUIRE(catalog);
+    CHECK((*catalog)->started()->empty());
+    for (const auto* name : {"crm", "archive", "crm"}) REQUIRE((*catalog)->note_started(name));
+  }
+  const std::vector<std::string> both{"archive", "crm"};
+  CHECK(Catalog::started_in(folder.file()).value() == both);
+  CHECK((*Catalog::open(folder.file(), clock))->started().value() == both);
+}
+
+TEST_CASE("a file of version 1 has noted no destination; opened, it can") {
+  Folder folder;
+  const fakes::ManualClock clock;
+  REQUIRE(Catalog::open(folder.file(), clock));
+  REQUIRE(Connection::open(folder.file())->execute("DROP TABLE started; PRAGMA user_version = 1;"));
+  CHECK(Catalog::started_in(folder.file())->empty());
+  auto catalog = Catalog::open(folder.file(), clock);
+  REQUIRE(catalog);
+  REQUIRE((*catalog)->note_started("crm"));
+  CHECK((*catalog)->started()->size() == 1);
+}
+
 TEST_CASE("a rate replaces the one before, and is taken back by a reset") {
   Folder folder;
   fakes::ManualClock clock;

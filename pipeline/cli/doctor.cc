@@ -1,11 +1,13 @@
 // penstock doctor --verify: reads everything that a stopped pipeline's data folder holds, and says whether it is whole.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <functional>
+#include <iterator>
 #include <map>
 
 #include "connectors/logs/local/local_log.h"
@@ -122,6 +124,25 @@ std::string remedy_of_state(Log* log, const std::string& data) {
                      checkpoint->empty() ? "the whole log `events`" : "the checkpoint " + *checkpoint);
 }
 
+// Of destinations that have started. A start would take them for new ones, but say so.
+Result<void> check_cursors(const std::string& delivery, const std::string& catalog) {
+  TRY_ASSIGN(const auto started, catalog::Catalog::started_in(catalog));
+  std::vector<delivery::Cursor> cursors;
+  if (std::filesystem::exists(delivery)) {
+    TRY_ASSIGN(cursors, delivery::DeliveryStore::cursors_in(delivery, system_clock()));
+  }
+  std::vector<std::string> lost;
+  std::ranges::copy_if(started, std::back_inserter(lost), [&](const auto& name) {
+    return std::ranges::find(cursors, name, &delivery::Cursor::destination) == cursors.end();
+  });
+  if (lost.empty()) return {};
+  return fail(
+      ErrorKind::corrupt,
+      fmt::format("{} has lost the cursors of {}, and perhaps dead letters: restore the data folder from a backup, or let "
+                  "them start by their `from:`, and send what they miss with `penstock replay`",
+                  delivery, fmt::join(lost, ", ")));
+}
+
 // Each only if it is there: a new folder has none. `log` is null when it does not open.
 bool check_stores(Log* log, const std::string& data) {
   const auto when_there = [](const std::string& path, const std::function<Result<void>(const std::string&)>& verify) {
@@ -133,10 +154,17 @@ bool check_stores(Log* log, const std::string& data) {
   if (!derived)
     derived = fail(derived.error().kind, fmt::format("{}; {}", derived.error().message, remedy_of_state(log, data)));
   bool well = print_store("state", state, derived);
-  well = print_store("delivery", delivery,
-                     when_there(delivery, [&](const auto& path) { return delivery::DeliveryStore::verify(path, clock); })) &&
-         well;
-  return print_store("catalog", catalog, when_there(catalog, catalog::Catalog::verify)) && well;
+  const auto delivered =
+      when_there(delivery, [&](const auto& path) { return delivery::DeliveryStore::verify(path, clock); });
+  well = print_store("delivery", delivery, delivered) && well;
+  const auto told = when_there(catalog, catalog::Catalog::verify);
+  well = print_store("catalog", catalog, told) && well;
+  if (!delivered || !told || !std::filesystem::exists(catalog)) return well;
+  if (const auto checked = check_cursors(delivery, catalog); !checked) {
+    fmt::print("{}\n", checked.error().message);
+    return false;
+  }
+  return well;
 }
 
 }  // namespace

@@ -60,6 +60,7 @@ Result<Cursor> read_cursor(std::string_view destination, std::string_view stored
 struct DeliveryStore::Impl : DeliveryDatabase {
   using DeliveryDatabase::DeliveryDatabase;
 
+  Result<std::vector<Cursor>> cursors() const;
   Result<std::vector<DeadKeys::Entry>> first_letter(std::string_view destination, OrderKey key);
   Result<void> release(rocksdb::WriteBatch& batch, std::string_view destination, OrderKey key, Released& released);
 };
@@ -81,6 +82,12 @@ Result<void> DeliveryStore::verify(const std::string& folder, const Clock& clock
   return impl.verify();
 }
 
+Result<std::vector<Cursor>> DeliveryStore::cursors_in(const std::string& folder, const Clock& clock) {
+  Impl impl(folder, clock, nullptr);
+  TRY(impl.open_to_verify());
+  return impl.cursors();
+}
+
 DeliveryStore::DeliveryStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 DeliveryStore::~DeliveryStore() = default;
 
@@ -98,13 +105,17 @@ Result<std::optional<Cursor>> DeliveryStore::cursor(std::string_view destination
 
 Result<std::vector<Cursor>> DeliveryStore::cursors() const {
   TRY_ASSIGN(const auto held, impl_->trouble->hold());
+  return impl_->cursors();
+}
+
+Result<std::vector<Cursor>> DeliveryStore::Impl::cursors() const {
   std::vector<Cursor> found;
-  const std::unique_ptr<rocksdb::Iterator> rows(impl_->db->NewIterator({}, impl_->family(kCursors)));
+  const std::unique_ptr<rocksdb::Iterator> rows(db->NewIterator({}, family(kCursors)));
   for (rows->SeekToFirst(); rows->Valid(); rows->Next()) {
     TRY_ASSIGN(Cursor cursor, read_cursor(rows->key().ToStringView(), rows->value().ToStringView()));
     found.push_back(std::move(cursor));
   }
-  if (!rows->status().ok()) return impl_->failed("read", rows->status());
+  if (!rows->status().ok()) return failed("read", rows->status());
   return found;
 }
 

@@ -44,6 +44,8 @@ class DeliveryStore {
                                                      rocksdb::Env* env = nullptr);
   // Reads all of a store that nobody has open, and changes nothing. corrupt: what is damaged, and what goes on.
   static Result<void> verify(const std::string& folder, const Clock& clock);
+  // The cursors in such a store; changes nothing either.
+  static Result<std::vector<Cursor>> cursors_in(const std::string& folder, const Clock& clock);
   ~DeliveryStore();
   DeliveryStore(const DeliveryStore&) = delete;
   DeliveryStore& operator=(const DeliveryStore&) = delete;

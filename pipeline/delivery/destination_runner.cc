@@ -29,6 +29,18 @@ Offsets within_log(const std::string& name, Offsets cursor, const Log& log) {
   return cursor;
 }
 
+void tell_of_lost_cursor(const DestinationParts& parts, const Offsets& start, const Log& log) {
+  if (!parts.started_before) return;
+  const auto before = events_between(log.begin(LogName::events), start);
+  const auto after = events_between(start, log.end(LogName::events));
+  log_warning(
+      "delivery",
+      "destination {} has no cursor any more: delivery's store has lost it, and perhaps dead letters too. It starts by "
+      "its `from: {}`: {} events of the log are not sent, and {} are, whether they were delivered before or not. "
+      "`penstock replay {} --from TIME` sends the others",
+      parts.name, parts.settings.from, before, after, parts.name);
+}
+
 Result<Offsets> start_of(const DestinationParts& parts, const Surroundings& around) {
   const auto partitions = static_cast<std::size_t>(around.log.partitions());
   TRY_ASSIGN(const auto stored, around.store.cursor(parts.name));
@@ -43,6 +55,7 @@ Result<Offsets> start_of(const DestinationParts& parts, const Surroundings& arou
     TRY_ASSIGN(Moment from, read_moment(parts.settings.from, around.clock.now()));
     if (empty(around.log)) from = {Moment::Kind::earliest, {}};
     TRY_ASSIGN(start, offsets_of(from, around.log));
+    tell_of_lost_cursor(parts, start, around.log);
   }
   // Durable before anything is read: a first start that crashes must not become a later `now`. One that stands where it
   // stood writes nothing, so a full disk does not keep a destination from being restarted.

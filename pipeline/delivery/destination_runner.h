@@ -53,6 +53,7 @@ struct DestinationParts {
   Preparing preparing;  // what fails there is that event's dead letter here
   DeliveryMetrics metrics;
   std::uint64_t seed = 0;  // of the jitter
+  bool started_before = false;  // then it had a cursor, and it is a loss when there is none
   std::optional<std::string> paused{};  // it starts paused, with this note
   std::optional<RateSettings> rate{};  // instead of the settings'
   std::optional<ReplayOrder> replay{};  // it goes on with this one

@@ -23,6 +23,17 @@ constexpr int kBlockingThreads = 4;
 // Ingest's slices take milliseconds; one that takes this long will not come back by itself soon.
 constexpr Duration kStuck{5'000};
 
+// Its store would be made anew, and say nothing of what the old one held.
+void tell_if_missing(Disk& disk, const std::string& delivery, const Log& log) {
+  const Offsets end = log.end(LogName::events);
+  if (disk.exists(delivery) || std::ranges::all_of(end, [](auto offset) { return offset == 0; })) return;
+  log_warning(
+      "delivery",
+      "there is no {}, but there is a log: cursors, dead letters and replays of destinations are lost, and each starts "
+      "by its `from:`. If that was not wanted, stop, and restore the folder from a backup",
+      delivery);
+}
+
 // Counting costs a read of each; whoever has more to wait for need not know how many more.
 constexpr std::uint64_t kAgainCounted = 100'000;
 
@@ -112,6 +123,7 @@ Result<void> Parts::open() {
   StateOptions state{plan.data + "/state", plan.data + "/checkpoints", plan.settings.state.checkpoint_every};
   TRY_ASSIGN(state_, DerivedState::open(std::move(state), *log, clock));
   if (local_log_ != nullptr) TRY(check_captured(*log, *state_, plan.data));
+  tell_if_missing(disk, plan.data + "/delivery", *log);
   TRY_ASSIGN(store_, delivery::DeliveryStore::open(plan.data + "/delivery", clock));
   TRY_ASSIGN(catalog_, catalog::Catalog::open(plan.data + "/catalog.db", clock));
   TRY_ASSIGN(http_, http::CurlClient::start(connections_for(plan)));
@@ -129,6 +141,7 @@ Result<PreparedDestination> Parts::prepare(const PlannedDestination& planned) {
   if (!preparing) return fail(std::move(preparing).error().context("destination " + name));
   TRY_ASSIGN(auto paused, pause_of(*catalog_, name));
   TRY_ASSIGN(const auto rate, rate_of(*catalog_, name));
+  TRY_ASSIGN(const auto started, catalog_->started());
   TRY_ASSIGN(auto replay, store_->replay(name));
   TRY_ASSIGN(auto replay_where, bind_condition(replay ? replay->where : ""));
   return PreparedDestination{.name = name,
@@ -141,6 +154,7 @@ Result<PreparedDestination> Parts::prepare(const PlannedDestination& planned) {
                                        .preparing = *std::move(preparing),
                                        .metrics = delivery::DeliveryMetrics(metrics, name),
                                        .seed = std::random_device()(),
+                                       .started_before = std::ranges::binary_search(started, name),
                                        .paused = std::move(paused),
                                        .rate = rate,
                                        .replay = std::move(replay),
@@ -165,6 +179,7 @@ Result<delivery::Preparing> Parts::build_preparing(const PlannedDestination& pla
 AppBoard& Parts::board_of(const std::string& destination) { return destination_boards_[destination]; }
 
 Result<std::unique_ptr<RunningDestination>> Parts::start(PreparedDestination prepared) {
+  const std::string name = prepared.name;
   auto running = std::make_unique<RunningDestination>();
   running->type = std::move(prepared.type);
   running->fingerprint = prepared.fingerprint;
@@ -176,8 +191,11 @@ Result<std::unique_ptr<RunningDestination>> Parts::start(PreparedDestination pre
   running->hold = prepared.parts.settings.hold;
   auto runner = delivery::DestinationRunner::start(
       std::move(prepared.parts), {*log, *store_, clock, *delivery_threads_, *blocking_threads_, &chunk_memory});
-  if (!runner) return fail(std::move(runner).error().context("destination " + prepared.name));
+  if (!runner) return fail(std::move(runner).error().context("destination " + name));
   running->runner = *std::move(runner);
+  // Only now that its cursor is durable. On a full disk a later start notes it.
+  if (auto noted = catalog_->note_started(name); !noted && noted.error().kind != ErrorKind::unavailable)
+    return fail(std::move(noted).error().context("destination " + name));
   return running;
 }
 

@@ -215,10 +215,24 @@ class Stores(Damage):
         self.assertIn("delivery  damaged", self.verify())
         self.assert_told_and_goes_on(self.refusal())
 
-    def test_a_flipped_byte_in_the_database_log_is_found_by_the_doctor(self):
-        log = self.newest("delivery/*.log")
-        flip(log, 20)
+    def test_a_flipped_byte_in_the_database_log(self):
+        flip(self.newest("delivery/*.log"), 20)
         self.assertIn("delivery  damaged", self.verify())
+        self.assert_told_and_goes_on(self.refusal())
+
+    def test_lost_cursors_are_told(self):
+        for path in (self.folder / "data/delivery").glob("*"):
+            path.unlink()
+        (self.folder / "data/delivery").rmdir()
+        self.assertIn("has lost the cursors of out", self.verify())
+        process = self.start()
+        said = self.log()
+        self.assertIn("there is no data/delivery, but there is a log", said)
+        self.assertIn("destination out has no cursor any more", said)
+        self.assertIn(": 40 events of the log are not sent, and 0 are", said)
+        self.assertIn("`penstock replay out --from TIME`", said)
+        self.stop(process)
+        self.well("doctor", "--verify", "data")
 
     def test_a_damaged_state_is_found_and_made_again(self):
         (self.folder / "data/state/CURRENT").write_text("nonsense")
