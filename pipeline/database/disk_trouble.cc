@@ -107,4 +107,10 @@ Error error_of(std::string_view what, const rocksdb::Status& status) {
   return {kind, fmt::format("{}: {}", what, status.ToString())};
 }
 
+Error opening_error(std::string_view what, const rocksdb::Status& status) {
+  Error error = error_of(what, status);
+  if (status.IsNoSpace()) error.message += "; make room on its disk, and start again";
+  return error;
+}
+
 }  // namespace penstock::database

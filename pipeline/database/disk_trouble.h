@@ -76,5 +76,7 @@ std::shared_ptr<rocksdb::Logger> no_log();
 
 // "<what>: <what RocksDB says>". unavailable: there is no room; corrupt; else io.
 Error error_of(std::string_view what, const rocksdb::Status& status);
+// The same of an opening, with what to do when there is no room.
+Error opening_error(std::string_view what, const rocksdb::Status& status);
 
 }  // namespace penstock::database

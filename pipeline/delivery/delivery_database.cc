@@ -159,6 +159,7 @@ Result<void> DeliveryDatabase::open() {
   database::DiskTrouble::watch(how, trouble);
   rocksdb::DB* opened = nullptr;
   const auto status = rocksdb::DB::Open(how, folder, wanted, &families, &opened);
+  if (status.IsNoSpace()) return fail(database::opening_error("open " + folder, status));
   if (!status.ok()) return failed("open", status);
   db.reset(opened);
   dead = std::make_unique<dead::DeadLetterTable>(*db, *family(kDead));

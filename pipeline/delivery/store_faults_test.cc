@@ -88,6 +88,20 @@ TEST_CASE("on a full disk nothing is half stored, and the store goes on when the
   CHECK(shelf.has(2));
 }
 
+TEST_CASE("a start on a full disk says what to do, and succeeds when there is room") {
+  Shelf shelf;
+  REQUIRE(shelf.bury(0).has_value());
+  shelf.cut_power(Unsynced::lost);
+  shelf.disk->set_full(true);
+  const auto refused = DeliveryStore::open(shelf.folder.path(), shelf.clock, shelf.disk->env());
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().kind == ErrorKind::unavailable);
+  CHECK(refused.error().message.find("make room on its disk, and start again") != std::string::npos);
+  shelf.disk->set_full(false);
+  shelf.open();
+  CHECK(shelf.has(0));
+}
+
 TEST_CASE("after a sync that failed the store says that nothing can be written, and keeps what was acknowledged") {
   Shelf shelf;
   REQUIRE(shelf.bury(0).has_value());

@@ -98,7 +98,7 @@ std::unexpected<Error> cannot_open(const std::string& folder, const rocksdb::Sta
   if (status.IsCorruption() || status.IsPathNotFound() || status.IsNotFound()) {
     return fail(ErrorKind::corrupt, fmt::format("the state in {} is damaged ({})", folder, status.ToString()));
   }
-  return failed("open the state in " + folder, status);
+  return fail(database::opening_error("open the state in " + folder, status));
 }
 
 }  // namespace
