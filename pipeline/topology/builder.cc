@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <random>
 
-#include "connectors/logs/kafka/data_folder.h"
-#include "connectors/logs/kafka/kafka_log.h"
 #include "pipeline/base/log.h"
 #include "pipeline/scripting/transform/condition.h"
 #include "pipeline/topology/captured.h"
@@ -36,11 +34,6 @@ void tell_if_missing(Disk& disk, const std::string& delivery, const Log& log) {
 
 // Counting costs a read of each; whoever has more to wait for need not know how many more.
 constexpr std::uint64_t kAgainCounted = 100'000;
-
-FactPaths paths_of(const SourceSettings& settings) {
-  if (!settings.map) return {};
-  return {settings.map->event, settings.map->distinct_id, settings.map->timestamp, settings.map->uuid};
-}
 
 }  // namespace
 
@@ -87,35 +80,6 @@ std::uint64_t events_in(const Log& log, LogName name) { return delivery::events_
 
 Parts::Parts(PipelinePlan given, const Registry& known)
     : plan(std::move(given)), registry(known), chunk_memory(plan_memory(plan).chunks.count, plan_memory(plan).shared.count) {
-}
-
-Result<void> Parts::open_log() { return on_kafka() ? open_kafka_log() : open_local_log(); }
-
-Result<void> Parts::open_local_log() {
-  logs::local::LocalLogOptions options;
-  options.folder = plan.data;
-  options.partitions = plan.settings.log.partitions;
-  options.segment_bytes = plan.settings.log.segment;
-  options.memory = &chunk_memory;
-  TRY_ASSIGN(auto opened, logs::local::LocalLog::open(std::move(options), disk, clock));
-  local_log_ = opened.get();
-  log = std::move(opened);
-  return {};
-}
-
-Result<void> Parts::open_kafka_log() {
-  auto config = plan.settings.log.on_kafka();
-  if (plan.sources.size() == 1) {
-    config.paths = paths_of(plan.sources.front().settings);
-    config.project = plan.sources.front().project;
-  }
-  TRY_ASSIGN(data_lock, logs::kafka::lock_data_folder(disk, plan.data));
-  auto opened = logs::kafka::KafkaLog::open(std::move(config), {clock, &chunk_memory, &metrics});
-  if (!opened) return fail(std::move(opened).error().context("the log on Kafka cannot be opened"));
-  TRY(logs::kafka::bind_data_folder(disk, plan.data, (*opened)->identity(), (*opened)->partitions()));
-  event_bytes_max_ = (*opened)->event_bytes_max();
-  log = *std::move(opened);
-  return {};
 }
 
 Result<void> Parts::open() {

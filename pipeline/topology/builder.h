@@ -128,6 +128,9 @@ class Parts {
   std::unique_ptr<ThreadPool> blocking_threads_;
 };
 
+// Where a source's `map:` says that facts are; without one, the SDKs' places.
+FactPaths paths_of(const SourceSettings& settings);
+
 // A `when:` in Lua, for a destination. An error says where it is wrong.
 Result<delivery::When> bind_condition(const std::string& expression);
 

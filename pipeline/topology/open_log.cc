@@ -1,0 +1,42 @@
+// Which log a pipeline stands on: its own on the local disk, or topics on Kafka.
+#include "connectors/logs/kafka/data_folder.h"
+#include "connectors/logs/kafka/kafka_log.h"
+#include "pipeline/topology/builder.h"
+
+namespace penstock::topology {
+
+FactPaths paths_of(const SourceSettings& settings) {
+  if (!settings.map) return {};
+  return {settings.map->event, settings.map->distinct_id, settings.map->timestamp, settings.map->uuid};
+}
+
+Result<void> Parts::open_log() { return on_kafka() ? open_kafka_log() : open_local_log(); }
+
+Result<void> Parts::open_local_log() {
+  logs::local::LocalLogOptions options;
+  options.folder = plan.data;
+  options.partitions = plan.settings.log.partitions;
+  options.segment_bytes = plan.settings.log.segment;
+  options.memory = &chunk_memory;
+  TRY_ASSIGN(auto opened, logs::local::LocalLog::open(std::move(options), disk, clock));
+  local_log_ = opened.get();
+  log = std::move(opened);
+  return {};
+}
+
+Result<void> Parts::open_kafka_log() {
+  auto config = plan.settings.log.on_kafka();
+  if (plan.sources.size() == 1) {
+    config.paths = paths_of(plan.sources.front().settings);
+    config.project = plan.sources.front().project;
+  }
+  TRY_ASSIGN(data_lock, logs::kafka::lock_data_folder(disk, plan.data));
+  auto opened = logs::kafka::KafkaLog::open(std::move(config), {clock, &chunk_memory, &metrics});
+  if (!opened) return fail(std::move(opened).error().context("the log on Kafka cannot be opened"));
+  TRY(logs::kafka::bind_data_folder(disk, plan.data, (*opened)->identity(), (*opened)->partitions()));
+  event_bytes_max_ = (*opened)->event_bytes_max();
+  log = *std::move(opened);
+  return {};
+}
+
+}  // namespace penstock::topology
