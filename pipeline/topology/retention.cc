@@ -50,6 +50,16 @@ void Retention::look() {
     found = pressure();
   }
   set_gate(found);
+  tell_refusal();
+}
+
+// Without `free_min` a disk may be full before sources are told to wait, and then only those who wrote know.
+void Retention::tell_refusal() {
+  const auto refused = log_.refusal();
+  if (refused.has_value() == refused_) return;
+  refused_ = refused.has_value();
+  if (refused) log_error("log", "{}; sources wait", refused->message);
+  else log_info("log", "it can be written again");
 }
 
 void Retention::run(const std::stop_token& stop) {

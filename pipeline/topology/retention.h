@@ -55,6 +55,7 @@ class Retention {
   Trimmed trim(LogName log, std::uint64_t bytes_max, Timestamp older_than);
   Trimmed trim_once(LogName log, std::uint64_t bytes_max, Timestamp older_than);
   void tell(const Result<void>& done);
+  void tell_refusal();
   TrimLimits limits_of(LogName log) const;
   Pressure pressure();
   void relieve(const Pressure& pressure);
@@ -73,6 +74,7 @@ class Retention {
   telemetry::Counter trimmed_events_[2];
   telemetry::Gauge disk_free_;
   std::string told_;  // the last failure, so that it is told once
+  bool refused_ = false;  // so that it is told once that the log takes no records
 };
 
 }  // namespace penstock::topology

@@ -351,9 +351,13 @@ class Lives(FlowTest):
         self.assertEqual(status.returncode, 1, status.stdout)
         self.assertRegex(status.stdout, "sources wait: the log captured cannot be written: .*No space left on device")
         self.assertIn("No space left on device", self.status()["verdict"])
+        wait_until(lambda: "No space left on device" in self.log(), "the log says so")
+        self.assertEqual(self.post([event(1, noise=noise)])[0], 503)
         filler.unlink()
         wait_until(lambda: self.post([event(1)])[0] == 200, "events are accepted again", 30)
         wait_until(lambda: self.cli("status").returncode == 0, "and it is well")
+        wait_until(lambda: "it can be written again" in self.log(), "and the log says so")
+        self.assertEqual(self.log().count("sources wait"), 1, "once")
 
 
 if __name__ == "__main__":
