@@ -33,6 +33,11 @@ function Event:facts() end
 ---@field null lightuserdata JSON null; assigning nil deletes.
 app = {}
 
+---Runs a file of the app's own folder once and gives what it returns: require("kinds") is kinds.lua beside app.lua.
+---@param name string
+---@return any
+function require(name) end
+
 ---Writes a line to the program's log: app.log(message), or with a level before it: debug, info (the default), warning or error. Tables and parts of the event are shown as JSON; several messages are joined by a space. At most ten lines a second for each app; what is left out is counted.
 ---```lua
 ---app.log('warning', 'no e-mail in', event.properties) --> null

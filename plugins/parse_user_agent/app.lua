@@ -71,7 +71,7 @@ end
 
 function M.transform(event)
   local agent, path = find_agent(event)
-  if not agent then return event end
+  if not agent or not path then return event end
   local target = target_in(event)
   if not target then return event end
   for _, field in ipairs(fields_of(agent)) do

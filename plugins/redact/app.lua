@@ -24,6 +24,7 @@ local sources = {}
 for _, kind in ipairs(wanted) do
   sources[#sources + 1] = "(?:" .. kind.source .. ")"
 end
+---@type any
 local anything = #sources > 0 and app.regex(table.concat(sources, "|")) or nil
 
 local except = {}

@@ -44,6 +44,11 @@ function Event:facts() end
 ---@field settings table<string, any> The app's settings, as app.yaml declares them and `with:` gives them.
 ---@field null lightuserdata JSON null; assigning nil deletes.
 app = {}
+
+---Runs a file of the app's own folder once and gives what it returns: require("kinds") is kinds.lua beside app.lua.
+---@param name string
+---@return any
+function require(name) end
 )";
 
 void add_function(const AppFunction& function, std::string& out) {
