@@ -235,3 +235,34 @@ TEST_CASE("what is kept from call to call ends at the memory limit, and the call
   CHECK(vm->failure().stop == Stop::memory);
   CHECK(vm->failure().message.starts_with("app.lua:1: memory limit of 8MiB reached"));
 }
+
+TEST_CASE("a stack that grows while operators call functions of the script") {
+  // Lua 5.4.4 went on with the old stack after a __concat; at which depth that shows depends on the room that is left.
+  const std::string script = R"(
+    local rope = {}
+    local function grown(n) if n == 0 then return 0 end return 1 + grown(n - 1) end
+    rope.__concat = function(a, b)
+      grown(60)
+      return setmetatable({text = (a.text or a) .. (b.text or b)}, rope)
+    end
+    local function of(text) return setmetatable({text = text}, rope) end
+    local function at(depth)
+      if depth > 0 then
+        local text = at(depth - 1)
+        return text
+      end
+      return (of("a") .. "b" .. of("c") .. "d" .. "e" .. of("f") .. "g").text
+    end
+    local count = 0
+    for depth = 0, 60 do
+      for _ = 1, 2 do
+        local made = coroutine.wrap(at)(depth)
+        if made ~= "abcdefg" then error("at " .. depth .. ": " .. tostring(made)) end
+        count = count + 1
+      end
+    end
+    return count)";
+  const Ended ended = run(script);
+  CHECK_MESSAGE(ended.returned, ended.failure.message);
+  CHECK(ended.value == "122");
+}
