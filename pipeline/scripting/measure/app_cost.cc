@@ -19,6 +19,7 @@ constexpr int kRuns = 7;
 struct Sample {
   std::string text;
   json::ObjectIndex index;
+  FactReader reader{{}, "bench"};  // holds what facts point to
   Facts facts;
   bool canonical = false;
 };
@@ -37,11 +38,10 @@ Result<Samples> prepare(const std::vector<std::string>& texts) {
     TRY(validator.validate(sample->text, sample->index));
     sample->text = sample->index.text();  // what the validator repaired is its own, and not kept
     TRY(json::index_object(sample->text, sample->index));
-    FactReader reader({}, "bench");
-    if (const auto read = reader.read(sample->index, {.source = "bench", .partition = "0"}, Timestamp{})) {
+    const RecordPlace place{.source = "bench", .partition = "0", .offset = samples.size()};
+    if (const auto read = sample->reader.read(sample->index, place, Timestamp{})) {
       sample->canonical = true;
-      sample->facts.uuid = read->uuid;
-      sample->facts.timestamp = read->timestamp;
+      sample->facts = *read;
     }
     samples.push_back(std::move(sample));
   }

@@ -39,6 +39,17 @@ TEST_CASE("what a script does to an event is counted") {
   CHECK(cost.median <= cost.slowest);
 }
 
+TEST_CASE("the facts of a sample are there, as in a pipeline") {
+  const std::string body =
+      "local facts = event:facts() if facts.distinct_id ~= 'ada' or facts.event ~= 'e' then error('no facts') end "
+      "event.visits = app.state.incr('visits') return event";
+  const testing::TempFolder folder;
+  folder.write("app.yaml", "name: a\nversion: 1.0.0\nsummary: A test.\npermissions: {state: true}\n");
+  folder.write("app.lua", testing::transform(body));
+  const AppCost cost = measure_app(folder.path(), {}, {R"({"event":"e","distinct_id":"ad\u0061"})"}, 100).value();
+  CHECK(cost.counts.assigned == 1);
+}
+
 TEST_CASE("walks and the members they visit are counted") {
   for (const auto* body : {"for k, v in pairs(event.a) do end return event",
                            "local k, v = next(event.a) while k do k, v = next(event.a, k) end return event"}) {
