@@ -370,3 +370,17 @@ TEST_CASE("entries of a chain are read from YAML, with every problem at its plac
     CHECK(has(text, part));
   }
 }
+
+TEST_CASE("reading a text that is full of escapes is paid by its bytes") {
+  std::string escapes;
+  for (int i = 0; i < 20'000; ++i) escapes += "\\u0001";
+  const std::string body = R"({"plain":")" + std::string(escapes.size(), 'x') + R"(","escaped":")" + escapes + R"("})";
+  for (const auto& [field, stops] : {std::pair{"plain", 0}, std::pair{"escaped", 1}}) {
+    CAPTURE(field);
+    TestApp app{.lua = transform("for _ = 1, 20 do local text = event." + std::string(field) + " end return event")};
+    app.limits.instructions = 500'000;
+    TestChain chain(app);
+    chain.run(body);
+    CHECK(chain.chain->counters(0).instruction_stops == static_cast<std::uint64_t>(stops));
+  }
+}

@@ -156,6 +156,10 @@ void add_patterns(std::vector<Attack>& to) {
       "local s, n = '[' .. ('abc'):rep(33000), 0 while true do n = n + 1 local x = ('x'):find(s .. n .. ']') end");
   add("gsub callback", "(('x'):rep(10)):gsub('x', function() while true do end end)");
   add("gsub of every byte", "local s = ('x'):rep(1 << 20) while true do s:gsub('.', '%0') end");
+  add("gsub with many captures in the replacement",
+      "local r = ('%1'):rep(50000) local s = ('a'):rep(30) while true do s:gsub('()a', r) end");
+  add("gsub with many signs in the replacement",
+      "local r = ('%%'):rep(50000) local s = ('a'):rep(30) while true do s:gsub('a', r) end");
   add("gsub of nothing", "local s = ('x'):rep(1 << 20) while true do s:gsub('', '') end");
   add("gsub table with __index",
       "(('x'):rep(10)):gsub('x', setmetatable({}, {__index = function() while true do end end}))");

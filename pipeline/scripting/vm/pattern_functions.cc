@@ -14,6 +14,9 @@ namespace {
 
 constexpr std::uint64_t kCallSteps = 5;
 constexpr std::uint64_t kReplacedSteps = 2;  // beside what is added
+constexpr std::uint64_t kDirectiveSteps = 1;
+constexpr std::uint64_t kCaptureSteps = 4;   // of a directive that names one
+constexpr std::uint64_t kPlaceSteps = 10;    // a number is made for it, and its digits
 constexpr std::uint64_t kBytesPerStep = 16;
 constexpr std::uint64_t kStepsPerCompiledByte = 2;
 constexpr std::uint64_t kBytesPerStepOfText = 2;  // see pattern_match.cc
@@ -255,12 +258,15 @@ class Substitution {
   }
 
   void add_escaped(char what) {
+    m_.steps.spend(kDirectiveSteps);
     if (what == '%') return add("%");
     if (what == '0') return add(m_.match.whole());
     if (what < '1' || what > '9') luaL_error(m_.state, "invalid use of '%%' in replacement string");
     const auto capture = static_cast<std::size_t>(what - '1');
     if (capture > 0 && capture >= m_.pattern->captures())
       luaL_error(m_.state, "invalid capture index %%%d in replacement string", static_cast<int>(capture) + 1);
+    const bool place = capture < m_.pattern->captures() && m_.match.is_place(capture);
+    m_.steps.spend(place ? kPlaceSteps : kCaptureSteps);
     push_capture(m_, capture);
     luaL_addvalue(&out_);
   }
