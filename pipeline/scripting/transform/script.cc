@@ -30,6 +30,23 @@ class Loading {
   const std::string& name_;
 };
 
+// What stands in a list beside its events would be lost without a word.
+void refuse_other_keys(lua_State* state, long long size) {
+  if (!push_frozen_content(state, 1)) lua_pushvalue(state, 1);
+  lua_pushnil(state);
+  while (lua_next(state, -2) != 0) {
+    lua_pop(state, 1);
+    Vm::of(state).charge(state, 1);
+    const lua_Integer at = lua_isinteger(state, -1) != 0 ? lua_tointeger(state, -1) : 0;
+    if (at >= 1 && at <= size) continue;
+    if (lua_type(state, -1) == LUA_TSTRING)
+      luaL_error(state, "transform returned a list of events that also has the key '%.40s'; return an event, or a list of them",
+                 lua_tostring(state, -1));
+    luaL_error(state, "transform returned a list of events with holes; its keys must be 1 to n");
+  }
+  lua_settop(state, 1);
+}
+
 }  // namespace
 
 Script::Script(const AppPlan& plan, std::unique_ptr<Vm> vm, const LogSink& log, const Clock& clock)
@@ -165,6 +182,7 @@ void Script::collect_list(lua_State* state) {
   is_list_ = true;
   const long long size = luaL_len(state, 1);
   if (size > kBodiesMax) luaL_error(state, "transform returned a list of more than 10000 events");
+  if (lua_istable(state, 1)) refuse_other_keys(state, size);
   for (long long i = 1; i <= size; ++i) {
     lua_geti(state, 1, i);
     add_body(state, 2, i);

@@ -240,6 +240,8 @@ TEST_CASE("what transform returns decides") {
       {"return event.list", R"({"list":[{"a":1},2]})", "error: the returned event 2 is no object but a number"},
       {"return 5", "{}", "error: transform returned a number"},
       {"return app.null", "{}", "error: transform returned a JSON null"},
+      {"return {event = 'b', {event = 'x'}}", "{}", "error: transform returned a list of events that also has the key 'event'"},
+      {"return {[1] = event, [3] = event}", "{}", "error: transform returned a list of events with holes"},
       {"return {x = 0/0}", "{}", "error: the returned event.x: not a number"},
       {"return {{x = {print}}}", "{}", "error: the returned event 1.x[1]: a function"},
       {"error('no')", "{}", "error: app.lua:3: no"},
