@@ -112,8 +112,8 @@ void print_status(const json::value& s) {
   }
   for (const auto& app : s.at("apps").as_array()) fmt::print("{}\n", app_line(app));
   if (const std::string waits = text(s, "sources_wait_for"); !waits.empty()) fmt::print("sources wait: {}\n", waits);
-  if (const std::string refused = text(s, "apps_refused"); !refused.empty())
-    fmt::print("the apps on disk are not those that run: {}\n", refused);
+  if (const std::string refused = raw_text(s, "apps_refused"); !refused.empty())
+    fmt::print("the apps on disk are not those that run: {}\n", below(printable_lines(refused), 2));
   print_destinations(s.at("destinations").as_array());
   fmt::print("\n{}\n", text(s, "verdict"));
 }

@@ -236,23 +236,24 @@ Result<topology::ReloadReport> ControlServer::Impl::apply(config::Problems& prob
   auto planned = replan();
   if (!planned.plan) {
     problems = std::move(planned.problems);
-    return fail(ErrorKind::invalid,
-                fmt::format("the configuration is invalid ({} problems); nothing was changed", problems.size()));
+    for (const auto& problem : problems) log_error("reload", "{}", problem.to_string());
+    auto refused = fmt::format("the configuration is invalid ({} problems); nothing was changed", problems.size());
+    log_error("reload", "{}", refused);
+    return fail(ErrorKind::invalid, std::move(refused));
   }
   auto report = pipeline.reload(*std::move(planned.plan));
-  if (report) {
-    for (const auto& change : report->changes) log_info("reload", "{}", change);
-    if (report->changes.empty()) log_info("reload", "nothing differs");
+  if (!report) {
+    log_error("reload", "{}", report.error().message);
+    return report;
   }
+  for (const auto& change : report->changes) log_info("reload", "{}", change);
+  if (report->changes.empty()) log_info("reload", "nothing differs");
   return report;
 }
 
 Result<topology::ReloadReport> ControlServer::reload() {
   config::Problems problems;
-  auto report = impl_->apply(problems);
-  for (const auto& problem : problems) log_error("reload", "{}", problem.to_string());
-  if (!report) log_error("reload", "{}", report.error().message);
-  return report;
+  return impl_->apply(problems);
 }
 
 }  // namespace penstock::control
