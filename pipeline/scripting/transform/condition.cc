@@ -3,6 +3,7 @@
 #include <lua.hpp>
 
 #include "pipeline/scripting/transform/expression.h"
+#include "pipeline/scripting/transform/plain_condition.h"
 
 namespace penstock::scripting {
 namespace {
@@ -35,6 +36,7 @@ struct Condition::Impl {
   Limits limits;
   const Clock& clock;
   Compiled compiled;
+  std::optional<PlainCondition> plain;
   Arena arena;
   EventState event;
 };
@@ -47,10 +49,15 @@ Condition& Condition::operator=(Condition&&) noexcept = default;
 Result<Condition> Condition::compile(std::string expression, const Limits& limits, const Clock& clock) {
   auto impl = std::make_unique<Impl>(std::move(expression), limits, clock);
   TRY_ASSIGN(impl->compiled, build(impl->expression, limits, clock));
+  impl->plain = PlainCondition::parse(impl->expression);
   return Condition(std::move(impl));
 }
 
 Result<bool> Condition::eval(std::string_view body, const Facts& facts) {
+  if (impl_->plain) {
+    const auto verdict = impl_->plain->of(body, facts);
+    if (verdict != PlainCondition::Verdict::ask_lua) return verdict == PlainCondition::Verdict::yes;
+  }
   if (impl_->compiled.vm->spent()) {
     TRY_ASSIGN(impl_->compiled, build(impl_->expression, impl_->limits, impl_->clock));
   }

@@ -77,9 +77,9 @@ Result<void> Script::start() {
   TRY(find_transform());
   lua_rawgetp(vm_->state(), LUA_REGISTRYINDEX, this);
   vm_->freeze_globals();
-  if (!plan_.when.empty()) return push_expression(*vm_, plan_.when);
-  lua_pushnil(vm_->state());
-  return {};
+  if (plan_.when.empty()) return lua_pushnil(vm_->state()), Result<void>();
+  plain_when_ = PlainCondition::parse(plan_.when);
+  return push_expression(*vm_, plan_.when);
 }
 
 // Runs app.lua and leaves its `transform` on the stack.
@@ -121,6 +121,11 @@ int Script::require(lua_State* state) {
 
 Answer Script::wants(EventState& event) {
   if (plan_.when.empty()) return Answer::yes;
+  if (plain_when_) {
+    const auto verdict = plain_when_->of(event.document(), event.facts());
+    if (verdict != PlainCondition::Verdict::ask_lua)
+      return verdict == PlainCondition::Verdict::yes ? Answer::yes : Answer::no;
+  }
   table_.begin_event();
   return evaluate(*vm_, binding_, kWhen, event);
 }

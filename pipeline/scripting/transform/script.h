@@ -12,6 +12,7 @@
 #include "pipeline/scripting/library/app_table.h"
 #include "pipeline/scripting/transform/app_plan.h"
 #include "pipeline/scripting/transform/expression.h"
+#include "pipeline/scripting/transform/plain_condition.h"
 #include "pipeline/scripting/view/binding.h"
 #include "pipeline/scripting/vm/vm.h"
 
@@ -59,6 +60,7 @@ class Script {
   std::unique_ptr<Vm> vm_;
   Binding binding_;
   AppTable table_;
+  std::optional<PlainCondition> plain_when_;
   std::vector<std::string_view> bodies_;
   bool is_list_ = false;
   std::set<std::string> loading_;  // modules
