@@ -75,6 +75,12 @@ void add_others(std::vector<Attack>& to) {
   add("a zone of parts", "local z = ('x'):rep(15 << 20) while true do pcall(app.time.parts, 0, z) end");
   add("an offset", "local z = '+' .. ('0'):rep(15 << 20) while true do pcall(app.time.format, 0, z) end");
   add("zones that are none", "while true do pcall(app.time.parts, 0, 'Europe/Nowhere') end");
+  add("zones that are none between slow calls",
+      "local s = (' '):rep(1000000) .. '1' "
+      "while true do for i = 1, 60 do math.abs(s) end pcall(app.time.parts, 0, 'X/Y') end");
+  add("offsets between slow calls",
+      "local s = (' '):rep(1000000) .. '1' local n = 0 while true do n = n + 1 for i = 1, 60 do math.abs(s) end "
+      "app.time.parts(0, ('+%02d:%02d'):format(n // 60 % 14, n % 60)) end");
   add("a format to write", "local f = ('%A'):rep(7 << 20) while true do pcall(app.time.format, 0, f) end");
   add("a format to write that fits", "local f = ('%A'):rep(500) while true do app.time.format(0, f) end");
   add("a format to read", "local f = ('%Y'):rep(7 << 20) while true do pcall(app.time.parse, f, f) end");

@@ -40,8 +40,10 @@ TimeZone zone_named(lua_State* state, std::string_view name) {
     vm.charge(state, kStepsOfRefusal);
     luaL_error(state, "unknown time zone '%s'", shortened(name).c_str());
   }
+  const bool read_before = TimeZone::database_read();
   const auto zone = TimeZone::find(name);
-  vm.restart_clock();  // reading the database is no fault of the script's
+  // Reading the database is no fault of the script's. Only then: a script that could start its time anew would have no limit.
+  if (!read_before && TimeZone::database_read()) vm.restart_clock();
   if (!zone) vm.charge(state, kStepsOfRefusal);
   if (!zone) luaL_error(state, "%s", zone.error().message.c_str());
   if (remembered.size() < kRememberedMax) remembered.emplace(name, *zone);

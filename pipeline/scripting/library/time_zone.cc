@@ -3,6 +3,7 @@
 #include <date/tz.h>
 #include <fmt/format.h>
 
+#include <atomic>
 #include <chrono>
 #include <stdexcept>
 
@@ -12,6 +13,8 @@ namespace penstock::scripting {
 namespace {
 
 using std::chrono::milliseconds;
+
+std::atomic<bool> is_read{false};
 
 std::int64_t in_ms(std::chrono::seconds offset) { return milliseconds(offset).count(); }
 
@@ -25,12 +28,16 @@ Result<TimeZone> TimeZone::find(std::string_view name) {
   }
   TimeZone zone;
   try {
+    date::get_tzdb();
+    is_read = true;
     zone.zone_ = date::locate_zone(name);
   } catch (const std::runtime_error& error) {
     return fail(ErrorKind::not_found, fmt::format("unknown time zone '{}': {}", name, error.what()));
   }
   return zone;
 }
+
+bool TimeZone::database_read() { return is_read; }
 
 TimeZone TimeZone::fixed(std::int64_t offset_ms) {
   TimeZone zone;

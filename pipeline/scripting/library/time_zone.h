@@ -22,6 +22,8 @@ class TimeZone {
   // "UTC", "Z", "+02:00", "-0530", "Europe/Berlin". An error names the zone, or says that there is no database.
   static Result<TimeZone> find(std::string_view name);
   static TimeZone fixed(std::int64_t offset_ms);
+  // Whether this process has read the database. It does so once.
+  static bool database_read();
 
   // What to add to a time to get what clocks there show.
   std::int64_t offset_at(Timestamp time) const;

@@ -127,7 +127,8 @@ class Vm final : private AllocationListener {
   void demand_memory(lua_State* running, std::size_t bytes) {
     if (bytes > static_cast<std::size_t>(limits_.memory_max.count)) raise_stop(running, Stop::memory);
   }
-  // The time for this call begins anew: what passed was no doing of the script's.
+  // The time for this call begins anew: what passed was no doing of the script's. Only for what happens once in a process: a
+  // script that can bring this about at will has neither a wall clock nor pays by time.
   void restart_clock() { looked_ = false; }
   Stop stop() const { return stop_; }
   PatternCache& patterns() { return patterns_; }
