@@ -1,6 +1,7 @@
 #pragma once
 // Finds a member of a wide object by its key: a hash table of places, open addressing. Keys stay where they are; the index
-// keeps a part of their hashes only, so whoever searches says whether the key at a place is the one. Not thread-safe.
+// keeps a part of their hashes only, so whoever searches says whether the key at a place is the one. Senders choose the keys:
+// the hash is one that they do not know. Not thread-safe.
 
 #include <cstddef>
 #include <cstdint>
@@ -27,6 +28,15 @@ class KeyIndex {
     put({tag_of(key), static_cast<std::uint32_t>(++size_)});
   }
 
+  // How many slots are looked at before a free one says that a key is not there: what a search may cost.
+  std::size_t steps_of_missing(std::string_view key) const {
+    if (slots_.empty()) return 0;
+    std::size_t at = tag_of(key);
+    const std::size_t first = at;
+    while (slots_[at & (slots_.size() - 1)].number != 0) ++at;
+    return at - first + 1;
+  }
+
   // The place for which `is_it` says yes, or all ones.
   template <class IsIt>
   std::size_t find(std::string_view key, IsIt is_it) const {
@@ -45,7 +55,7 @@ class KeyIndex {
     std::uint32_t number = 0;  // place + 1; 0: free
   };
 
-  static std::uint32_t tag_of(std::string_view key) { return static_cast<std::uint32_t>(checksum(key)); }
+  static std::uint32_t tag_of(std::string_view key) { return static_cast<std::uint32_t>(hash_of_process(key)); }
 
   void put(Slot taken) {
     std::size_t at = taken.tag;
