@@ -82,8 +82,13 @@ bool same_key(const Member& a, const Member& b, std::string& scratch_a, std::str
   return unescaped_key(a, scratch_a) == unescaped_key(b, scratch_b);
 }
 
+// What an escape of six bytes says is at least one: a key much longer than the text that is looked for is not unescaped.
+constexpr std::size_t kEscapedBytesMax = 6;
+bool may_be(const Member& member, std::string_view key) { return member.key.size() <= kEscapedBytesMax * key.size(); }
+
 // Up to this many members, a key that may be a repeat is compared with all before it; beyond, the keys are sorted, so that
-// no document makes this quadratic.
+// no document makes this quadratic. Once a key is escaped hashes are compared, so that each is unescaped once: few may be long.
+// The hashes are not known to senders, who could make keys whose hashes are the same.
 constexpr std::size_t kFew = 128;
 
 // Marks repeats by an empty value, which no real member has, and gives the first the value of the last.
@@ -104,10 +109,25 @@ class Repeats {
     Filter seen{};
     for (std::size_t i = 0; i < members.size(); ++i) {
       const Member& member = members[i];
-      any_escaped_ |= member.key_escaped;
-      if (!any_escaped_ && !maybe_seen(seen, member.key)) continue;
+      if (member.key_escaped) return few_escaped(members, i);
+      if (!maybe_seen(seen, member.key)) continue;
       for (std::size_t j = 0; j < i; ++j) {
-        if (members[j].value.empty() || !same_key(members[j], member, scratch_a_, scratch_b_)) continue;
+        if (members[j].value.empty() || members[j].key != member.key) continue;
+        repeat(members[j], members[i]);
+        break;
+      }
+    }
+  }
+
+  // From the member on where none before it is escaped, nor repeats another that is still there.
+  void few_escaped(std::vector<Member>& members, std::size_t from) {
+    std::array<std::uint64_t, kFew> hashes;
+    for (std::size_t i = 0; i < members.size(); ++i) {
+      hashes[i] = hash_of_process(unescaped_key(members[i], scratch_a_));
+      if (i < from) continue;
+      for (std::size_t j = 0; j < i; ++j) {
+        if (hashes[j] != hashes[i] || members[j].value.empty()) continue;
+        if (!same_key(members[j], members[i], scratch_a_, scratch_b_)) continue;
         repeat(members[j], members[i]);
         break;
       }
@@ -137,7 +157,7 @@ class Repeats {
     std::vector<Key> keys;
     keys.reserve(members.size());
     for (std::size_t i = 0; i < members.size(); ++i) {
-      keys.push_back({checksum(unescaped_key(members[i], scratch_a_)), i});
+      keys.push_back({hash_of_process(unescaped_key(members[i], scratch_a_)), i});
     }
     std::ranges::sort(keys, [&](const Key& a, const Key& b) {
       if (a.hash != b.hash) return a.hash < b.hash;
@@ -160,7 +180,6 @@ class Repeats {
 
   std::string scratch_a_;
   std::string scratch_b_;
-  bool any_escaped_ = false;
   std::uint32_t count_ = 0;
 };
 
@@ -168,7 +187,7 @@ std::optional<std::string_view> find_nested(std::string_view object, std::string
   MemberCursor members(object);
   std::optional<std::string_view> found;
   for (Member member; members.next(member);) {
-    if (unescaped_key(member, scratch) == key) found = member.value;
+    if (may_be(member, key) && unescaped_key(member, scratch) == key) found = member.value;
   }
   return found;
 }
@@ -196,7 +215,7 @@ const Member* ObjectIndex::find(std::string_view key) const {
   if (!any_escaped) return nullptr;
   std::string scratch;
   for (const Member& member : members_) {
-    if (member.key_escaped && unescaped_key(member, scratch) == key) return &member;
+    if (member.key_escaped && may_be(member, key) && unescaped_key(member, scratch) == key) return &member;
   }
   return nullptr;
 }
