@@ -11,10 +11,15 @@
 namespace penstock::config {
 namespace {
 
-std::vector<const Node::Entry*> sorted(const Node& map) {
+std::vector<const Node::Entry*> entries_of(const Node& map) {
   std::vector<const Node::Entry*> entries;
   entries.reserve(map.entries.size());
   for (const Node::Entry& entry : map.entries) entries.push_back(&entry);
+  return entries;
+}
+
+std::vector<const Node::Entry*> sorted(const Node& map) {
+  auto entries = entries_of(map);
   std::ranges::sort(entries, {}, &Node::Entry::key);
   return entries;
 }
@@ -69,8 +74,10 @@ void append_dump(const Node& node, std::string& out) {
   }
 }
 
+enum class Order : std::uint8_t { any, of_file };
+
 // Lengths before texts: no two different trees have the same bytes.
-void append_exact(const Node& node, Writer& out) {
+void append_exact(const Node& node, Order order, Writer& out) {
   out.fixed(static_cast<std::uint8_t>(node.kind));
   switch (node.kind) {
     case Node::Kind::null: return;
@@ -80,16 +87,23 @@ void append_exact(const Node& node, Writer& out) {
       return;
     case Node::Kind::list:
       out.varint(node.items.size());
-      for (const Node& item : node.items) append_exact(item, out);
+      for (const Node& item : node.items) append_exact(item, order, out);
       return;
     case Node::Kind::map:
       out.varint(node.entries.size());
-      for (const Node::Entry* entry : sorted(node)) {
+      for (const Node::Entry* entry : order == Order::any ? sorted(node) : entries_of(node)) {
         out.text(entry->key);
-        append_exact(entry->value, out);
+        append_exact(entry->value, order, out);
       }
       return;
   }
+}
+
+std::uint64_t fingerprint(const Node& node, Order order) {
+  std::string bytes;
+  Writer writer(bytes);
+  append_exact(node, order, writer);
+  return checksum(bytes);
 }
 
 }  // namespace
@@ -100,11 +114,8 @@ std::string dump(const Node& node) {
   return out;
 }
 
-std::uint64_t fingerprint(const Node& node) {
-  std::string bytes;
-  Writer writer(bytes);
-  append_exact(node, writer);
-  return checksum(bytes);
-}
+std::uint64_t fingerprint(const Node& node) { return fingerprint(node, Order::any); }
+
+std::uint64_t fingerprint_in_order(const Node& node) { return fingerprint(node, Order::of_file); }
 
 }  // namespace penstock::config

@@ -15,4 +15,7 @@ std::string dump(const Node& node);
 // program; compare, do not store.
 std::uint64_t fingerprint(const Node& node);
 
+// The same for what a script sees: there the order of keys is a part of the meaning, for it walks over them in that order.
+std::uint64_t fingerprint_in_order(const Node& node);
+
 }  // namespace penstock::config

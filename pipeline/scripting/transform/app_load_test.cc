@@ -2,8 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <memory>
 #include <string>
 
+#include "pipeline/config/yaml_parser.h"
 #include "pipeline/scripting/transform/testing.h"
 
 using namespace penstock;
@@ -47,4 +49,22 @@ TEST_CASE("`app` is there while an app loads, but for what needs an event") {
     CHECK(has(load(early), "while the app is being loaded"));
   }
   CHECK(has(load("app.x = 1"), "read-only"));
+}
+
+TEST_CASE("the version of a chain follows whatever changes what its scripts get") {
+  const auto version = [](const std::string& settings, const std::string& with = "") {
+    config::Problems problems;
+    config::Node given;
+    if (!with.empty()) REQUIRE(parse_yaml(with, std::make_shared<const std::string>("test.yaml"), given, problems));
+    TestChain chain(std::vector<TestApp>{{.lua = transform("return event"), .settings_yaml = settings, .with = given}});
+    REQUIRE(chain.chain);
+    return chain.chain->version();
+  };
+  const std::string one = "settings: { a: { type: string, default: x } }";
+  CHECK(version(one) == version(one));
+  CHECK(version(one) != version("settings: { a: { type: string, default: y } }"));
+  CHECK(version(one) != version("settings: { a: { type: any, default: x } }"));
+  CHECK(version("settings: { n: { type: string, default: '1' } }") != version("settings: { n: { type: any, default: 1 } }"));
+  CHECK(version("settings: { m: { type: map } }", "m: { a: 1, b: 2 }") !=
+        version("settings: { m: { type: map } }", "m: { b: 2, a: 1 }"));
 }

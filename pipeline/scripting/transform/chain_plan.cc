@@ -24,13 +24,14 @@ std::vector<std::string> app_names(const std::vector<std::string>& places) {
   return {names.begin(), names.end()};
 }
 
+// What is declared of the settings counts too: their defaults and types decide what the script gets.
 std::uint64_t checksum_of(const AppPlan& plan, const AppEntry& entry) {
-  return checksum(fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{} {} {}\n{} {} {} {} {}", plan.name, plan.source.checksum,
-                              config::fingerprint(plan.settings), fmt::join(entry.events, "\x1f"), plan.when,
-                              static_cast<int>(plan.on_error), plan.limits.memory_max.count, plan.limits.instructions_max,
-                              plan.limits.time_max.count(), plan.suspend.share, plan.suspend.events,
-                              static_cast<int>(plan.suspend.then), plan.suspend.retry.count(),
-                              plan.manifest.permissions.state));
+  return checksum(
+      fmt::format("{}\n{}\n{} {}\n{}\n{}\n{}\n{} {} {}\n{} {} {} {} {}", plan.name, plan.source.checksum,
+                  config::fingerprint_in_order(plan.settings), config::fingerprint_in_order(plan.manifest.declared_settings),
+                  fmt::join(entry.events, "\x1f"), plan.when, static_cast<int>(plan.on_error), plan.limits.memory_max.count,
+                  plan.limits.instructions_max, plan.limits.time_max.count(), plan.suspend.share, plan.suspend.events,
+                  static_cast<int>(plan.suspend.then), plan.suspend.retry.count(), plan.manifest.permissions.state));
 }
 
 // Everything but the trial run.
