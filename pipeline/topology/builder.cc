@@ -152,7 +152,6 @@ Result<std::unique_ptr<RunningDestination>> Parts::start(PreparedDestination pre
   if (!prepared.parts.preparing.apps) board.show(0, {});
   running->app_board = &board;
   running->drain = prepared.parts.settings.drain;
-  running->hold = prepared.parts.settings.hold;
   auto runner = delivery::DestinationRunner::start(
       std::move(prepared.parts), {*log, *store_, clock, *delivery_threads_, *blocking_threads_, &chunk_memory});
   if (!runner) return fail(std::move(runner).error().context("destination " + name));

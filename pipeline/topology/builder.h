@@ -50,7 +50,6 @@ struct RunningDestination {
   std::uint64_t chain_version = 0;
   const AppBoard* app_board = nullptr;  // of its own apps; of the parts
   Duration drain{0};
-  bool hold = false;
   std::unique_ptr<delivery::DestinationRunner> runner;
 };
 

@@ -54,15 +54,33 @@ Result<void> Pipeline::Impl::start_ingest() {
 }
 
 void Pipeline::Impl::start_retention() {
-  retention = parts.build_retention(*workers, [this] {
-    std::vector<Holder> holders;
-    const std::lock_guard lock(mutex);
-    for (const auto& [name, running] : destinations)
-      if (running->hold) holders.push_back({name, running->runner->status().cursor});
-    return holders;
-  });
+  retention = parts.build_retention(*workers, [this] { return holders(); });
   retention->look();  // before the first event comes in
   retention_thread = std::jthread([this](const std::stop_token& stop) { retention->run(stop); });
+}
+
+// Whoever says `hold: true`, whether it runs at this moment or not: while a reload restarts it, and when it could not be started
+// again, the store knows what it has not got.
+std::vector<Holder> Pipeline::Impl::holders() {
+  std::vector<Holder> holders;
+  std::vector<std::string> resting;
+  {
+    const std::lock_guard lock(mutex);
+    for (const auto& planned : planned_destinations) {
+      if (!planned.delivery.hold) continue;
+      const std::string& name = planned.settings.name;
+      const auto running = destinations.find(name);
+      if (running == destinations.end()) resting.push_back(name);
+      else holders.push_back({name, running->second->runner->status().cursor});
+    }
+  }
+  for (const auto& name : resting) {
+    const auto cursor = parts.store().cursor(name);
+    // While the store cannot tell, everything is kept.
+    if (!cursor) holders.push_back({name, Offsets(static_cast<std::size_t>(parts.log->partitions()), 0)});
+    else if (*cursor) holders.push_back({name, (*cursor)->next});
+  }
+  return holders;
 }
 
 void Pipeline::Impl::start_group_offsets() {

@@ -26,6 +26,7 @@ struct Pipeline::Impl {
   Result<void> start_ingest();
   Result<void> start_sources();
   void start_retention();
+  std::vector<Holder> holders();
   void start_group_offsets();
   void wake_destinations();
   void stop_everything(Duration ingest_drain);
@@ -72,7 +73,7 @@ struct Pipeline::Impl {
   std::map<std::string, std::unique_ptr<RunningDestination>> destinations;  // guarded by mutex
   std::size_t destinations_wanted = 0;  // guarded by mutex; more than there are while a reload restarts some
   std::vector<scripting::AppEntry> app_entries;  // guarded by mutex; of the configuration loaded last
-  std::vector<PlannedDestination> planned_destinations;  // guarded by mutex; likewise, with the chains that run
+  std::vector<PlannedDestination> planned_destinations;  // guarded by mutex; likewise, as soon as it is applied
   std::string apps_refused;  // guarded by mutex
   std::atomic<bool> draining = false;
   bool stopped = false;

@@ -111,6 +111,11 @@ Result<Pipeline::Impl::Change> Pipeline::Impl::prepare(std::vector<PlannedDestin
 
 // Then the change itself.
 Result<void> Pipeline::Impl::apply(Change change, ReloadReport& report) {
+  {
+    // Before any of them is stopped, so that retention goes on holding for those that are restarted.
+    const std::lock_guard lock(mutex);
+    planned_destinations = change.destinations;
+  }
   stop_destinations(take_leaving(change.destinations, change.prepared, report));
   auto started = start_prepared(std::move(change.prepared));
   chain_plan = std::move(change.chain_plan);
@@ -119,8 +124,6 @@ Result<void> Pipeline::Impl::apply(Change change, ReloadReport& report) {
     report.changes.push_back(fmt::format("apps: the chain is now {:016x}", chain_set));
     workers->set_chains(std::move(change.chains));
   }
-  const std::lock_guard lock(mutex);
-  planned_destinations = std::move(change.destinations);
   return started;
 }
 

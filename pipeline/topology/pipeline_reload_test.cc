@@ -1,0 +1,125 @@
+// What a reload keeps while destinations come and go.
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "connectors/logs/local/local_log.h"
+#include "pipeline/config/lookup.h"
+#include "pipeline/delivery/delivery_store.h"
+#include "pipeline/ports/posix_disk.h"
+#include "pipeline/topology/pipeline.h"
+#include "tests/conformance/sample_records.h"
+
+namespace penstock::topology {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Takes writes and answers none of them before it is closed.
+class FrozenDestination final : public Destination {
+ public:
+  struct Config {
+    int mark = 0;  // another one is another configuration
+    static constexpr auto fields() { return std::tuple{config::field("mark", &Config::mark, "Anything.")}; }
+  };
+  static constexpr std::string_view kSummary = "Never answers.";
+  static constexpr std::string_view kExample = "";
+
+  FrozenDestination(Config, const ConnectorContext&) {}
+  ~FrozenDestination() override { close(); }
+
+  Result<void> connect(std::stop_token) override { return {}; }
+  void submit(Batch, Completion done) override {
+    const std::lock_guard lock(mutex_);
+    waiting_.push_back(std::move(done));
+  }
+  void close() override {
+    std::vector<Completion> waiting;
+    {
+      const std::lock_guard lock(mutex_);
+      waiting.swap(waiting_);
+    }
+    for (auto& done : waiting)
+      done(Outcomes::all({.kind = Outcome::Kind::unavailable, .code = "closed", .reason = "closed", .retry_after = {}}));
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<Completion> waiting_;
+};
+
+constexpr int kEvents = 60;
+
+// A data folder whose log `events` is three times as large as retention lets it be, and a configuration beside it.
+struct Bench {
+  Bench() {
+    REQUIRE(::mkdtemp(folder.data()) != nullptr);
+    registry.destinations.add<FrozenDestination>("frozen");
+    const auto log = logs::local::LocalLog::open({.folder = data(), .partitions = 1, .segment_bytes = 1_MiB}, posix_disk(),
+                                                 system_clock());
+    REQUIRE(log.has_value());
+    for (int i = 0; i < kEvents; ++i) {
+      std::string text(50'000, ' ');
+      for (char& c : text) c = static_cast<char>('a' + std::rand() % 26);  // so that it stays long when it is compressed
+      LogRecord record;
+      record.chunks.push_back(conformance::sample_chunk_of(0, R"({"event":")" + text + R"("})"));
+      REQUIRE(conformance::append_and_wait(**log, LogName::events, std::move(record)).has_value());
+    }
+  }
+  ~Bench() {
+    pipeline.reset();
+    fs::remove_all(folder);
+  }
+  Bench(const Bench&) = delete;
+  Bench& operator=(const Bench&) = delete;
+
+  std::string data() const { return folder + "/data"; }
+
+  PipelinePlan plan(const std::string& destinations) const {
+    const std::string file = folder + "/penstock.yaml";
+    std::ofstream(file) << "data: data\n"
+                           "log: { partitions: 1, segment: 1MiB, retention: { free_min: 0B, events: { bytes: 1MiB } } }\n"
+                           "sources: []\n"
+                           "destinations:\n"
+                        << destinations;
+    auto planned = plan_pipeline(file, {registry, config::process_lookup(), {}});
+    REQUIRE_MESSAGE(planned.plan.has_value(), (planned.problems.empty() ? "" : planned.problems.front().to_string()));
+    return *std::move(planned.plan);
+  }
+  void start(const std::string& destinations) {
+    auto started = Pipeline::start(plan(destinations), registry);
+    REQUIRE_MESSAGE(started.has_value(), (started ? "" : started.error().message));
+    pipeline = *std::move(started);
+  }
+  std::uint64_t kept() const { return pipeline->status().events.events; }
+
+  std::string folder = (fs::temp_directory_path() / "penstock-reload-XXXXXX").string();
+  Registry registry;
+  std::unique_ptr<Pipeline> pipeline;
+};
+
+std::string held(int mark) {
+  return "  - { name: crm, type: frozen, mark: " + std::to_string(mark) + ", from: earliest, hold: true, drain: 2500ms }\n";
+}
+
+}  // namespace
+
+TEST_CASE("a destination that holds is held for while a reload restarts it, and one that holds no more is not") {
+  Bench bench;
+  bench.start(held(1));
+  CHECK(bench.kept() == kEvents);
+  const auto reloaded = bench.pipeline->reload(bench.plan(held(2)));  // waits for it to drain, longer than retention waits
+  REQUIRE_MESSAGE(reloaded.has_value(), (reloaded ? "" : reloaded.error().message));
+  CHECK(bench.kept() == kEvents);
+  CHECK(bench.pipeline->status().destinations.front().skipped == 0);
+  REQUIRE(
+      bench.pipeline->reload(bench.plan("  - { name: crm, type: frozen, from: earliest, drain: 2500ms }\n")).has_value());
+  CHECK(bench.kept() < kEvents);
+}
+
+}  // namespace penstock::topology
