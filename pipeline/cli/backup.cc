@@ -8,6 +8,7 @@
 #include "pipeline/cli/control_client.h"
 #include "pipeline/cli/counted.h"
 #include "pipeline/cli/exit_code.h"
+#include "pipeline/ports/folders.h"
 #include "pipeline/ports/posix_disk.h"
 #include "pipeline/topology/backup.h"
 
@@ -50,7 +51,9 @@ Result<BackupReport> back_up_wherever(const Target& target, const std::string& f
 
 int back_up(const Target& target, const std::string& folder, const topology::PlanContext& context) {
   if (folder.empty()) return refuse({ErrorKind::invalid, "the name of the folder for the backup is empty"}, kUsage);
-  const std::string absolute = std::filesystem::absolute(folder).lexically_normal().string();
+  const auto from_root = absolute_path(folder);
+  if (!from_root) return refuse(from_root.error(), kCannot);
+  const std::string absolute = std::filesystem::path(*from_root).lexically_normal().string();
   const auto report = back_up_wherever(target, absolute, context);
   if (!report) return refuse(report.error(), kCannot);
   fmt::print(

@@ -118,7 +118,12 @@ int init(const std::string& folder, const topology::PlanContext& context) {
     fmt::print(stderr, "penstock: create {}: {}\n", folder, error.message());
     return kCannot;
   }
-  if (std::filesystem::exists(path)) {
+  const bool there = std::filesystem::exists(path, error);
+  if (error) {
+    fmt::print(stderr, "penstock: {} cannot be looked at: {}\n", path.string(), error.message());
+    return kCannot;
+  }
+  if (there) {
     fmt::print(stderr, "penstock: {} exists and is left as it is\n", path.string());
     return kNotWell;
   }

@@ -13,7 +13,8 @@ namespace {
 
 // As `validate` says it: what is wrong with a file is the same whoever reads it.
 Error unreadable(const std::string& file, const config::Problems& problems) {
-  if (!std::filesystem::exists(file)) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored)) {
     return {ErrorKind::not_found,
             fmt::format("cannot read {}; name the data folder with --data, or the file with --file", file)};
   }

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <filesystem>
 #include <functional>
 #include <iterator>
 #include <map>
@@ -16,6 +15,7 @@
 #include "pipeline/cli/exit_code.h"
 #include "pipeline/delivery/delivery_store.h"
 #include "pipeline/ingest/captured_position.h"
+#include "pipeline/ports/folders.h"
 #include "pipeline/ports/posix_disk.h"
 #include "pipeline/state/derived_state.h"
 #include "pipeline/state/log_end.h"
@@ -106,7 +106,7 @@ bool check_logs(Log& log, const std::string& data) {
 }
 
 bool print_store(std::string_view name, const std::string& path, const Result<void>& checked) {
-  if (!std::filesystem::exists(path)) {
+  if (const auto there = is_there(path); there && !*there) {
     fmt::print("{:<9} not there\n", name);
     return true;
   }
@@ -128,7 +128,8 @@ std::string remedy_of_state(Log* log, const std::string& data) {
 Result<void> check_cursors(const std::string& delivery, const std::string& catalog) {
   TRY_ASSIGN(const auto started, catalog::Catalog::started_in(catalog));
   std::vector<delivery::Cursor> cursors;
-  if (std::filesystem::exists(delivery)) {
+  TRY_ASSIGN(const bool there, is_there(delivery));
+  if (there) {
     TRY_ASSIGN(cursors, delivery::DeliveryStore::cursors_in(delivery, system_clock()));
   }
   std::vector<std::string> lost;
@@ -145,8 +146,10 @@ Result<void> check_cursors(const std::string& delivery, const std::string& catal
 
 // Each only if it is there: a new folder has none. `log` is null when it does not open.
 bool check_stores(Log* log, const std::string& data) {
-  const auto when_there = [](const std::string& path, const std::function<Result<void>(const std::string&)>& verify) {
-    return std::filesystem::exists(path) ? verify(path) : Result<void>();
+  const auto when_there = [](const std::string& path,
+                             const std::function<Result<void>(const std::string&)>& verify) -> Result<void> {
+    TRY_ASSIGN(const bool there, is_there(path));
+    return there ? verify(path) : Result<void>();
   };
   const Clock& clock = system_clock();
   const std::string state = data + "/state", delivery = data + "/delivery", catalog = data + "/catalog.db";
@@ -159,7 +162,7 @@ bool check_stores(Log* log, const std::string& data) {
   well = print_store("delivery", delivery, delivered) && well;
   const auto told = when_there(catalog, catalog::Catalog::verify);
   well = print_store("catalog", catalog, told) && well;
-  if (!delivered || !told || !std::filesystem::exists(catalog)) return well;
+  if (!delivered || !told || !is_there(catalog).value_or(false)) return well;
   if (const auto checked = check_cursors(delivery, catalog); !checked) {
     fmt::print("{}\n", checked.error().message);
     return false;

@@ -4,10 +4,10 @@
 #include <rocksdb/options.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <utility>
 
 #include "pipeline/base/codec.h"
+#include "pipeline/ports/posix_disk.h"
 
 namespace penstock::delivery {
 namespace {
@@ -56,17 +56,13 @@ bool is_damage(const rocksdb::Status& status) {
 
 // RocksDB makes a new database where the file CURRENT is missing, and removes what was there. It writes tables and logs only
 // after it.
-bool lost_its_beginning(const std::string& folder) {
-  if (std::filesystem::exists(folder + "/CURRENT")) return false;
-  const auto files = std::filesystem::directory_iterator(folder);
-  return std::ranges::any_of(begin(files), end(files), [](const auto& file) {
-    return file.path().extension() == ".sst" || file.path().extension() == ".log";
-  });
+bool lost_its_beginning(const std::vector<std::string>& files) {
+  if (std::ranges::find(files, "CURRENT") != files.end()) return false;
+  return std::ranges::any_of(files, [](const auto& file) { return file.ends_with(".sst") || file.ends_with(".log"); });
 }
 
-bool has_tables(const std::string& folder) {
-  const auto files = std::filesystem::directory_iterator(folder);
-  return std::ranges::any_of(begin(files), end(files), [](const auto& file) { return file.path().extension() == ".sst"; });
+bool has_tables(const std::vector<std::string>& files) {
+  return std::ranges::any_of(files, [](const auto& file) { return file.ends_with(".sst"); });
 }
 
 }  // namespace
@@ -153,8 +149,9 @@ Result<void> DeliveryDatabase::upgrade() {
 
 Result<void> DeliveryDatabase::open() {
   rocksdb::Options how = options(env);
-  if (lost_its_beginning(folder)) return failed("open", rocksdb::Status::Corruption("the file CURRENT is missing"));
-  const bool had_tables = has_tables(folder);
+  TRY_ASSIGN(const auto files, posix_disk().list(folder));
+  if (lost_its_beginning(files)) return failed("open", rocksdb::Status::Corruption("the file CURRENT is missing"));
+  const bool had_tables = has_tables(files);
   const auto wanted = wanted_families(folder, how);
   database::DiskTrouble::watch(how, trouble);
   rocksdb::DB* opened = nullptr;
@@ -171,7 +168,8 @@ Result<void> DeliveryDatabase::open() {
 Result<void> DeliveryDatabase::open_to_verify() {
   rocksdb::Options how = options(env);
   how.paranoid_checks = true;
-  if (lost_its_beginning(folder)) return failed("open", rocksdb::Status::Corruption("the file CURRENT is missing"));
+  TRY_ASSIGN(const auto files, posix_disk().list(folder));
+  if (lost_its_beginning(files)) return failed("open", rocksdb::Status::Corruption("the file CURRENT is missing"));
   rocksdb::DB* opened = nullptr;
   const auto status = rocksdb::DB::OpenForReadOnly(how, folder, wanted_families(folder, how), &families, &opened);
   if (!status.ok()) return failed("open", status);

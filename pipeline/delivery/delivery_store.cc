@@ -9,6 +9,7 @@
 
 #include "pipeline/base/codec.h"
 #include "pipeline/delivery/delivery_database.h"
+#include "pipeline/ports/folders.h"
 
 namespace penstock::delivery {
 namespace {
@@ -311,11 +312,12 @@ Result<void> DeliveryStore::Impl::release(rocksdb::WriteBatch& batch, std::strin
 }
 
 Result<void> DeliveryStore::copy_to(const std::string& folder) const {
+  TRY_ASSIGN(const std::string to, absolute_path(folder));
   TRY_ASSIGN(const auto held, impl_->trouble->hold());
   rocksdb::Checkpoint* made = nullptr;
   auto status = rocksdb::Checkpoint::Create(impl_->db.get(), &made);
   const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
-  if (status.ok()) status = checkpoint->CreateCheckpoint(std::filesystem::absolute(folder).string());
+  if (status.ok()) status = checkpoint->CreateCheckpoint(to);
   if (!status.ok()) return fail(database::error_of(fmt::format("copy {} to {}", impl_->folder, folder), status));
   return {};
 }

@@ -144,6 +144,15 @@ TEST_CASE("a state made again from the log is the one that was lost") {
   check_stands_at(*f.open(), 12);
 }
 
+TEST_CASE("a state that cannot be looked at is an error of the disk, and is not taken for absent") {
+  Rig rig;
+  std::filesystem::create_symlink(rig.folder, rig.folder);
+  const auto opened = DerivedState::open(rig.options(), rig.log, rig.clock);
+  REQUIRE_FALSE(opened.has_value());
+  CHECK(opened.error().kind == ErrorKind::io);
+  CHECK(opened.error().message.find(rig.folder + " cannot be looked at") != std::string::npos);
+}
+
 TEST_CASE("a second opener is told that the folder is held") {
   Rig f;
   const auto state = f.open();

@@ -11,6 +11,7 @@
 #include <filesystem>
 
 #include "pipeline/base/codec.h"
+#include "pipeline/ports/folders.h"
 
 namespace penstock::state {
 namespace {
@@ -203,10 +204,11 @@ Result<void> verify(const Database& database) {
 }
 
 Result<void> copy_database(const Database& database, const std::string& to) {
+  TRY_ASSIGN(const std::string absolute, absolute_path(to));
   rocksdb::Checkpoint* made = nullptr;
   auto status = rocksdb::Checkpoint::Create(database.db.get(), &made);
   const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
-  if (status.ok()) status = checkpoint->CreateCheckpoint(std::filesystem::absolute(to).string());
+  if (status.ok()) status = checkpoint->CreateCheckpoint(absolute);
   if (!status.ok()) return failed("copy the state to " + to, status);
   return {};
 }

@@ -107,7 +107,8 @@ Result<std::vector<Checkpoint>> checkpoints_beyond(std::uint64_t records, const 
 // Nullopt: the database is in `opened`; else why it is of no use.
 Result<std::optional<std::string>> try_to_open(const std::string& folder, Log& log, const Surroundings& around,
                                                Database& opened) {
-  if (!std::filesystem::exists(folder + "/CURRENT")) return "there is no state in " + folder;
+  TRY_ASSIGN(const bool there, is_there(folder + "/CURRENT"));
+  if (!there) return "there is no state in " + folder;
   auto database = open_database(folder, around);
   if (!database && database.error().kind == ErrorKind::corrupt) return database.error().message;
   if (!database) return fail(std::move(database).error());
@@ -166,7 +167,8 @@ Result<Opened> open_from(const Origin& origin, Log& log, const Surroundings& aro
   const std::uint64_t end = log.next_sequence(LogName::events);
   Opened opened;
   TRY_ASSIGN(opened.useless, checkpoints_beyond(end, origin, around));
-  if (end == 0 && !std::filesystem::exists(origin.folder)) {  // a new pipeline
+  TRY_ASSIGN(const bool there, is_there(origin.folder));
+  if (end == 0 && !there) {  // a new pipeline
     TRY_ASSIGN(opened.database, open_database(origin.folder, around));
     return opened;
   }

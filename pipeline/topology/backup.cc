@@ -2,9 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <filesystem>
-
 #include "pipeline/base/log.h"
 #include "pipeline/ports/folders.h"
 #include "pipeline/ports/posix_disk.h"
@@ -22,15 +19,10 @@ std::string without_slashes(std::string path) {
   return path;
 }
 
-bool is_inside(const std::string& path, const std::string& folder) {
-  const auto inner = std::filesystem::weakly_canonical(path);
-  const auto outer = std::filesystem::weakly_canonical(folder);
-  return std::ranges::mismatch(outer, inner).in1 == outer.end();
-}
-
 Result<void> check_free(Disk& disk, const std::string& data, const std::string& to) {
   if (!to.starts_with('/')) return fail(ErrorKind::invalid, fmt::format("{}: a backup needs an absolute path", to));
-  if (is_inside(to, data)) {
+  TRY_ASSIGN(const bool inside, is_inside(to, data));
+  if (inside) {
     return fail(ErrorKind::invalid,
                 fmt::format("{} is inside the data folder {}, and would be lost with it; name a folder outside", to, data));
   }

@@ -136,6 +136,8 @@ TEST_CASE("a backup goes only where nothing is, and leaves nothing when it fails
     return refused.error();
   };
   CHECK(refusal("backup").kind == ErrorKind::invalid);
+  const std::string too_long = temporary.path + "/" + std::string(300, 'x');
+  CHECK(refusal(too_long).message.find(too_long + " cannot be looked at: ") == 0);
   fs::create_directories(to + "/something");
   CHECK(refusal(to).kind == ErrorKind::conflict);
   CHECK(fs::exists(to + "/something"));

@@ -36,7 +36,7 @@ void Claims::take(const std::vector<Claim>& claims, const config::Node& element,
     // Links are followed as far as there is something: two names of one folder are one.
     std::error_code ignored;
     if (!claim.address)
-      wanted.resolved = fs::weakly_canonical(fs::absolute(fs::path(folder_) / claim.file), ignored).string();
+      wanted.resolved = fs::weakly_canonical(fs::absolute(fs::path(folder_) / claim.file, ignored), ignored).string();
     const std::string field = fmt::format("{}.{}", path, claim.field);
     for (const Taken& other : taken_) {
       if (!collide(claim, wanted.resolved, other.claim, other.resolved)) continue;
@@ -52,7 +52,7 @@ void Claims::take(const std::vector<Claim>& claims, const config::Node& element,
 
 void Claims::check_data_folder(const Taken& wanted, const std::string& field, config::Problems& problems) const {
   std::error_code ignored;
-  const fs::path data = fs::weakly_canonical(fs::absolute(data_), ignored);
+  const fs::path data = fs::weakly_canonical(fs::absolute(data_, ignored), ignored);
   const fs::path inner = fs::path(wanted.resolved).lexically_relative(data);
   if (inner.empty() || std::ranges::find(kDataFiles, inner.begin()->string()) == kDataFiles.end()) return;
   problems.push_back(

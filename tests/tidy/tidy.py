@@ -29,6 +29,13 @@ MACHINE_PATH = re.compile(r"(?<![\w.}])/(?:work|root|home)/")
 SLEEP_REASON = re.compile(r"(?://|#).*\b(?:polls|condition|random moment)\b")
 SLEEP = re.compile(r"\b(?:sleep_for|sleep_until|usleep|nanosleep)\b|\btime\.sleep\b|^\s*sleep\s+[\d$]")
 
+FILE_SYSTEM_CALL = re.compile(
+    r"\b(?:fs|filesystem)::(exists|is_\w+|file_size|(?:weakly_)?canonical|absolute|relative|proximate|equivalent|create_\w+"
+    r"|(?:recursive_)?directory_iterator|rename|remove(?:_all)?|copy(?:_\w+)?|resize_file|last_write_time|permissions|space"
+    r"|(?:symlink_)?status|read_symlink|hard_link_count|current_path|temp_directory_path)(?:\s+\w+)?\s*\(")
+ERROR_CODE = re.compile(r"\b(?:error|ignored|unknown|failed)\b")
+RANGE_FOR = re.compile(r"\bfor\s*\([^;()]*:\s*(?:std::)?$")
+
 
 def extension(path):
     return os.path.splitext(path)[1]
@@ -96,6 +103,28 @@ def check_includes(path, text):
             yield line, f'includes "{included}": {why}'
 
 
+def check_file_system_calls(path, text):
+    """std::filesystem throws unless it is given an error_code, and what throws on a thread of the pipeline ends it."""
+    if not path.startswith(("pipeline/", "connectors/")) or extension(path) not in (".cc", ".h"):
+        return
+    if is_test(path) or os.path.basename(path) == "testing.h":
+        return
+    code = cpp_text.code_only(text)
+    for call in FILE_SYSTEM_CALL.finditer(code):
+        if not ERROR_CODE.search(arguments(code, call.end())) or RANGE_FOR.search(code[:call.start()]):
+            yield code[:call.start()].count("\n") + 1, f"{call.group(1)} throws; give it an error_code, and say what it says"
+
+
+def arguments(code, at):
+    """From behind a parenthesis to the one that closes it."""
+    depth = 1
+    for end in range(at, len(code)):
+        depth += {"(": 1, ")": -1}.get(code[end], 0)
+        if depth == 0:
+            return code[at:end]
+    return code[at:]
+
+
 def numbered(text):
     return enumerate(text.split("\n"), 1)
 
@@ -103,7 +132,7 @@ def numbered(text):
 # Tidy names what it bans, and the licence is not ours to edit.
 NOT_READ = {"LICENSE"}
 CHECKS = [check_drawers, check_markers, check_machine_paths, check_whitespace, check_pragma_once, check_sleeps,
-          check_includes]
+          check_includes, check_file_system_calls]
 OWN_WORDS = {check_markers, check_machine_paths, check_sleeps, check_includes}
 
 

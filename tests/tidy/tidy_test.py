@@ -49,6 +49,8 @@ class Planted(unittest.TestCase):
         ("pipeline/log/a.cc", "int x;", "pipeline/log/a.cc:1: the last line does not end"),
         ("pipeline/log/a_test.cc", "std::this_thread::sleep_for(1s);\n", "pipeline/log/a_test.cc:1: a sleep"),
         ("tests/flow/a.py", "time.sleep(1)\n", "tests/flow/a.py:1: a sleep"),
+        ("pipeline/log/a.cc", "\nbool x = std::filesystem::exists(f(a));\n", "pipeline/log/a.cc:2: exists throws"),
+        ("pipeline/log/a.cc", "for (auto& f : fs::directory_iterator(a, error)) g(f);\n", "directory_iterator throws"),
         ("tests/flow/a.sh", "sleep 3\n", "tests/flow/a.sh:1: a sleep"),
     ]
 
@@ -65,6 +67,8 @@ class Planted(unittest.TestCase):
             "connectors/logs/local/a.cc": '#include "pipeline/log/b.h"\n#include "connectors/logs/local/c.h"\n',
             "connectors/sources/x/CMakeLists.txt": "connector()\n",
             "connectors/sources/x/x_test.cc": "TEST_CASE() { conformance::pushed_source_conformance({}); }\n",
+            "pipeline/log/b.cc": "bool x = fs::exists(fs::symlink_status(f(a), error));\nfs::directory_iterator it(a, error);\n",
+            "pipeline/log/b_test.cc": "fs::remove(a);\n",
             "pipeline/topology/a.cc": '#include "pipeline/delivery/b.h"\n',
             "pipeline/log/a_test.cc": '#include "tests/fakes/b.h"\n#include "pipeline/delivery/b.h"\n',
             "tests/flow/wait.py": "time.sleep(0.05)  # polls the port\n",

@@ -142,8 +142,9 @@ class AppCheck {
   }
 
   void check_name() {
-    const std::string folder = fs::weakly_canonical(folder_).filename().string();
-    if (manifest_ && manifest_->name != folder)
+    std::error_code unknown;
+    const std::string folder = fs::weakly_canonical(folder_, unknown).filename().string();
+    if (!unknown && manifest_ && manifest_->name != folder)
       findings_.push_back({whole(path("app.yaml")), true,
                            fmt::format("the app is called '{}' but its folder '{}': pipelines find it by its folder",
                                        manifest_->name, folder)});
