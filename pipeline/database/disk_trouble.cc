@@ -35,6 +35,7 @@ Result<void> look_for_room(rocksdb::Env& env, const std::string& folder) {
 
 void DiskTrouble::watch(rocksdb::DBOptions& options, std::shared_ptr<DiskTrouble> trouble) {
   options.max_bgerror_resume_count = 0;
+  trouble->compacts_ = true;
   options.listeners.push_back(std::move(trouble));
 }
 
@@ -48,6 +49,11 @@ Result<DiskTrouble::Held> DiskTrouble::hold() const {
 std::optional<Error> DiskTrouble::failure() const {
   const std::lock_guard lock(mutex_);
   return failure_;
+}
+
+std::optional<Error> DiskTrouble::damage() const {
+  const std::lock_guard lock(mutex_);
+  return damage_;
 }
 
 Result<void> DiskTrouble::mend(rocksdb::Env& env, const std::string& folder, const std::function<Result<void>()>& reopen) {
@@ -90,8 +96,24 @@ void DiskTrouble::note_final(const rocksdb::Status& error) {
   refuses_ = true;
 }
 
-// On the thread whose work failed.
-void DiskTrouble::OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* error) { note(*error); }
+// On the thread whose work failed. A status that is made OK stops nothing; RocksDB then tries the compaction again, after a second.
+void DiskTrouble::OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* error) {
+  if (!keeps_damage_ || reason != rocksdb::BackgroundErrorReason::kCompaction || !error->IsCorruption()) return note(*error);
+  const std::lock_guard lock(mutex_);
+  if (!damage_) {
+    damage_ = reading_error(what_ + " has a damaged table", *error);
+    log_error(component_, "{}; until then it goes on, and is not compacted any more", damage_->message);
+  }
+  *error = rocksdb::Status::OK();
+}
+
+void DiskTrouble::stop_compacting(rocksdb::DB& database, const std::vector<rocksdb::ColumnFamilyHandle*>& families) {
+  if (!damage() || !compacts_.exchange(false)) return;
+  for (auto* family : families) {
+    const auto status = database.SetOptions(family, {{"disable_auto_compactions", "true"}});
+    if (!status.ok()) log_warning(component_, "{}: compaction cannot be switched off: {}", what_, status.ToString());
+  }
+}
 
 void DiskTrouble::OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status, bool* automatic) {
   *automatic = false;
@@ -105,6 +127,12 @@ std::shared_ptr<rocksdb::Logger> no_log() {
 Error error_of(std::string_view what, const rocksdb::Status& status) {
   const auto kind = status.IsCorruption() ? ErrorKind::corrupt : status.IsNoSpace() ? ErrorKind::unavailable : ErrorKind::io;
   return {kind, fmt::format("{}: {}", what, status.ToString())};
+}
+
+Error reading_error(std::string_view what, const rocksdb::Status& status) {
+  Error error = error_of(what, status);
+  if (status.IsCorruption()) error.message += "; stop and run `penstock doctor --verify`, which says what to do";
+  return error;
 }
 
 Error opening_error(std::string_view what, const rocksdb::Status& status) {

@@ -7,15 +7,14 @@
 #include <functional>
 #include <memory>
 
+#include "pipeline/database/disk_trouble.h"
+
 namespace penstock::dead {
 namespace {
 
 rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
 
-Error error_of(std::string_view what, const rocksdb::Status& status) {
-  const auto kind = status.IsCorruption() ? ErrorKind::corrupt : ErrorKind::io;
-  return Error{kind, fmt::format("{}: {}", what, status.ToString())};
-}
+Error error_of(std::string_view what, const rocksdb::Status& status) { return database::reading_error(what, status); }
 
 bool matches(const DeadLetter& letter, const Filter& filter) {
   return (filter.stage.empty() || letter.stage == filter.stage) && (filter.code.empty() || letter.code == filter.code) &&

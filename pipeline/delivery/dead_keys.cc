@@ -6,6 +6,8 @@
 #include <limits>
 #include <memory>
 
+#include "pipeline/database/disk_trouble.h"
+
 namespace penstock::delivery {
 namespace {
 
@@ -38,9 +40,7 @@ std::string row_of(const DeadLetter& letter, OrderKey key, std::string_view id) 
   return prefix_of(letter.stage, key).append(log_place(letter)).append(id);
 }
 
-Error read_error(const rocksdb::Status& status) {
-  return {status.IsCorruption() ? ErrorKind::corrupt : ErrorKind::io, "read the keys of dead letters: " + status.ToString()};
-}
+Error read_error(const rocksdb::Status& status) { return database::reading_error("read the keys of dead letters", status); }
 
 }  // namespace
 

@@ -188,7 +188,9 @@ Result<database::DiskTrouble::Held> DeliveryDatabase::hold_to_write() {
     close();
     return open();
   }));
-  return trouble->hold();
+  TRY_ASSIGN(auto held, trouble->hold());
+  trouble->stop_compacting(*db, families);
+  return held;
 }
 
 }  // namespace penstock::delivery

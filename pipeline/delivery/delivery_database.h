@@ -42,7 +42,9 @@ std::string if_damaged(const std::string& folder);
 struct DeliveryDatabase {
   DeliveryDatabase(std::string data, const Clock& time, rocksdb::Env* stands_on)
       : folder(std::move(data)), clock(time), env(stands_on),
-        trouble(std::make_shared<database::DiskTrouble>("delivery", "delivery's store in " + folder, if_damaged(folder))) {}
+        trouble(std::make_shared<database::DiskTrouble>("delivery", "delivery's store in " + folder, if_damaged(folder))) {
+    trouble->goes_on_uncompacted();
+  }
   ~DeliveryDatabase() { close(); }
   DeliveryDatabase(const DeliveryDatabase&) = delete;
   DeliveryDatabase& operator=(const DeliveryDatabase&) = delete;
@@ -52,6 +54,10 @@ struct DeliveryDatabase {
   Result<void> open_to_verify();
   // Reads every block, and compares its checksum.
   Result<void> verify() const;
+  // Of a row that is wanted while the store is in use: only who wanted it is told.
+  std::unexpected<Error> unread(const rocksdb::Status& status) const {
+    return fail(database::reading_error("read " + folder, status));
+  }
   // "read data/delivery: <what RocksDB says>", and when it is damaged, what was in it and what goes on.
   std::unexpected<Error> failed(std::string_view what, const rocksdb::Status& status) const;
   void close() {

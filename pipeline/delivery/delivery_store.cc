@@ -94,12 +94,14 @@ DeliveryStore::~DeliveryStore() = default;
 
 std::optional<Error> DeliveryStore::failure() const { return impl_->trouble->failure(); }
 
+std::optional<Error> DeliveryStore::damage() const { return impl_->trouble->damage(); }
+
 Result<std::optional<Cursor>> DeliveryStore::cursor(std::string_view destination) const {
   TRY_ASSIGN(const auto held, impl_->trouble->hold());
   std::string stored;
   const auto status = impl_->db->Get({}, impl_->family(kCursors), slice(destination), &stored);
   if (status.IsNotFound()) return std::nullopt;
-  if (!status.ok()) return impl_->failed("read", status);
+  if (!status.ok()) return impl_->unread(status);
   TRY_ASSIGN(Cursor cursor, read_cursor(destination, stored));
   return cursor;
 }
@@ -139,7 +141,7 @@ Result<std::optional<ReplayOrder>> DeliveryStore::replay(std::string_view destin
   std::string stored;
   const auto status = impl_->db->Get({}, impl_->family(kReplays), slice(destination), &stored);
   if (status.IsNotFound()) return std::nullopt;
-  if (!status.ok()) return impl_->failed("read", status);
+  if (!status.ok()) return impl_->unread(status);
   auto order = decode_replay(stored);
   if (!order) return fail(std::move(order).error().context(fmt::format("replay of destination {}", destination)));
   return *std::move(order);
@@ -232,7 +234,7 @@ Result<std::vector<dead::Listed>> DeliveryStore::wanted(std::string_view destina
     if (!letter) return fail(std::move(letter).error());
     found.push_back({std::move(id), *std::move(letter)});
   }
-  if (!rows->status().ok()) return impl_->failed("read", rows->status());
+  if (!rows->status().ok()) return impl_->unread(rows->status());
   return found;
 }
 
@@ -242,7 +244,7 @@ Result<std::uint64_t> DeliveryStore::count_wanted(std::string_view destination, 
   const std::string prefix = wanted_prefix(destination);
   const std::unique_ptr<rocksdb::Iterator> rows(impl_->db->NewIterator({}, impl_->family(kWanted)));
   for (rows->Seek(prefix); rows->Valid() && rows->key().starts_with(prefix) && count < limit; rows->Next()) ++count;
-  if (!rows->status().ok()) return impl_->failed("read", rows->status());
+  if (!rows->status().ok()) return impl_->unread(rows->status());
   return count;
 }
 
@@ -301,7 +303,7 @@ Result<void> DeliveryStore::Impl::release(rocksdb::WriteBatch& batch, std::strin
   const std::string prefix = wanted_prefix(destination);
   const auto status = db->Get({}, family(kWanted), prefix + next.front().place_and_id, &found);
   if (status.ok()) return {};  // so are those after it, or will be when it is gone
-  if (!status.IsNotFound()) return failed("read", status);
+  if (!status.IsNotFound()) return unread(status);
   TRY_ASSIGN(const auto waiting, keys->first(destination, key, kReleasedAtOnce));
   for (const auto& entry : waiting) {
     if (!entry.behind) break;

@@ -50,9 +50,11 @@ class DeliveryStore {
   DeliveryStore(const DeliveryStore&) = delete;
   DeliveryStore& operator=(const DeliveryStore&) = delete;
 
-  // What no more can be written after: a sync that failed, a damaged file. The process must end; the next one reads what is
+  // What no more can be written after: a sync that failed, a file that cannot be written. The process must end; the next one reads what is
   // really there. Any thread.
   std::optional<Error> failure() const;
+  // A damaged table, found by chance while the store goes on: whoever reads just what is damaged is told. Any thread.
+  std::optional<Error> damage() const;
 
   // Nullopt: this destination is new.
   Result<std::optional<Cursor>> cursor(std::string_view destination) const;

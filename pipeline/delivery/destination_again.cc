@@ -54,7 +54,12 @@ bool DestinationLoop::take_wanted() {
   // Some may have become wanted before the place it has come to.
   if (wanted && wanted->empty() && std::exchange(last_again_, std::nullopt)) wanted = around_.store.wanted(name_, limit);
   again_wanted_ = wanted && !wanted->empty();
-  if (!wanted) log_error("delivery", "destination {}: dead letters cannot be read: {}", name_, wanted.error().message);
+  wanted_failure_.clear();
+  if (!wanted) {
+    wanted_failure_ = "dead letters to be sent again cannot be read: " + wanted.error().message;
+    log_error("delivery", "destination {}: {}", name_, wanted_failure_);
+    return false;
+  }
   if (again_wanted_) {
     last_again_ = dead::Listed{wanted->back().id, wanted->back().letter};
     last_again_->letter.body.clear();

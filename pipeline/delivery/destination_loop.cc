@@ -299,6 +299,7 @@ Condition DestinationLoop::condition() const {
   if (read_failure_) return {Health::unavailable, read_failure_->message};
   Condition now = breaker_.condition();
   if (now.health == Health::healthy) now.reason = waits_for_answer_;
+  if (now.health == Health::healthy && now.reason.empty()) now.reason = wanted_failure_;
   if (now.health == Health::healthy && blocked_ && blocked_->size() > 0 && !blocker_.empty())
     return {Health::blocked, blocker_};
   return now;

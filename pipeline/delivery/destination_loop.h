@@ -188,6 +188,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   bool again_wanted_ = true;  // there may be letters to be sent again; asked of the store when it is time
   std::optional<Again> again_;  // those under way
   LowWater::Mark again_mark_ = kAgainMarks;
+  std::string wanted_failure_;  // why they could not be read; empty: they could
   std::optional<dead::Listed> last_again_;  // to which the retry lane has come, without its body
 
   Phase phase_ = Phase::running;

@@ -111,6 +111,10 @@ void DestinationLoop::look_for_blocker() {
   blocker_.clear();
   if (!blocked_ || blocked_->size() == 0) return;
   const auto first = around_.store.first_blocker(name_);
+  if (!first) {
+    blocker_ = fmt::format("{} distinct_ids are held up by dead letters, which cannot be read: {}", blocked_->size(),
+                           first.error().message);
+  }
   if (!first || !*first) return;
   const auto& [id, letter] = **first;
   blocker_ = fmt::format(

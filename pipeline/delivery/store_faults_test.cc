@@ -3,7 +3,11 @@
 #include <doctest/doctest.h>
 
 #include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <optional>
+#include <thread>
 
 #include "pipeline/base/log.h"
 #include "pipeline/delivery/runner_rig.h"
@@ -24,12 +28,38 @@ DeadLetter letter_number(int number) {
   return letter;
 }
 
+DeadLetter letter_saying(int number, std::string body) {
+  DeadLetter letter = letter_number(number);
+  letter.body = std::move(body);
+  return letter;
+}
+
+void damage_table_with(const std::string& folder, std::string_view text) {
+  bool found = false;
+  for (const auto& file : std::filesystem::directory_iterator(folder)) {
+    if (file.path().extension() != ".sst") continue;
+    std::ifstream in(file.path(), std::ios::binary);
+    std::string content((std::istreambuf_iterator<char>(in)), {});
+    const auto at = content.find(text);
+    if (at == std::string::npos) continue;
+    content[at] ^= 0x10;
+    std::ofstream(file.path(), std::ios::binary) << content;
+    found = true;
+  }
+  REQUIRE(found);
+}
+
 struct Shelf {
   Shelf() { open(); }
   void open() {
     auto opened = DeliveryStore::open(folder.path(), clock, disk->env());
     REQUIRE_MESSAGE(opened.has_value(), (opened ? "" : opened.error().message));
     store = *std::move(opened);
+  }
+  // Each time its tables become one more.
+  void open_again() {
+    store.reset();
+    open();
   }
   void cut_power(Unsynced unsynced) {
     disk->power_off();
@@ -117,6 +147,57 @@ TEST_CASE("after a sync that failed the store says that nothing can be written, 
   shelf.open();
   CHECK(shelf.has(0));
   CHECK_FALSE(shelf.has(2));
+}
+
+TEST_CASE("a damaged table that compaction meets is told, and the store goes on with what is whole") {
+  Shelf shelf;
+  REQUIRE(shelf.store->bury(std::vector{letter_saying(0, "of the damaged table")}).has_value());
+  shelf.open_again();
+  const auto bury_among_the_others = [&](int number) {
+    REQUIRE(shelf.store->bury(std::vector{letter_number(-number), letter_number(number)}).has_value());
+    shelf.open_again();
+  };
+  for (int i = 1; i < 3; ++i) bury_among_the_others(i);
+  shelf.store.reset();
+  damage_table_with(shelf.folder.path(), "of the damaged table");
+  shelf.open();
+  // The fourth table is one for compaction, when the next comes. Those that do not overlap would only be moved.
+  for (int i = 3; i < 6; ++i) bury_among_the_others(i);
+  while (!shelf.store->damage() && !shelf.store->failure()) std::this_thread::yield();
+  CHECK_FALSE(shelf.store->failure());
+  REQUIRE(shelf.store->damage());
+  CHECK(shelf.store->damage()->message.find("`penstock doctor --verify`") != std::string::npos);
+
+  const auto unread = shelf.store->dead_letters().get(dead_letter_id(letter_number(0)));
+  REQUIRE_FALSE(unread.has_value());
+  CHECK(unread.error().kind == ErrorKind::corrupt);
+  CHECK(unread.error().message.find("`penstock doctor --verify`") != std::string::npos);
+  for (int i = 6; i < 60; ++i) REQUIRE(shelf.bury(i).has_value());
+  for (int i = 1; i < 60; ++i) CHECK(shelf.has(i));
+  REQUIRE(shelf.store->save_cursor("crm", {7}, Sync::yes));
+  shelf.cut_power(Unsynced::lost);
+  shelf.open();
+  CHECK(shelf.has(59));
+  CHECK(shelf.store->cursor("crm").value()->next == Offsets{7});
+}
+
+TEST_CASE("dead letters to be sent again that cannot be read are told at their destination, which goes on") {
+  Rig rig;
+  REQUIRE(rig.store->bury(std::vector{letter_saying(0, "of the damaged table")}).has_value());
+  REQUIRE(rig.store->want_again(dead::Filter{.stage = "crm", .code = {}, .since = {}}).value() == 1);
+  rig.open_store();
+  rig.store.reset();
+  damage_table_with(rig.folder.path() + "/delivery", "of the damaged table");
+  rig.open_store();
+  rig.start();
+  rig.add(3);
+  rig.pass_within();
+  CHECK(rig.everything_settled());
+  const auto condition = rig.runner->status().condition;
+  CHECK(condition.health == Health::healthy);
+  CHECK(condition.reason.find("dead letters to be sent again cannot be read: ") == 0);
+  CHECK(condition.reason.find("`penstock doctor --verify`") != std::string::npos);
+  CHECK_FALSE(rig.store->failure());
 }
 
 // Every call that writes fails once, in its turn; then the power goes.

@@ -335,7 +335,7 @@ DestinationStatus to_status(const RunningDestination& running, const delivery::D
           .apps = running.app_board->apps()};
 }
 
-void judge(PipelineStatus& status, const std::optional<Error>& failure) {
+void judge(PipelineStatus& status, const std::optional<Error>& failure, const std::optional<Error>& damage) {
   status.healthy = !failure;
   if (failure) {
     status.verdict = fmt::format("failed: {}; restart it once the cause is mended", failure->message);
@@ -343,6 +343,7 @@ void judge(PipelineStatus& status, const std::optional<Error>& failure) {
   }
   std::vector<std::string> ailing;
   bool catches_up = false;
+  if (damage) ailing.push_back(damage->message);
   if (!status.sources_wait_for.empty()) ailing.push_back("sources wait: " + status.sources_wait_for);
   if (status.ingest_busy >= kStuck) {
     ailing.push_back(fmt::format("ingest has been busy with one batch for {} s: an app, a `when:` or the disk is stuck",

@@ -136,6 +136,6 @@ Result<delivery::When> bind_condition(const std::string& expression);
 std::vector<InputStatus> to_status(const std::vector<ingest::InputLag>& lag);
 DestinationStatus to_status(const RunningDestination& running, const delivery::DeliveryStore& store);
 // Says in one line whether all is well, or what is wrong and what to do.
-void judge(PipelineStatus& status, const std::optional<Error>& failure);
+void judge(PipelineStatus& status, const std::optional<Error>& failure, const std::optional<Error>& damage);
 
 }  // namespace penstock::topology

@@ -220,7 +220,7 @@ PipelineStatus Pipeline::status() const {
     for (const auto& [name, running] : impl_->destinations)
       status.destinations.push_back(to_status(*running, impl_->parts.store()));
   }
-  judge(status, failure());
+  judge(status, failure(), impl_->parts.store().damage());
   return status;
 }
 

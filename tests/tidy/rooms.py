@@ -15,7 +15,7 @@ ROOMS = {
     # Stages. They do not include each other: they meet at the log.
     "log": FOUNDATION,
     "database": {"base"},
-    "dead": FOUNDATION,
+    "dead": FOUNDATION | {"database"},
     "catalog": {"base"},
     "state": FOUNDATION | {"dead", "database"},  # dead letters: both live in one database
     "scripting": FOUNDATION | {"config"},
