@@ -75,6 +75,8 @@ json::array destination_views(const std::vector<topology::DestinationStatus>& de
                                {"blocked_keys", d.blocked_keys},
                                {"again_waiting", d.again_waiting},
                                {"replay_left", d.replay_left ? json::value(*d.replay_left) : json::value()},
+                               {"replay_stopped", clean(d.replay_stopped)},
+                               {"replay_undecided", d.replay_undecided},
                                {"apps", app_views(d.apps)}});
   }
   return out;

@@ -178,7 +178,8 @@ void DestinationLoop::accept(const Feed::Current& current) {
   switch (prepared.kind) {
     case Prepared::Kind::goes: add_to_draft(current, prepared); break;
     case Prepared::Kind::filtered: ++filtered_by_when_; break;
-    case Prepared::Kind::dropped: break;
+    case Prepared::Kind::dropped:
+    case Prepared::Kind::undecided: break;
     case Prepared::Kind::failed:
       if (draft_.empty()) draft_.opened_at = around_.clock.steady();
       draft_.add_letter(current, letter_for(current, prepared));
@@ -258,6 +259,7 @@ void DestinationLoop::arm() {
   if (read_failure_ && may_read()) consider(read_again_at_);
   if (tokens_at_) consider(*tokens_at_);
   if (replay_ && replay_->tokens_at) consider(*replay_->tokens_at);
+  if (replay_ && replay_->read_again_at) consider(*replay_->read_again_at);
   if (replay_ && !replay_->draft.empty()) consider(replay_->draft.due(draft_limits_));
   if (suspended_until_) consider(*suspended_until_);
   if (!earliest || (next_timer_ && *next_timer_ <= *earliest)) return;
@@ -286,6 +288,8 @@ DestinationStatus DestinationLoop::status() const {
     status.lag = Duration{std::max<std::int64_t>(0, around_.clock.now().ms - seen.oldest_unsettled->ms)};
   }
   status.replay_left = seen.replay_left;
+  status.replay_stopped = seen.replay_stopped;
+  status.replay_undecided = seen.replay_undecided;
   status.cursor = seen.cursor;
   return status;
 }
@@ -321,7 +325,7 @@ void DestinationLoop::publish() {
   if (!oldest && read_failure_ && last_received_at_.ms > 0) oldest = last_received_at_;
   const auto replay_left = replay_ ? std::optional(replay_->order.left()) : std::nullopt;
   board_.show({std::move(now), window_.in_flight(), window_.waiting(), oldest, low_water_.position(), replay_left,
-               blocked_ ? blocked_->size() : 0});
+               blocked_ ? blocked_->size() : 0, replay_ ? replay_->stopped : "", replay_ ? replay_->undecided : 0});
 }
 
 void DestinationLoop::tick() {

@@ -87,6 +87,9 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   // a replay (destination_replay.cc)
   bool may_replay(SteadyTime now);
   void read_replay();
+  void replay_failed(const Error& error);
+  void replay_reads();
+  void pass_undecided(const std::string& reason);
   void take_replayed(SteadyTime now);
   void seal_replay();
   void settle_replayed(LowWater::Mark mark, std::size_t events);

@@ -50,6 +50,8 @@ bool DestinationLoop::may_replay(SteadyTime now) {
   const auto most = std::max<std::size_t>(1, static_cast<std::size_t>(settings_.in_flight_max) / 2);
   if (!replay_) return false;
   replay_->tokens_at.reset();
+  if (replay_->read_again_at && now < *replay_->read_again_at) return false;
+  replay_->read_again_at.reset();
   if (paused_ || suspended_until_ || apps_hold() || replay_->low_water.unsettled_marks() >= most) return false;
   const SteadyTime when = replay_->tokens.ready_at(now);
   if (when > now) replay_->tokens_at = when;
@@ -67,9 +69,10 @@ void DestinationLoop::read_replay() {
     }
     const auto step = replay_->feed.next();
     if (!step) {
-      read_failed(step.error());
+      replay_failed(step.error());
       break;
     }
+    replay_reads();
     if (*step == Feed::Step::end) break;
     if (*step == Feed::Step::event && !may_take(replay_->feed.current(), replay_->ahead)) break;
     if (*step == Feed::Step::event) take_replayed(now);
@@ -81,12 +84,38 @@ void DestinationLoop::read_replay() {
   tend_replay();
 }
 
+// Told once. Its stretch may begin before the cursor, so what it cannot read need not concern what is live; nor is what the log
+// advises for damage, to give up a part of itself, the thing to do for a replay.
+void DestinationLoop::replay_failed(const Error& error) {
+  const bool told = !replay_->stopped.empty();
+  replay_->read_again_at = around_.clock.steady() + read_backoff_.after(++replay_->failures);
+  const auto end = error.kind == ErrorKind::corrupt ? error.message.find("; ") : std::string::npos;
+  replay_->stopped = fmt::format(
+      "cannot read the log ({}); `penstock replay {} --cancel` ends it, and one with a later --from passes the place by",
+      error.message.substr(0, end), name_);
+  if (!told) log_error("delivery", "destination {}: its replay {}", name_, replay_->stopped);
+}
+
+void DestinationLoop::replay_reads() {
+  replay_->stopped.clear();
+  replay_->failures = 0;
+}
+
+// The first in the log at once; how many there were when it is over.
+void DestinationLoop::pass_undecided(const std::string& reason) {
+  if (replay_->undecided++ > 0) return;
+  replay_->undecided_for = reason;
+  log_warning("delivery", "destination {}: the `where` of its replay failed on an event, which is not sent: {}", name_,
+              reason);
+}
+
 void DestinationLoop::take_replayed(SteadyTime now) {
   Feed::Current current = replay_->feed.current();
   if (!replay_->has(current)) return replay_->feed.take();
   current.view.replayed = true;
   const Prepared& prepared = preparation_.prepare_replayed(current.view, replay_->where);
-  if (prepared.kind == Prepared::Kind::filtered) return replay_->feed.take();
+  if (prepared.kind == Prepared::Kind::undecided) pass_undecided(prepared.reason);
+  if (prepared.kind == Prepared::Kind::filtered || prepared.kind == Prepared::Kind::undecided) return replay_->feed.take();
   replay_->tokens.take(1, now);
   Draft& draft = replay_->draft;
   const auto open = [&] {
@@ -125,7 +154,12 @@ void DestinationLoop::tend_replay() {
   order.next = replay_->low_water.position();
   for (std::size_t p = 0; p < order.next.size(); ++p) order.next[p] = std::min(order.next[p], order.to[p]);
   if (!replay_->done()) return;
-  log_info("delivery", "destination {}: the replay of {} events is over", name_, order.total);
+  const auto undecided = replay_->undecided;
+  log_at(undecided > 0 ? LogLevel::warning : LogLevel::info, "delivery", "destination {}: the replay of {} events is over{}",
+         name_, order.total,
+         undecided > 0
+             ? fmt::format("; its `where` failed on {} of them, which were not sent: {}", undecided, replay_->undecided_for)
+             : "");
   recorder_.save_replay(std::nullopt);
   recorder_.write();
   drop_replay();

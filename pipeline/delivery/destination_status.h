@@ -27,6 +27,8 @@ struct DestinationStatus {
   Duration lag{0};              // age of the oldest event that is not settled
   std::optional<std::uint64_t>
       replay_left;  // events of the log that a replay has still to look at; none: there is no replay
+  std::string replay_stopped;  // why it does not go on; empty: it does
+  std::uint64_t replay_undecided = 0;  // events that it did not send, for its `where` failed on them
   Offsets cursor;
 };
 
@@ -41,6 +43,8 @@ class StatusBoard {
     Offsets cursor;
     std::optional<std::uint64_t> replay_left{};
     std::size_t blocked_keys = 0;
+    std::string replay_stopped{};
+    std::uint64_t replay_undecided = 0;
   };
 
   explicit StatusBoard(Offsets cursor) { now_.cursor = std::move(cursor); }

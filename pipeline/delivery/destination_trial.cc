@@ -40,8 +40,9 @@ Result<bool> DestinationLoop::rehearse_all(SteadyTime until) {
   if (!live) return false;
   if (replay_) {
     if (!replay_->ahead) replay_->ahead.emplace(around_.log, filter_, replay_->feed.position());
-    TRY_ASSIGN(const bool replayed, rehearse_lane(*replay_->ahead, replay_.get(), until));
-    if (!replayed) return false;
+    const auto replayed = rehearse_lane(*replay_->ahead, replay_.get(), until);
+    if (!replayed) replay_failed(replayed.error());
+    else if (!*replayed) return false;
   }
   return rehearse_again(until);
 }

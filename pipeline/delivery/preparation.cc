@@ -32,9 +32,12 @@ const Prepared& Preparation::filter_and_run(const EventView& event) {
 }
 
 const Prepared& Preparation::prepare_replayed(const EventView& event, When& where) {
-  const auto wants = [&](When& condition) { return !condition || condition(event.body, event.facts).value_or(false); };
-  if (!wants(parts_.when) || !wants(where)) return settle(Prepared::Kind::filtered);
-  return prepare_wanted(event);
+  if (parts_.when && !parts_.when(event.body, event.facts).value_or(false)) return settle(Prepared::Kind::filtered);
+  if (!where) return prepare_wanted(event);
+  const auto wanted = where(event.body, event.facts);
+  if (wanted) return *wanted ? prepare_wanted(event) : settle(Prepared::Kind::filtered);
+  prepared_.reason = wanted.error().message;
+  return settle(Prepared::Kind::undecided);
 }
 
 const Prepared& Preparation::prepare_wanted(const EventView& event) {

@@ -32,14 +32,14 @@ struct Preparing {
 
 // Reused; valid until the next event is prepared.
 struct Prepared {
-  enum class Kind : std::uint8_t { goes, filtered, dropped, failed };
+  enum class Kind : std::uint8_t { goes, filtered, dropped, failed, undecided };
   Kind kind = Kind::goes;
   std::span<const EventView> events;  // goes: one or several
   bool made =
       false;  // they are what apps made of it, in memory that the next event takes; otherwise it is one, the event itself
   std::string app;  // failed: which app; empty: `when:`, or nobody in particular,
   std::string code;
-  std::string reason;
+  std::string reason;  // also of undecided, which is a replay's: `where` failed on it
 };
 
 class Preparation {
@@ -53,7 +53,7 @@ class Preparation {
     prepared_.events = {&event, 1};
     return prepared_;
   }
-  // One that a replay brings again: `where`, perhaps empty, must hold too. One on which a condition fails is not wanted: it was
+  // One that a replay brings again: `where`, perhaps empty, must hold too. One on which `when` fails is not wanted: it was
   // settled when it was live.
   const Prepared& prepare_replayed(const EventView& event, When& where);
   // One that was wanted before: its conditions are not asked again.

@@ -48,6 +48,9 @@ struct Replay {
   bool done() const { return read_all() && draft.empty() && low_water.unsettled_marks() == 0; }
 
   ReplayOrder order;
+  std::string stopped;  // why it cannot go on: its stretch of the log cannot be read; empty: it can
+  int failures = 0;  // of reading, in a row
+  std::optional<SteadyTime> read_again_at;
   When where;
   Feed feed;
   std::optional<Feed> ahead;  // while apps are on trial: how far events were run through them
@@ -57,6 +60,8 @@ struct Replay {
   TokenBucket tokens;
   std::optional<SteadyTime> tokens_at;
   Offsets saved;
+  std::uint64_t undecided = 0;  // events on which `where` failed, since the process started
+  std::string undecided_for;  // the first one's reason
 };
 
 }  // namespace penstock::delivery

@@ -49,6 +49,50 @@ TEST_CASE("an order is stored as it is, and nothing else is read as one") {
   CHECK_FALSE(decode_replay(stored + "x"));
 }
 
+TEST_CASE("a stretch that cannot be read is the replay's trouble, named with what ends it; what is live goes on") {
+  Rig rig;
+  rig.start();
+  rig.add(3);
+  rig.pass_within();
+  rig.log.damage_events(0, {ErrorKind::corrupt, "events/0001.seg at byte 7: it is damaged; move it away"});
+  replay(rig, order_of(rig, Timestamp{0}));
+  CHECK(rig.health() == Health::healthy);
+  CHECK(
+      rig.runner->status().replay_stopped ==
+      "cannot read the log (events/0001.seg at byte 7: it is damaged); `penstock replay crm --cancel` ends it, and one with "
+      "a later --from passes the place by");
+  CHECK(rig.runner->status().replay_left);
+  rig.add(1);
+  rig.advance(rig.settings.batch.within + Duration{1});
+  CHECK(rig.everything_settled());
+  rig.advance(Duration{60'000});
+  CHECK(rig.runner->status().replay_left);
+  rig.log.mend_events();
+  rig.advance(Duration{20'000});
+  CHECK(rig.crm.delivered().size() == 7);
+  CHECK(rig.runner->status().replay_stopped.empty());
+  CHECK_FALSE(in_store(rig));
+}
+
+TEST_CASE("events on which the condition of a replay fails are not sent, and counted") {
+  Rig rig;
+  rig.start();
+  rig.add(10);
+  rig.pass_within();
+  auto order = order_of(rig, Timestamp{0}, 1);
+  order.where = "error()";
+  replay(rig, order, [](std::string_view body, const Facts&) -> Result<bool> {
+    if ((body[body.size() - 2] - '0') % 2 == 0) return fail(ErrorKind::invalid, "it said error");
+    return true;
+  });
+  rig.advance(Duration{1500});
+  CHECK(rig.runner->status().replay_undecided > 0);
+  rig.advance(Duration{10'000});
+  CHECK(rig.crm.delivered().size() == 15);
+  CHECK(rig.dead().empty());
+  CHECK_FALSE(in_store(rig));
+}
+
 TEST_CASE("a replay sends what lies between two times once more, says so, and leaves the cursor alone") {
   Rig rig;
   std::vector<std::string> replayed;

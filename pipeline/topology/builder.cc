@@ -332,6 +332,8 @@ DestinationStatus to_status(const RunningDestination& running, const delivery::D
           .blocked_keys = now.blocked_keys,
           .again_waiting = store.count_wanted(now.name, kAgainCounted).value_or(0),
           .replay_left = now.replay_left,
+          .replay_stopped = now.replay_stopped,
+          .replay_undecided = now.replay_undecided,
           .apps = running.app_board->apps()};
 }
 
@@ -362,6 +364,7 @@ void judge(PipelineStatus& status, const std::optional<Error>& failure, const st
           fmt::format("app {} of {} is suspended ({}); events pass it by unchanged: mend it and `penstock reload`", app.name,
                       d.name, app.reason.substr(0, app.reason.find('\n'))));
     }
+    if (!d.replay_stopped.empty()) ailing.push_back(fmt::format("the replay of {} {}", d.name, d.replay_stopped));
     if (d.health == "healthy" || d.health == "starting") continue;
     ailing.push_back(fmt::format("{} is {}{}, {} events behind", d.name, d.health,
                                  d.reason.empty() ? "" : " (" + d.reason + ")", d.lag_events));

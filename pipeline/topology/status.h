@@ -59,6 +59,8 @@ struct DestinationStatus {
   std::size_t blocked_keys = 0;  // distinct ids that a dead letter holds up
   std::uint64_t again_waiting = 0;  // dead letters that are to be sent again
   std::optional<std::uint64_t> replay_left{};  // events that a replay has still to look at; none: there is no replay
+  std::string replay_stopped{};  // why it does not go on; empty: it does
+  std::uint64_t replay_undecided = 0;  // events that it did not send, for its `where` failed on them
   std::vector<AppStatus> apps{};  // its own
 };
 

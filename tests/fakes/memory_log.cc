@@ -40,6 +40,8 @@ class MemoryLog::MemoryReader final : public LogReader {
     }
     const One& from = log_.one(name_);
     if (sequence_ < from.first_sequence) return penstock::fail(ErrorKind::not_found, "retention has removed the record");
+    if (name_ == LogName::events && log_.damaged_ && log_.damaged_->first == sequence_)
+      return penstock::fail(log_.damaged_->second);
     const auto index = static_cast<std::size_t>(sequence_ - from.first_sequence);
     if (index >= from.records.size()) return std::shared_ptr<const StoredRecord>();
     ++sequence_;
@@ -124,6 +126,16 @@ void MemoryLog::refuse_next_append(Error error) {
 void MemoryLog::fail_next_read(Error error, int times) {
   const std::lock_guard lock(mutex_);
   read_failures_.insert(read_failures_.end(), static_cast<std::size_t>(times), error);
+}
+
+void MemoryLog::damage_events(std::uint64_t sequence, Error error) {
+  const std::lock_guard lock(mutex_);
+  damaged_.emplace(sequence, std::move(error));
+}
+
+void MemoryLog::mend_events() {
+  const std::lock_guard lock(mutex_);
+  damaged_.reset();
 }
 
 void MemoryLog::drop_records_before(LogName log, std::uint64_t sequence) {

@@ -34,6 +34,8 @@ class MemoryLog final : public Log {
   void break_sync(std::string reason);  // what waits and all that follows fails with this
   void refuse_next_append(Error error);  // that becomes due, and that one only: a disk that is full for a moment
   void fail_next_read(Error error, int times = 1);  // of any reader, from next()
+  void damage_events(std::uint64_t sequence, Error error);  // whoever reads that record gets it,
+  void mend_events();  // until then
   void drop_records_before(LogName log, std::uint64_t sequence);
   std::vector<std::shared_ptr<const StoredRecord>> records(LogName log) const;
 
@@ -83,6 +85,7 @@ class MemoryLog final : public Log {
   One events_;
   std::deque<Pending> pending_;
   std::deque<Error> read_failures_;
+  std::optional<std::pair<std::uint64_t, Error>> damaged_;  // a record of events
   std::optional<Error> failure_;
   std::optional<Error> refusal_;
   bool corked_ = false;
