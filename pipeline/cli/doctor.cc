@@ -9,6 +9,8 @@
 #include <iterator>
 #include <map>
 
+#include "connectors/logs/local/damage_list.h"
+#include "connectors/logs/local/data_folder.h"
 #include "connectors/logs/local/local_log.h"
 #include "pipeline/catalog/catalog.h"
 #include "pipeline/cli/commands.h"
@@ -24,6 +26,8 @@
 
 namespace penstock::cli {
 namespace {
+
+constexpr std::size_t kPlacesMax = 20;  // of each log
 
 struct Counts {
   std::uint64_t records = 0;
@@ -84,6 +88,17 @@ Result<void> check_positions(Log& log, const std::string& data, const std::vecto
   return topology::check_captured(log, read, data);
 }
 
+// Where it is more than the one that was told.
+void print_damage(const std::string& data, LogName log, int partitions) {
+  const auto found =
+      logs::local::list_damage(posix_disk(), fmt::format("{}/log/{}", data, to_string(log)), log, partitions, kPlacesMax);
+  if (!found) return fmt::print("          {}\n", found.error().message);
+  if (found->count() < 2) return;
+  fmt::print("          {} damaged places of {}:\n", found->count(), to_string(log));
+  for (const auto& place : found->places) fmt::print("          {}\n", place);
+  if (found->more > 0) fmt::print("          and {} more\n", found->more);
+}
+
 bool check_logs(Log& log, const std::string& data) {
   bool well = true;
   std::vector<SourcePosition> positions;
@@ -95,6 +110,7 @@ bool check_logs(Log& log, const std::string& data) {
     const double megabytes = static_cast<double>(log.bytes(name)) / 1e6;
     fmt::print("{:<9} {} records, {} events, {:.1f} MB in {:.1f} s: {}\n", to_string(name), counts.records, counts.events,
                megabytes, took.count(), checked ? "whole" : "damaged, " + checked.error().message);
+    if (!checked) print_damage(data, name, log.partitions());
     well = well && checked;
   }
   if (!well) return false;
@@ -177,7 +193,12 @@ int verify_data(const std::string& data) {
   if (!log && log.error().kind != ErrorKind::corrupt) return refuse(log.error(), kCannot);
   // Opened or not: what else is damaged is worth knowing.
   bool well = log.has_value();
-  if (!log) fmt::print("logs      damaged, {}\n", log.error().message);
+  if (!log) {
+    fmt::print("logs      damaged, {}\n", log.error().message);
+    const auto folder = logs::local::open_data_folder(posix_disk(), data, std::nullopt);
+    for (const LogName name : {LogName::captured, LogName::events})
+      if (folder) print_damage(data, name, folder->partitions);
+  }
   if (log) well = check_logs(**log, data);
   return check_stores(log ? log->get() : nullptr, data) && well ? kOk : kNotWell;
 }

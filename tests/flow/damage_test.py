@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import unittest
@@ -116,6 +117,15 @@ class CapturedWhileRunning(Damage):
 class Events(Damage):
     def segments(self):
         return sorted((self.folder / "data/log/events").glob("*.seg"))
+
+    def test_all_damaged_places_are_listed_not_only_the_first(self):
+        self.run_and_stop(40)
+        for at in (0.3, 0.6):
+            flip(self.segments()[-1], int(self.segments()[-1].stat().st_size * at))
+        done = self.cli("doctor", "--verify", "data")
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stdout, "(?m)^ +2 damaged places of events:$")
+        self.assertEqual(len(re.findall(r"(?m)^ +data/log/events/0+\.seg at byte \d+: \d+ bytes are no", done.stdout)), 2)
 
     def test_a_lost_end_is_told_before_anything_is_given_up_for_it(self):
         self.run_and_stop(20)
