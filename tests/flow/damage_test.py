@@ -70,6 +70,19 @@ class Captured(Damage):
         self.run_and_stop(5)
         self.well("doctor", "--verify", "data")
 
+    def test_an_end_of_zeros_is_cut_and_told_as_that(self):
+        self.run_and_stop(5)
+        size = self.segment().stat().st_size
+        with self.segment().open("ab") as file:
+            file.write(bytes(5000))
+        process = self.start()
+        said = self.log()
+        self.assertIn(f"cut 5000 bytes at byte {size}, ", said)
+        self.assertIn("all of them are zeros", said)
+        self.send(5)
+        self.stop(process)
+        self.well("doctor", "--verify", "data")
+
     def test_records_that_were_read_and_are_gone_give_their_numbers_to_no_others(self):
         self.run_and_stop(20)
         content = self.segment().read_bytes()

@@ -58,12 +58,24 @@ Result<std::optional<std::uint64_t>> find_proof(const ReadFile& file, std::uint6
   });
 }
 
+Result<bool> only_zeros(const ReadFile& file, std::uint64_t from, std::uint64_t to) {
+  std::vector<char> block(static_cast<std::size_t>(std::min<std::uint64_t>(1 << 20, to - from)));
+  while (from < to) {
+    TRY_ASSIGN(const std::size_t got,
+               file.read(from, block.data(), static_cast<std::size_t>(std::min<std::uint64_t>(block.size(), to - from))));
+    if (got == 0 || std::any_of(block.data(), block.data() + got, [](char byte) { return byte != 0; })) return false;
+    from += got;
+  }
+  return true;
+}
+
 Result<void> cut_torn_tail(const Place& place, const std::string& path, std::uint64_t end, std::uint64_t size,
-                           std::string_view why) {
-  log_warning("log",
-              "{}: cut {} bytes at byte {}, the rest of a write that was interrupted ({}); nothing acknowledged was "
-              "in them",
-              path, size - end, end, why);
+                           std::string_view why, bool zeros) {
+  log_warning(
+      "log", "{}: cut {} bytes at byte {}, the rest of a write that was interrupted ({}); {}", path, size - end, end, why,
+      zeros ? "all of them are zeros, as a loss of power leaves what was not synced yet: nothing acknowledged was in them, "
+              "unless the disk does not keep what it says it has synced"
+            : "nothing acknowledged was in them");
   TRY_ASSIGN(const auto file, place.disk.open_append(path));
   TRY(file->truncate(end));
   return file->sync();
@@ -78,8 +90,9 @@ Result<void> judge_bad_record(const Place& place, const SegmentCursor& cursor, R
     return fail(
         error.context(fmt::format("acknowledged events are damaged (a later record, at byte {}, is whole)", *proof)));
   }
+  TRY_ASSIGN(const bool zeros, only_zeros(cursor.file(), cursor.position(), last.bytes));
   TRY(cut_torn_tail(place, cursor.path(), cursor.position(), last.bytes,
-                    fmt::format("record {} is not whole", found.next_sequence)));
+                    fmt::format("record {} is not whole", found.next_sequence), zeros));
   last.bytes = cursor.position();
   return {};
 }

@@ -11,6 +11,11 @@
 // Every record says how large the segment was when its write began (`group start`); everything before that was synced. So
 // the bad bytes had been promised exactly when a later record's group starts after them. Without such a record behind them
 // they are torn, even when valid records of the same unsynced write follow: a disk may store pages in any order.
+//
+// An end of zeros is torn too: after a loss of power ext4 and xfs may show a file with its new length and without what was written,
+// until a sync that includes both. That is only true of a disk that keeps what it says it has synced; one that does not may leave
+// zeros where acknowledged records were, at the very end, and nothing tells the two apart. So the operator is told that they were
+// zeros, and what that may mean. Where ingest, or derived state, had come further than what is left, the start refuses all the same.
 
 #include <memory>
 #include <vector>
@@ -20,9 +25,9 @@
 namespace penstock::logs::local {
 
 struct Recovered {
-  std::vector<Segment> segments;               // oldest first; never empty
-  std::vector<log_format::IndexEntry> index;   // of the last
-  std::unique_ptr<AppendFile> last;            // open at its end; what is in it is durable
+  std::vector<Segment> segments;  // oldest first; never empty
+  std::vector<log_format::IndexEntry> index;  // of the last
+  std::unique_ptr<AppendFile> last;  // open at its end; what is in it is durable
   std::uint64_t next_sequence = 0;
   Offsets next;
   Timestamp last_append;
