@@ -7,9 +7,15 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <filesystem>
+#include <memory>
+#include <mutex>
 #include <optional>
+#include <stop_token>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -44,6 +50,47 @@ void let_signals_exit() {
   const sigset_t set = awaited_signals();
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
+
+// How long a start that is asked to end may take to do so.
+constexpr std::chrono::milliseconds kEndOfStart{700};
+
+// Takes the signals that come while a pipeline starts, which may wait for brokers and read much.
+class StartWatch {
+ public:
+  StartWatch() : thread_([this](const std::stop_token& over) { watch(over); }) {}
+
+  // Of what waits.
+  std::stop_token stop() const { return asked_.get_token(); }
+  // The start is over. True: it was asked to end.
+  bool end() {
+    thread_.request_stop();
+    thread_.join();
+    return asked_.stop_requested();
+  }
+
+ private:
+  void watch(const std::stop_token& over) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int signal : {SIGINT, SIGTERM}) sigaddset(&set, signal);
+    while (!over.stop_requested()) {
+      const int signal = sigtimedwait(&set, nullptr, &kLook);
+      if (signal != SIGINT && signal != SIGTERM) continue;
+      log_info("penstock", "{} while it was starting; what was accepted before is kept for the next start",
+               signal == SIGINT ? "interrupted" : "asked to end");
+      asked_.request_stop();
+      std::mutex mutex;
+      std::condition_variable_any ended;
+      std::unique_lock lock(mutex);
+      ended.wait_for(lock, over, kEndOfStart, [] { return false; });
+      // Whatever it is at, the log makes this safe: nothing was accepted by this process.
+      if (!over.stop_requested()) _exit(kOk);
+    }
+  }
+
+  std::stop_source asked_;
+  std::jthread thread_;
+};
 
 // How often a run that has nothing more to read says what it still waits for,
 constexpr Duration kReminder{10'000};
@@ -186,10 +233,25 @@ int complain(const Error& error) {
   return kCannot;
 }
 
+struct Started {
+  Result<std::unique_ptr<topology::Pipeline>> pipeline;
+  bool asked_to_end = false;
+};
+
+Started start(topology::PipelinePlan plan, const Registry& registry) {
+  StartWatch watch;
+  auto pipeline = topology::Pipeline::start(std::move(plan), registry, watch.stop());
+  if (!watch.end()) return {std::move(pipeline), false};
+  if (pipeline) pipeline->reset();
+  return {fail(ErrorKind::stopped, "asked to end"), true};
+}
+
 int run_planned(topology::PipelinePlan plan, const RunOptions& options, const topology::PlanContext& context) {
   const std::string data = plan.data;
   const auto control_settings = plan.settings.control;
-  auto pipeline = topology::Pipeline::start(std::move(plan), context.registry);
+  auto started = start(std::move(plan), context.registry);
+  if (started.asked_to_end) return kOk;
+  auto& pipeline = started.pipeline;
   if (!pipeline) return complain(pipeline.error());
   const std::string token = control_settings.token.empty() ? control::random_token() : control_settings.token.reveal();
   auto control = control::ControlServer::start({control_settings.listen, token}, **pipeline,

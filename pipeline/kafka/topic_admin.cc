@@ -5,6 +5,7 @@
 
 #include <array>
 #include <span>
+#include <utility>
 
 #include "pipeline/kafka/client.h"
 #include "pipeline/kafka/outcomes.h"
@@ -31,7 +32,8 @@ std::unexpected<Error> refused(const std::string& topic, rd_kafka_resp_err_t cod
 }  // namespace
 
 struct TopicAdmin::Impl {
-  Impl(const telemetry::Labels::value_type& owner, telemetry::Metrics* metrics) : client(owner, metrics) {}
+  Impl(const telemetry::Labels::value_type& owner, telemetry::Metrics* metrics, std::stop_token to_stop)
+      : client(owner, metrics), stop(std::move(to_stop)) {}
 
   // What was asked answers into `answers`; the event of it, or why there is none.
   Result<Event> answer(const Queue& answers, const std::string& topic, Duration patience) const {
@@ -53,20 +55,21 @@ struct TopicAdmin::Impl {
   Result<TopicSettings> settings_of(const std::string& topic, Duration patience) const;
 
   Client client;
+  const std::stop_token stop;
 };
 
 TopicAdmin::TopicAdmin(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 TopicAdmin::~TopicAdmin() = default;
 
 Result<std::unique_ptr<TopicAdmin>> TopicAdmin::start(const Settings& settings, const telemetry::Labels::value_type& owner,
-                                                      telemetry::Metrics* metrics) {
-  auto impl = std::make_unique<Impl>(owner, metrics);
+                                                      telemetry::Metrics* metrics, std::stop_token stop) {
+  auto impl = std::make_unique<Impl>(owner, metrics, std::move(stop));
   TRY(impl->client.start(Role::producer, settings, [](const Event&) {}));
   return std::unique_ptr<TopicAdmin>(new TopicAdmin(std::move(impl)));
 }
 
 Result<std::string> TopicAdmin::cluster(Duration patience) {
-  TRY(impl_->client.metadata({}, patience, {}));
+  TRY(impl_->client.metadata({}, patience, impl_->stop));
   char* id = rd_kafka_clusterid(impl_->client.get(), static_cast<int>(patience.count()));
   std::string text(id == nullptr ? "" : id);
   if (id != nullptr) rd_kafka_mem_free(impl_->client.get(), id);
@@ -74,7 +77,7 @@ Result<std::string> TopicAdmin::cluster(Duration patience) {
 }
 
 Result<std::optional<TopicInfo>> TopicAdmin::describe(const std::string& topic, Duration patience) {
-  TRY_ASSIGN(const auto metadata, impl_->client.metadata(topic, patience, {}));
+  TRY_ASSIGN(const auto metadata, impl_->client.metadata(topic, patience, impl_->stop));
   TopicInfo info;
   for (const auto& each : std::span(metadata->topics, static_cast<std::size_t>(metadata->topic_cnt))) {
     if (each.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) return std::nullopt;

@@ -35,8 +35,9 @@ struct TopicInfo {
 
 class TopicAdmin {
  public:
+  // `stop` ends what waits for a broker: an error of kind stopped.
   static Result<std::unique_ptr<TopicAdmin>> start(const Settings& settings, const telemetry::Labels::value_type& owner,
-                                                   telemetry::Metrics* metrics);
+                                                   telemetry::Metrics* metrics, std::stop_token stop = {});
   ~TopicAdmin();
   TopicAdmin(const TopicAdmin&) = delete;
   TopicAdmin& operator=(const TopicAdmin&) = delete;

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 #include <librdkafka/rdkafka.h>
 
+#include <algorithm>
 #include <chrono>
-#include <thread>
 
 #include "pipeline/kafka/client.h"
 #include "pipeline/kafka/outcomes.h"
@@ -19,7 +19,9 @@ using ClientError = std::unique_ptr<rd_kafka_error_t, ErrorDeleter>;
 
 // What the client holds is bounded by whoever sends; this is only met when the brokers take nothing.
 constexpr Duration kRoomWithin{10'000};
-constexpr std::chrono::milliseconds kLookForRoom{2};
+// Within which it is noticed that there is room before all was sent, and that nobody waits any more.
+constexpr int kLookForRoom = 20;  // ms
+constexpr Duration kLook{500};
 
 }  // namespace
 
@@ -52,13 +54,14 @@ Result<std::unique_ptr<Transactions>> Transactions::start(const Settings& settin
   return std::unique_ptr<Transactions>(new Transactions(std::move(impl)));
 }
 
-Result<void> Transactions::take_over(Duration patience) {
+Result<void> Transactions::take_over(Duration patience, const std::stop_token& stop) {
   const auto deadline = std::chrono::steady_clock::now() + patience;
   for (;;) {
     const auto left = std::chrono::duration_cast<Duration>(deadline - std::chrono::steady_clock::now());
     const ClientError error(
-        rd_kafka_init_transactions(impl_->client.get(), static_cast<int>(std::max(left, Duration(1)).count())));
+        rd_kafka_init_transactions(impl_->client.get(), static_cast<int>(std::clamp(left, Duration(1), kLook).count())));
     if (!error) break;
+    if (stop.stop_requested()) return fail(ErrorKind::stopped, "stopped while the log was taken over");
     const bool again = rd_kafka_error_is_retriable(error.get()) != 0 && left > Duration(0);
     if (!again) return impl_->failed("taking over the log", error);
   }
@@ -101,7 +104,7 @@ Result<void> Transactions::send(Topic to, int partition, std::optional<std::stri
     const auto error = impl_->produce(to, partition, key, value, header);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
     if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL && std::chrono::steady_clock::now() < deadline) {
-      std::this_thread::sleep_for(kLookForRoom);
+      rd_kafka_flush(impl_->client.get(), kLookForRoom);
       continue;
     }
     const bool too_large = error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;

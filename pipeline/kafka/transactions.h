@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -37,8 +38,8 @@ class Transactions {
   Transactions(const Transactions&) = delete;
   Transactions& operator=(const Transactions&) = delete;
 
-  // All errors below are of kind unavailable, but for `limit`: the message is larger than the client may send.
-  Result<void> take_over(Duration patience);
+  // All errors below are of kind unavailable, but for `limit`: the message is larger than the client may send, and `stopped`.
+  Result<void> take_over(Duration patience, const std::stop_token& stop = {});
   Topic topic(std::string_view name);
   Result<void> begin();
   // The value must stay where it is until the answer of `commit`, or the end of the producer; the rest is copied. Waits while too

@@ -82,8 +82,8 @@ Parts::Parts(PipelinePlan given, const Registry& known)
     : plan(std::move(given)), registry(known), chunk_memory(plan_memory(plan).chunks.count, plan_memory(plan).shared.count) {
 }
 
-Result<void> Parts::open() {
-  TRY(open_log());
+Result<void> Parts::open(std::stop_token stop) {
+  TRY(open_log(std::move(stop)));
   StateOptions state{plan.data + "/state", plan.data + "/checkpoints", plan.settings.state.checkpoint_every};
   TRY_ASSIGN(state_, DerivedState::open(std::move(state), *log, clock));
   if (local_log_ != nullptr) TRY(check_captured(*log, *state_, plan.data));

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -63,8 +64,8 @@ class Parts {
  public:
   Parts(PipelinePlan given, const Registry& known);
 
-  // The data folder and what lives in it.
-  Result<void> open();
+  // The data folder and what lives in it. `stop` ends what waits for brokers.
+  Result<void> open(std::stop_token stop);
   Result<PreparedDestination> prepare(const PlannedDestination& planned);
   Result<std::unique_ptr<RunningDestination>> start(PreparedDestination prepared);
   Result<BuiltIngest> build_ingest();
@@ -103,9 +104,9 @@ class Parts {
   std::unique_ptr<Log> log;
 
  private:
-  Result<void> open_log();
+  Result<void> open_log(std::stop_token stop);
   Result<void> open_local_log();
-  Result<void> open_kafka_log();
+  Result<void> open_kafka_log(std::stop_token stop);
   bool on_kafka() const { return plan.settings.log.type == LogType::kafka; }
   // Kept for every name there ever was: a destination that was told to stop may come to its end late.
   AppBoard& board_of(const std::string& destination);

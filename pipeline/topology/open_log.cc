@@ -1,4 +1,6 @@
 // Which log a pipeline stands on: its own on the local disk, or topics on Kafka.
+#include <utility>
+
 #include "connectors/logs/kafka/data_folder.h"
 #include "connectors/logs/kafka/kafka_log.h"
 #include "pipeline/topology/builder.h"
@@ -10,7 +12,9 @@ FactPaths paths_of(const SourceSettings& settings) {
   return {settings.map->event, settings.map->distinct_id, settings.map->timestamp, settings.map->uuid};
 }
 
-Result<void> Parts::open_log() { return on_kafka() ? open_kafka_log() : open_local_log(); }
+Result<void> Parts::open_log(std::stop_token stop) {
+  return on_kafka() ? open_kafka_log(std::move(stop)) : open_local_log();
+}
 
 Result<void> Parts::open_local_log() {
   logs::local::LocalLogOptions options;
@@ -24,14 +28,14 @@ Result<void> Parts::open_local_log() {
   return {};
 }
 
-Result<void> Parts::open_kafka_log() {
+Result<void> Parts::open_kafka_log(std::stop_token stop) {
   auto config = plan.settings.log.on_kafka();
   if (plan.sources.size() == 1) {
     config.paths = paths_of(plan.sources.front().settings);
     config.project = plan.sources.front().project;
   }
   TRY_ASSIGN(data_lock, logs::kafka::lock_data_folder(disk, plan.data));
-  auto opened = logs::kafka::KafkaLog::open(std::move(config), {clock, &chunk_memory, &metrics});
+  auto opened = logs::kafka::KafkaLog::open(std::move(config), {clock, &chunk_memory, &metrics, std::move(stop)});
   if (!opened) return fail(std::move(opened).error().context("the log on Kafka cannot be opened"));
   TRY(logs::kafka::bind_data_folder(disk, plan.data, (*opened)->identity(), (*opened)->partitions()));
   event_bytes_max_ = (*opened)->event_bytes_max();

@@ -15,17 +15,17 @@ constexpr Duration kIngestDrain{10'000};
 
 }  // namespace
 
-Result<std::unique_ptr<Pipeline>> Pipeline::start(PipelinePlan plan, const Registry& registry) {
+Result<std::unique_ptr<Pipeline>> Pipeline::start(PipelinePlan plan, const Registry& registry, std::stop_token stop) {
   auto impl = std::make_unique<Impl>(std::move(plan), registry);
-  TRY(impl->start());
+  TRY(impl->start(std::move(stop)));
   return std::unique_ptr<Pipeline>(new Pipeline(std::move(impl)));
 }
 
 Pipeline::Pipeline(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Pipeline::~Pipeline() = default;
 
-Result<void> Pipeline::Impl::start() {
-  TRY(parts.open());
+Result<void> Pipeline::Impl::start(std::stop_token stop) {
+  TRY(parts.open(std::move(stop)));
   parts.chunk_memory.share_among(parts.plan.destinations.size());
   for (const auto& planned : parts.plan.destinations) {
     TRY_ASSIGN(auto prepared, parts.prepare(planned));

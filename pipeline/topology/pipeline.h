@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -25,8 +26,9 @@ struct ReloadReport {
 class Pipeline {
  public:
   // Opens the data folder, brings derived state up to date, starts destinations, ingest and sources, in this order.
-  // An error names the part; nothing is left running then. `base_folder`s and secrets come from the plan.
-  static Result<std::unique_ptr<Pipeline>> start(PipelinePlan plan, const Registry& registry);
+  // An error names the part; nothing is left running then. `base_folder`s and secrets come from the plan. `stop` ends the wait for
+  // brokers: an error of kind stopped.
+  static Result<std::unique_ptr<Pipeline>> start(PipelinePlan plan, const Registry& registry, std::stop_token stop = {});
   // As stop, without waiting for destinations.
   ~Pipeline();
 

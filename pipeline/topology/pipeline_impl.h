@@ -22,7 +22,7 @@ struct Pipeline::Impl {
   Impl(PipelinePlan given, const Registry& known) : parts(std::move(given), known) {}
   ~Impl() { stop_everything(Duration(0)); }
 
-  Result<void> start();
+  Result<void> start(std::stop_token stop);
   Result<void> start_ingest();
   Result<void> start_sources();
   void start_retention();

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 """The log on a real broker: what goes in comes out, exactly once in the topic of events, whatever is killed meanwhile."""
-import collections
 import json
+import pathlib
 import random
 import shutil
 import signal
 import subprocess
 import threading
-import time
 import unittest
 import uuid
 
+from kafka_oracle import AHEAD, Writer, check_once_in_order
 from kafka_rig import broker
 from rig import BINARY, FlowTest, event, free_port, wait_until
 
@@ -32,7 +32,7 @@ class LogOnKafka(FlowTest):
         super().setUp()
         self.kafka = broker(self.BROKER)
         self.prefix = f"p-{uuid.uuid4().hex[:8]}"
-        self.written = 0
+        self.seen = 0
         self.write("apps/counter/app.yaml", "name: counter\nversion: 1.0.0\nsummary: Counts.\npermissions: { state: true }\n")
         self.write("apps/counter/app.lua", COUNTER)
 
@@ -49,28 +49,12 @@ class LogOnKafka(FlowTest):
         return [json.loads(message.value()) for message in self.kafka.messages(topic)]
 
     def assert_once_in_order_and_counted(self, bodies, count=COUNT):
-        times = collections.Counter(body["properties"]["n"] for body in bodies)
-        self.assertEqual([n for n, number in times.items() if number > 1], [])
-        self.assertEqual(len(times), count)
-        seen = collections.defaultdict(list)
-        for body in bodies:
-            seen[body["distinct_id"]].append(body["properties"])
-        for of_key in seen.values():
-            numbers = [properties["n"] for properties in of_key]
-            self.assertEqual(numbers, sorted(numbers), "the order of a key")
-            self.assertEqual([properties["count"] for properties in of_key], list(range(1, len(of_key) + 1)))
+        check_once_in_order(self, bodies, count, "count")
 
-    def write_slowly(self, topic):
-        writer = self.kafka.writer()
-        for n in range(COUNT):
-            one = event(n)
-            writer.produce(topic, json.dumps(one), one["distinct_id"])
-            if n % 200 == 0:
-                writer.flush(30)
-                time.sleep(0.05)  # a random moment for each kill, and not all is written before the first
-            self.written = n
-        writer.flush(30)
-        self.written = COUNT
+    def committed(self, topic):
+        """As far as the broker has told."""
+        self.seen = max(self.seen, self.kafka.written(topic) or 0)
+        return self.seen
 
     def test_what_is_pushed_is_delivered_and_stays_when_the_process_is_killed(self):
         self.play("  - { name: out, type: file, path: ./out.ndjson, batch: { within: 20ms } }", more="apps:\n  - use: counter\n")
@@ -93,14 +77,14 @@ class LogOnKafka(FlowTest):
     def test_the_direct_route_is_exactly_once_whatever_is_killed(self):
         source, clean = f"in-{self.prefix}", f"clean-{self.prefix}"
         self.kafka.create(f"{source}:{PARTITIONS}")
+        self.kafka.create(f"{clean}:{PARTITIONS}")
         self.play(sources=f'  - {{ name: in, type: kafka, brokers: ["{self.kafka.address}"], topics: [{source}] }}',
                   log=f", events: {clean}", more="apps:\n  - use: counter\n")
-        writing = threading.Thread(target=self.write_slowly, args=(source,))
-        writing.start()
+        writing = Writer(self.kafka, source, COUNT, lambda: self.committed(clean))
         chance = random.Random(7)
         for kill in range(KILLS):
             reached = COUNT * (kill + 1) // (KILLS + 2) + chance.randrange(500)
-            wait_until(lambda: self.written >= reached, "more is written", 60)
+            wait_until(lambda: self.committed(clean) >= reached, "more is committed", 60)
             self.kill()
             if kill == 3:
                 self.kafka.restart("--kill")
@@ -163,6 +147,30 @@ class LogOnKafka(FlowTest):
         wait_until(lambda: len(self.lines()) == 2, "both are delivered")
         self.stop(self.processes[-1])
 
+    def test_a_start_that_waits_for_a_broker_ends_as_soon_as_it_is_asked_to(self):
+        self.play("  []")
+        self.stop(self.processes[-1])
+        for said, gone, come in (("trying for 30 s", self.kafka.stop, self.kafka.start),
+                                 (None, lambda: self.kafka.freeze(True), lambda: self.kafka.freeze(False))):
+            before = len(self.log())
+            gone()
+            try:
+                process = self.spawn()
+                wait_until(lambda: self.takes_signals(process), "it is starting")
+                if said:
+                    wait_until(lambda: said in self.log()[before:], "it says that it waits")
+                process.send_signal(signal.SIGTERM)
+                self.assertEqual(process.wait(timeout=1), 0, self.log())
+            finally:
+                come()
+            self.assertIn("asked to end while it was starting", self.log()[before:])
+
+    @staticmethod
+    def takes_signals(process):
+        """SIGTERM is blocked, and so somebody waits for it."""
+        status = pathlib.Path(f"/proc/{process.pid}/status").read_text().split("SigBlk:")[1].split()[0]
+        return int(status, 16) >> (signal.SIGTERM - 1) & 1
+
     def test_who_pushes_is_told_to_come_again_while_no_broker_answers(self):
         self.play("  - { name: out, type: file, path: ./out.ndjson, batch: { within: 20ms } }")
         self.accept([event(n) for n in range(100)])
@@ -205,14 +213,17 @@ class LogOnKafka(FlowTest):
                 lines.write(json.dumps(event(n)) + "\n")
                 if n % 1000 == 0:
                     lines.flush()
-                    time.sleep(0.05)  # so that there is a commit at every random moment
+                    wait_until(lambda: n - self.committed(self.prefix + ".events") < AHEAD, "what was written is committed", 60)
                 if n == COUNT // 3:
                     self.kafka.restart("--kill")
-                if n == COUNT // 2:
+                if n == COUNT // 2 + 1:
                     self.kafka.freeze(True)
-                    wait_until(lambda: "looking at what became of it" in self.log(), "a transaction fails", 60)
-                    self.assertIn("sources wait", self.status()["verdict"])
-                    self.kafka.freeze(False)
+                    try:
+                        lines.flush()
+                        wait_until(lambda: "looking at what became of it" in self.log(), "a transaction fails", 60)
+                        self.assertIn("sources wait", self.status()["verdict"])
+                    finally:
+                        self.kafka.freeze(False)
         wait_until(lambda: len(self.kafka.messages(self.prefix + ".events")) >= COUNT, "all of it is there", 90)
         self.stop(self.processes[-1])
         self.assert_once_in_order_and_counted(self.bodies(self.prefix + ".events"))

@@ -29,6 +29,7 @@ class Kafka:
 
     def __init__(self, name, *how):
         self.name, self.how = name, how
+        self.looking, self.looker = threading.Lock(), None
         self.folder = COMMAND.parents[2] / "build/services/kafka/brokers" / name
         running = self._run("topics", check=False).returncode == 0
         self.address = self.start()
@@ -86,6 +87,16 @@ class Kafka:
             return sum(max(0, found.offset) for found in reader.committed(wanted, 20))
         finally:
             reader.close()
+
+    def written(self, topic):
+        """About how many messages the topic has had: marks of transactions count too. None while no broker answers."""
+        with self.looking:
+            self.looker = self.looker or confluent_kafka.Consumer({"bootstrap.servers": self.address, "group.id": "looker"})
+        try:
+            partitions = self.looker.list_topics(topic, 5).topics[topic].partitions
+            return sum(self.looker.get_watermark_offsets(confluent_kafka.TopicPartition(topic, part), 5)[1] for part in partitions)
+        except confluent_kafka.KafkaException:
+            return None
 
     def messages(self, topic):
         """All there are, by partition and there in order."""

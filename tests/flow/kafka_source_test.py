@@ -1,13 +1,11 @@
 #!/usr/bin/env python3
 """The source `kafka` on a real broker: every message once, in the order of its partition, whatever is killed meanwhile."""
-import collections
 import json
 import signal
-import threading
-import time
 import unittest
 import uuid
 
+from kafka_oracle import Writer, check_once_in_order
 from kafka_rig import broker
 from rig import FlowTest, event, wait_until
 
@@ -22,13 +20,18 @@ class FromKafka(FlowTest):
         super().setUp()
         self.kafka = broker(self.BROKER)
         self.topic = f"in-{uuid.uuid4().hex[:8]}"
-        self.written = 0
+        self.seen = 0
 
     def play(self, settings="", extra=""):
         self.config("  - { name: none, type: discard, from: earliest }",
                     f'  - {{ name: in, type: kafka, brokers: ["{self.kafka.address}"], topics: ["{self.topic}*"], '
                     f"refresh: 300ms{settings} }}", extra)
         return self.start()
+
+    def look(self):
+        """How many events the log has; the writer looks at it too."""
+        self.seen = self.events_in_log()
+        return self.seen
 
     def events_in_log(self):
         return self.status()["log"]["events"]["events"]
@@ -41,28 +44,20 @@ class FromKafka(FlowTest):
     def test_killed_again_and_again_and_the_broker_too_every_message_is_there_once(self):
         self.kafka.create(f"{self.topic}:{PARTITIONS}")
         self.play()
-        writing = threading.Thread(target=self.write_slowly)
-        writing.start()
+        writing = Writer(self.kafka, self.topic, COUNT, lambda: self.seen)
         for kill in range(KILLS):
             reached = COUNT * (kill + 1) // (KILLS + 2)
-            wait_until(lambda: self.written >= reached, "more is written", 60)
+            wait_until(lambda: self.look() >= reached, "more is committed", 60)
             self.processes[-1].send_signal(signal.SIGKILL)
             self.processes[-1].wait()
             if kill == 1:
                 self.kafka.restart("--kill")
             self.start()
+        wait_until(lambda: self.look() >= COUNT, "all of it is read", 60)
         writing.join()
         self.assertEqual(len(self.kafka.messages(self.topic)), COUNT)
-        wait_until(lambda: self.events_in_log() >= COUNT, "all of it is read", 60)
         self.stop(self.processes[-1])
-        bodies = self.logged()
-        counts = collections.Counter(body["properties"]["n"] for body in bodies)
-        self.assertEqual([n for n, times in counts.items() if times > 1], [])
-        self.assertEqual(len(counts), COUNT)
-        last = {}
-        for body in bodies:
-            self.assertGreater(body["properties"]["n"], last.get(body["distinct_id"], -1), "the order of a key")
-            last[body["distinct_id"]] = body["properties"]["n"]
+        check_once_in_order(self, self.logged(), COUNT)
 
     def test_from_the_latest_and_partitions_that_come_later(self):
         self.kafka.create(f"{self.topic}:1")
@@ -91,18 +86,6 @@ class FromKafka(FlowTest):
         """There is a commit: the other log has nothing but its beginning."""
         log = self.status()["log"]
         return log["events"]["bytes"] > log["captured"]["bytes"]
-
-    def write_slowly(self):
-        writer = self.kafka.writer()
-        for n in range(COUNT):
-            one = event(n)
-            writer.produce(self.topic, json.dumps(one), one["distinct_id"])
-            if n % 200 == 0:
-                writer.flush(30)
-                time.sleep(0.02)  # a random moment for each kill, and not all is written before the first
-            self.written = n
-        writer.flush(30)
-        self.written = COUNT
 
 
 if __name__ == "__main__":

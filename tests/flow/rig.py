@@ -97,12 +97,15 @@ class FlowTest(unittest.TestCase):
         sources = sources or f'  - {{ name: web, type: http, listen: "127.0.0.1:{self.port}" }}'
         return self.write("penstock.yaml", f"data: ./data\nsources:\n{sources}\n{extra}destinations:\n{destinations}\n")
 
-    def start(self, *arguments):
-        log = open(self.folder / "penstock.log", "ab")
-        process = subprocess.Popen([BINARY, "run", "penstock.yaml", *arguments], cwd=self.folder, stdin=subprocess.DEVNULL,
-                                   stdout=log, stderr=log)
-        log.close()
+    def spawn(self, *arguments):
+        with open(self.folder / "penstock.log", "ab") as log:
+            process = subprocess.Popen([BINARY, "run", "penstock.yaml", *arguments], cwd=self.folder, stdin=subprocess.DEVNULL,
+                                       stdout=log, stderr=log)
         self.processes.append(process)
+        return process
+
+    def start(self, *arguments):
+        process = self.spawn(*arguments)
         wait_until(lambda: process.poll() is not None or self.answers(), "penstock answers on its control port")
         self.assertIsNone(process.poll(), self.log())
         return process

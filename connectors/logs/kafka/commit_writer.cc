@@ -69,7 +69,7 @@ Result<void> CommitWriter::take_over() {
   const auto& config = around_.config;
   TRY_ASSIGN(transactions_, Transactions::start(commit_settings(config, around_.events_max, around_.state_max),
                                                 {"log", "events"}, around_.metrics));
-  TRY(transactions_->take_over(kTakeOverWithin));
+  TRY(transactions_->take_over(kTakeOverWithin, around_.stop));
   TRY_ASSIGN(newest_, newest_commit(around_.looker, config.state_topic()));
   return measure();
 }

@@ -14,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -40,10 +41,11 @@ class CommitWriter {
     penstock::kafka::Consumer& looker;  // nobody else reads with it; any thread may ask it for bounds
     Reach& reach;
     telemetry::Metrics* metrics = nullptr;
+    std::stop_token stop = {};  // ends open()
   };
 
   // Takes the log over from whoever had it, and starts the thread. References outlive the writer. conflict: somebody else takes it
-  // over at the same time; unavailable: no broker answers.
+  // over at the same time; unavailable: no broker answers; stopped.
   static Result<std::unique_ptr<CommitWriter>> open(const Around& around);
   ~CommitWriter();
 

@@ -4,7 +4,6 @@
 
 #include <chrono>
 #include <mutex>
-#include <thread>
 
 #include "connectors/logs/kafka/captured_reader.h"
 #include "connectors/logs/kafka/captured_writer.h"
@@ -14,6 +13,7 @@
 #include "connectors/logs/kafka/state_reader.h"
 #include "connectors/logs/kafka/topics.h"
 #include "pipeline/base/log.h"
+#include "pipeline/kafka/pause.h"
 
 namespace penstock::logs::kafka {
 namespace {
@@ -23,21 +23,21 @@ using penstock::kafka::Consumer;
 using penstock::kafka::TopicAdmin;
 
 constexpr Duration kBrokerWithin{30'000};
-constexpr std::chrono::milliseconds kBetweenTries{500};
+constexpr Duration kBetweenTries{500};
 constexpr Duration kPatience{10'000};
 constexpr Bytes kTailKept = 8_MiB;
 // Each look asks for every partition.
 constexpr std::chrono::seconds kBetweenLooks{10};
 
 // A broker that is being restarted is no reason not to start.
-Result<std::string> wait_for_broker(TopicAdmin& admin) {
+Result<std::string> wait_for_broker(TopicAdmin& admin, const std::stop_token& stop) {
   const auto deadline = std::chrono::steady_clock::now() + kBrokerWithin;
   for (bool told = false;; told = true) {
     auto cluster = admin.cluster(kPatience);
     const bool again = !cluster && cluster.error().kind == ErrorKind::unavailable;
     if (!again || std::chrono::steady_clock::now() > deadline) return cluster;
     if (!told) log_warning("log", "{}; trying for {} s", cluster.error().message, kBrokerWithin.count() / 1000);
-    std::this_thread::sleep_for(kBetweenTries);
+    if (!penstock::kafka::pause(kBetweenTries, stop)) return fail(ErrorKind::stopped, cluster.error().message);
   }
 }
 
@@ -74,9 +74,9 @@ struct KafkaLog::Impl {
 };
 
 Result<std::unique_ptr<KafkaLog>> KafkaLog::open(Config config, const Around& around) {
-  TRY_ASSIGN(auto admin, TopicAdmin::start(admin_settings(config), {"log", "admin"}, nullptr));
-  TRY_ASSIGN(auto cluster, wait_for_broker(*admin));
-  TRY_ASSIGN(const Topics topics, prepare_topics(*admin, config, kPatience));
+  TRY_ASSIGN(auto admin, TopicAdmin::start(admin_settings(config), {"log", "admin"}, nullptr, around.stop));
+  TRY_ASSIGN(auto cluster, wait_for_broker(*admin, around.stop));
+  TRY_ASSIGN(const Topics topics, prepare_topics(*admin, config, kPatience, around.stop));
   TRY_ASSIGN(auto looker, Consumer::start(reader_settings(config), {"log", "looker"}, nullptr));
   auto impl =
       std::make_unique<Impl>(std::move(config), around, std::move(admin), std::move(looker), topics, std::move(cluster));
@@ -88,7 +88,7 @@ Result<void> KafkaLog::Impl::start() {
   TRY_ASSIGN(captured, CapturedWriter::open({config, topics.partitions, topics.captured_max, *looker, captured_reach,
                                              around.clock, around.metrics}));
   TRY_ASSIGN(commits, CommitWriter::open({config, topics.partitions, topics.events_max, topics.state_max, *looker,
-                                          events_reach, around.metrics}));
+                                          events_reach, around.metrics, around.stop}));
   return {};
 }
 

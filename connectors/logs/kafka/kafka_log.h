@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 #include "connectors/logs/kafka/kafka_log_settings.h"
@@ -23,10 +24,11 @@ class KafkaLog final : public Log {
     const Clock& clock;
     MemoryBudget* memory = nullptr;  // where decoded chunks are counted; outlives them
     telemetry::Metrics* metrics = nullptr;
+    std::stop_token stop = {};  // ends open()
   };
 
   // Waits for a broker, up to half a minute; looks at the topics, takes the log over. Errors say what to do: not_found and invalid (the
-  // topics), conflict (somebody else takes it over), unavailable (no broker answers).
+  // topics), conflict (somebody else takes it over), unavailable (no broker answers), stopped.
   static Result<std::unique_ptr<KafkaLog>> open(Config config, const Around& around);
   ~KafkaLog() override;
 

@@ -6,9 +6,9 @@
 #include <charconv>
 #include <chrono>
 #include <optional>
-#include <thread>
 
 #include "pipeline/base/log.h"
+#include "pipeline/kafka/pause.h"
 
 namespace penstock::logs::kafka {
 namespace {
@@ -19,7 +19,7 @@ using penstock::kafka::TopicInfo;
 using penstock::kafka::TopicSettings;
 
 constexpr Duration kVisibleWithin{20'000};
-constexpr std::chrono::milliseconds kBetweenLooks{50};
+constexpr Duration kBetweenLooks{50};
 // What a broker takes by default; ours carry whole requests of pushed sources.
 constexpr std::uint64_t kMessageMaxWanted = 2ULL << 20;
 
@@ -75,7 +75,7 @@ std::string creation(const NewTopic& topic) {
                      settings);
 }
 
-Result<TopicInfo> create(TopicAdmin& admin, const NewTopic& topic, Duration patience) {
+Result<TopicInfo> create(TopicAdmin& admin, const NewTopic& topic, Duration patience, const std::stop_token& stop) {
   if (auto made = admin.create(topic, patience); !made) return fail(std::move(made).error().context("it cannot be created"));
   log_info("log", "created the topic {} with {} partitions", topic.name, topic.partitions);
   const auto deadline = std::chrono::steady_clock::now() + kVisibleWithin;
@@ -84,7 +84,7 @@ Result<TopicInfo> create(TopicAdmin& admin, const NewTopic& topic, Duration pati
     if (info) return *info;
     if (std::chrono::steady_clock::now() > deadline)
       return fail(ErrorKind::unavailable, fmt::format("topic '{}' was created, but brokers do not show it", topic.name));
-    std::this_thread::sleep_for(kBetweenLooks);
+    if (!penstock::kafka::pause(kBetweenLooks, stop)) return fail(ErrorKind::stopped, "stopped while topics were created");
   }
 }
 
@@ -131,7 +131,7 @@ void advise(const Wanted& wanted, const TopicInfo& info) {
 
 }  // namespace
 
-Result<Topics> prepare_topics(TopicAdmin& admin, const Config& config, Duration patience) {
+Result<Topics> prepare_topics(TopicAdmin& admin, const Config& config, Duration patience, const std::stop_token& stop) {
   Topics found;
   for (const Wanted& wanted : wanted_topics(config)) {
     const std::string& name = wanted.topic.name;
@@ -142,7 +142,7 @@ Result<Topics> prepare_topics(TopicAdmin& admin, const Config& config, Duration 
                               creation(wanted.topic)));
     }
     if (!info) {
-      TRY_ASSIGN(info, create(admin, wanted.topic, patience));
+      TRY_ASSIGN(info, create(admin, wanted.topic, patience, stop));
     }
     TRY(check_needed(wanted, *info));
     advise(wanted, *info);

@@ -2,6 +2,7 @@
 // The topics of the log: whether they are as they must be, and making them.
 
 #include <cstdint>
+#include <stop_token>
 
 #include "connectors/logs/kafka/kafka_log_settings.h"
 #include "pipeline/base/result.h"
@@ -18,7 +19,8 @@ struct Topics {
 };
 
 // Looks at all three, and creates those that are missing if `create` says so. Tells in the program's log what is unwise. An error says
-// what to do: not_found (one is missing), invalid (one is not as it must be), unavailable (no broker answers).
-Result<Topics> prepare_topics(penstock::kafka::TopicAdmin& admin, const Config& config, Duration patience);
+// what to do: not_found (one is missing), invalid (one is not as it must be), unavailable (no broker answers), stopped.
+Result<Topics> prepare_topics(penstock::kafka::TopicAdmin& admin, const Config& config, Duration patience,
+                              const std::stop_token& stop);
 
 }  // namespace penstock::logs::kafka
