@@ -1,6 +1,7 @@
 #include "pipeline/kafka/client_settings.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <librdkafka/rdkafka.h>
 
 #include <algorithm>
@@ -20,6 +21,8 @@ namespace {
 using Properties = std::map<std::string, char, std::less<>>;
 
 constexpr std::array kNobodys{
+    Owned{"bootstrap.servers", "set `brokers` instead"},
+    Owned{"metadata.broker.list", "set `brokers` instead"},
     Owned{"plugin.library.paths", "no foreign code is loaded into this process"},
     Owned{"enabled_events", "the events are taken as the component needs them"},
     Owned{"log.queue", "log lines are taken where they are made"},
@@ -70,8 +73,9 @@ const Properties& properties() {
 std::vector<std::string_view> names_for(char role, std::span<const Owned> owned) {
   std::vector<std::string_view> names;
   for (const auto& [name, whose] : properties()) {
-    const bool is_owned = std::ranges::any_of(owned, [&](const Owned& each) { return each.name == name; });
-    if (!is_owned && (whose == role || whose == '*')) names.emplace_back(name);
+    const auto is_it = [&](const Owned& each) { return each.name == name; };
+    const bool taken = std::ranges::any_of(owned, is_it) || std::ranges::any_of(kNobodys, is_it);
+    if (!taken && (whose == role || whose == '*')) names.emplace_back(name);
   }
   return names;
 }
@@ -147,6 +151,20 @@ std::string contradiction(const Settings& client, Role role, const Settings& our
 }
 
 }  // namespace
+
+void check_brokers(config::StructReader& reader, const std::vector<std::string>& brokers) {
+  if (brokers.empty()) reader.problem("brokers", "expected at least one broker, such as [kafka-1:9092]");
+  for (const auto& broker : brokers) {
+    if (broker.empty() || broker.find_first_of(", \t") != std::string::npos)
+      reader.problem("brokers", fmt::format("expected host:port, got '{}'", broker));
+  }
+}
+
+Settings connection(const std::vector<std::string>& brokers) {
+  return {{"bootstrap.servers", fmt::format("{}", fmt::join(brokers, ","))},
+          {"client.id", "penstock"},
+          {"statistics.interval.ms", "5000"}};
+}
 
 bool is_for(std::string_view name, Role role) {
   const auto known = properties().find(name);

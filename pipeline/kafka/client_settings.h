@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "pipeline/config/read_value.h"
 #include "pipeline/config/struct_reader.h"
@@ -17,7 +18,13 @@ enum class Role : std::uint8_t { producer, consumer };
 // Names and values, in the order in which they are set: a later one wins.
 using Settings = config::StringMap;
 
-// What nobody else may set, and why: "set `brokers` instead".
+// What every component that speaks Kafka says of its field `brokers`, and how it names itself to them.
+inline constexpr std::string_view kBrokersHelp = "Some brokers of the cluster as host:port; they name the others.";
+// Notes under `brokers` what of them cannot be: none at all, or no host:port.
+void check_brokers(config::StructReader& reader, const std::vector<std::string>& brokers);
+Settings connection(const std::vector<std::string>& brokers);
+
+// What nobody else may set, and why: "set `timeout` instead". What comes of connection() is nobody's anyway, and need not be among them.
 struct Owned {
   std::string_view name;
   std::string_view why;

@@ -74,3 +74,21 @@ TEST_CASE("settings that do not fit together are found, and files that cannot be
   CHECK(problems_of("max.in.flight: 10").contains("`max.in.flight` must be set <= 5"));
   CHECK(problems_of("security.protocol: ssl, ssl.ca.location: /nowhere/ca.pem").contains("ssl.ca.location failed"));
 }
+
+TEST_CASE("brokers are host:port each, in one place for all") {
+  const auto problems_with = [](const std::vector<std::string>& brokers) {
+    auto document = config::parse_document("brokers: []\n", "p.yaml", {});
+    config::StructReader reader(document.root, "out", document.problems);
+    kafka::check_brokers(reader, brokers);
+    std::string all;
+    for (const auto& problem : document.problems) all += problem.to_string() + "\n";
+    return all;
+  };
+  CHECK(problems_with({"k1:9092", "k2"}) == "");
+  CHECK(problems_with({}) == "p.yaml:1:10: out.brokers: expected at least one broker, such as [kafka-1:9092]\n");
+  CHECK(problems_with({"k1,k2", ""}) ==
+        "p.yaml:1:10: out.brokers: expected host:port, got 'k1,k2'\np.yaml:1:10: out.brokers: expected host:port, got ''\n");
+  CHECK(problems_of("bootstrap.servers: k1").contains("'bootstrap.servers' cannot be set here: set `brokers` instead"));
+  CHECK(problems_of("bootstrap.server: k1") == "p.yaml:1:11: out.client: librdkafka has no setting 'bootstrap.server'\n");
+  CHECK(kafka::connection({"k1:9092", "k2"})[0] == std::pair<std::string, std::string>("bootstrap.servers", "k1:9092,k2"));
+}

@@ -18,8 +18,6 @@ constexpr std::string_view kAcks = "an event is delivered when all replicas in s
 constexpr std::string_view kReports = "every event's fate has to be known";
 constexpr std::string_view kQueue = "what waits in the client is bounded by `in_flight_max` and `batch`";
 constexpr std::array kOwned{
-    Owned{"bootstrap.servers", "set `brokers` instead"},
-    Owned{"metadata.broker.list", "set `brokers` instead"},
     Owned{"enable.idempotence", "it is always on, so that the client's own retries neither double nor reorder"},
     Owned{"enable.gapless.guarantee", "an event that cannot be written must not stop the others"},
     Owned{"transactional.id", "this destination writes without transactions"},
@@ -50,8 +48,6 @@ bool is_set(const config::StringMap& settings, std::string_view name) {
   return std::ranges::any_of(settings, [&](const auto& each) { return each.first == name; });
 }
 
-bool is_broker(std::string_view text) { return !text.empty() && text.find_first_of(", \t") == std::string_view::npos; }
-
 void check_template(config::StructReader& reader, std::string_view field, const std::string& text) {
   const auto made = FactTemplate::parse(text);
   if (!made) reader.problem(field, made.error().message);
@@ -60,10 +56,7 @@ void check_template(config::StructReader& reader, std::string_view field, const 
 }  // namespace
 
 void Config::check(config::StructReader& reader) const {
-  if (brokers.empty()) reader.problem("brokers", "expected at least one broker, such as [kafka-1:9092]");
-  for (const auto& broker : brokers) {
-    if (!is_broker(broker)) reader.problem("brokers", fmt::format("expected host:port, got '{}'", broker));
-  }
+  penstock::kafka::check_brokers(reader, brokers);
   check_template(reader, "topic", topic);
   check_template(reader, "key", key);
   for (const auto& [name, value] : headers) {
@@ -81,17 +74,13 @@ void Config::check(config::StructReader& reader) const {
 }
 
 Settings client_settings(const Config& config, const TopicLimits& limits) {
-  Settings settings{
-      {"bootstrap.servers", fmt::format("{}", fmt::join(config.brokers, ","))},
-      {"client.id", "penstock"},
-      {"partitioner", "murmur2_random"},
-      {"statistics.interval.ms", "5000"},
-      {"enable.idempotence", "true"},
-      {"message.timeout.ms", fmt::format("{}", config.timeout.count())},
-      {"compression.codec", std::string(config::name_of(config.compression))},
-      {"queue.buffering.max.messages", "10000000"},
-      {"queue.buffering.max.kbytes", "2147483647"},
-  };
+  Settings settings = penstock::kafka::connection(config.brokers);
+  settings.insert(settings.end(), {{"partitioner", "murmur2_random"},
+                                   {"enable.idempotence", "true"},
+                                   {"message.timeout.ms", fmt::format("{}", config.timeout.count())},
+                                   {"compression.codec", std::string(config::name_of(config.compression))},
+                                   {"queue.buffering.max.messages", "10000000"},
+                                   {"queue.buffering.max.kbytes", "2147483647"}});
   const auto limit = limits.batch_bytes_max.value_or(0);
   if (!is_set(config.client, "message.max.bytes")) {
     settings.emplace_back("message.max.bytes", fmt::format("{}", std::clamp(limit, kMessageBytes, kMessageBytesMax)));

@@ -56,8 +56,7 @@ struct Config {
     using config::Need;
     using config::range;
     return std::tuple{
-        field("brokers", &Config::brokers, "Some brokers of the cluster as host:port; they name the others.",
-              Need::required),
+        field("brokers", &Config::brokers, penstock::kafka::kBrokersHelp, Need::required),
         field(
             "topic", &Config::topic,
             "The topic. It may have facts in it, such as shop.{event}: {uuid}, {project}, {event}, {distinct_id}, {source}; "

@@ -1,7 +1,6 @@
 #include "connectors/logs/kafka/kafka_log_settings.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -13,14 +12,11 @@ using penstock::kafka::Owned;
 using penstock::kafka::Role;
 using penstock::kafka::Settings;
 
-constexpr std::string_view kBrokers = "set `brokers` instead";
 constexpr std::string_view kOnce = "events are written exactly once";
 constexpr std::string_view kDurable = "what is accepted is on all replicas in sync";
 constexpr std::string_view kOffsets = "positions are part of the log's own commits";
 constexpr std::string_view kCommitted = "only what is committed may be read";
 constexpr std::array kOwned{
-    Owned{"bootstrap.servers", kBrokers},
-    Owned{"metadata.broker.list", kBrokers},
     Owned{"transactional.id", "it is made of `prefix`"},
     Owned{"transaction.timeout.ms", "an open transaction holds up every reader of the topic"},
     Owned{"enable.idempotence", kOnce},
@@ -50,12 +46,6 @@ constexpr std::uint64_t kBatchBytes = 1'000'000;
 constexpr std::uint64_t kBatchSlack = 256;
 constexpr Bytes kReadAhead = 8_MiB;  // of one reader, all partitions together
 
-Settings common(const Config& config) {
-  return {{"bootstrap.servers", fmt::format("{}", fmt::join(config.brokers, ","))},
-          {"client.id", "penstock"},
-          {"statistics.interval.ms", "5000"}};
-}
-
 Settings with(Settings settings, const Config& config, Role role) {
   for (const auto& each : config.client) {
     if (penstock::kafka::is_for(each.first, role)) settings.push_back(each);
@@ -64,7 +54,7 @@ Settings with(Settings settings, const Config& config, Role role) {
 }
 
 Settings producer(const Config& config, std::uint64_t message_max, std::uint64_t batch_max) {
-  Settings settings = common(config);
+  Settings settings = penstock::kafka::connection(config.brokers);
   settings.emplace_back("enable.idempotence", "true");
   settings.emplace_back("message.max.bytes", fmt::format("{}", std::clamp(message_max, kMessageLeast, kMessageMost)));
   if (batch_max < kBatchBytes + kBatchSlack)
@@ -84,12 +74,7 @@ bool is_topic(std::string_view name) {
 }  // namespace
 
 void check(const Config& config, config::StructReader& reader) {
-  if (config.brokers.empty())
-    reader.problem("brokers", "expected at least one broker, such as [kafka-1:9092]: the log is on Kafka");
-  for (const auto& broker : config.brokers) {
-    if (broker.empty() || broker.find_first_of(", \t") != std::string::npos)
-      reader.problem("brokers", fmt::format("expected host:port, got '{}'", broker));
-  }
+  penstock::kafka::check_brokers(reader, config.brokers);
   constexpr std::string_view kName = "letters, digits, '.', '_' and '-', at most 249 of them";
   if (config.prefix.empty()) {
     reader.problem("prefix", "expected the beginning of the names of the log's topics, such as `shop`");
@@ -126,7 +111,7 @@ Settings capture_settings(const Config& config, std::uint64_t captured_max) {
 }
 
 Settings reader_settings(const Config& config) {
-  Settings settings = common(config);
+  Settings settings = penstock::kafka::connection(config.brokers);
   settings.emplace_back("enable.auto.commit", "false");
   settings.emplace_back("auto.offset.reset", "error");
   settings.emplace_back("enable.partition.eof", "true");
@@ -136,6 +121,8 @@ Settings reader_settings(const Config& config) {
   return with(std::move(settings), config, Role::consumer);
 }
 
-Settings admin_settings(const Config& config) { return with(common(config), config, Role::producer); }
+Settings admin_settings(const Config& config) {
+  return with(penstock::kafka::connection(config.brokers), config, Role::producer);
+}
 
 }  // namespace penstock::logs::kafka

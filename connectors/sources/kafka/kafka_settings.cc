@@ -15,8 +15,6 @@ using penstock::kafka::Owned;
 
 constexpr std::string_view kPositions = "positions are part of Penstock's own commits";
 constexpr std::array kOwned{
-    Owned{"bootstrap.servers", "set `brokers` instead"},
-    Owned{"metadata.broker.list", "set `brokers` instead"},
     Owned{"group.id", kPositions},
     Owned{"group.instance.id", kPositions},
     Owned{"enable.auto.commit", kPositions},
@@ -47,12 +45,7 @@ bool is_topic_or_pattern(std::string_view text) {
 }  // namespace
 
 void Config::check(config::StructReader& reader) const {
-  if (brokers.empty()) reader.problem("brokers", "expected at least one broker, such as [kafka-1:9092]");
-  for (const auto& broker : brokers) {
-    if (broker.empty() || broker.find_first_of(", \t") != std::string::npos) {
-      reader.problem("brokers", fmt::format("expected host:port, got '{}'", broker));
-    }
-  }
+  penstock::kafka::check_brokers(reader, brokers);
   if (topics.empty()) reader.problem("topics", "expected at least one topic, or a pattern such as shop.*");
   for (const auto& topic : topics) {
     if (!is_topic_or_pattern(topic)) {
@@ -67,16 +60,12 @@ void Config::check(config::StructReader& reader) const {
 }
 
 penstock::kafka::Settings client_settings(const Config& config) {
-  penstock::kafka::Settings settings{
-      {"bootstrap.servers", fmt::format("{}", fmt::join(config.brokers, ","))},
-      {"client.id", "penstock"},
-      {"statistics.interval.ms", "5000"},
-      {"enable.auto.commit", "false"},
-      {"auto.offset.reset", "error"},
-      {"enable.partition.eof", "true"},
-      {"queued.max.messages.kbytes", fmt::format("{}", kQueue.count / 1024)},
-      {"check.crcs", "true"},
-  };
+  auto settings = penstock::kafka::connection(config.brokers);
+  settings.insert(settings.end(), {{"enable.auto.commit", "false"},
+                                   {"auto.offset.reset", "error"},
+                                   {"enable.partition.eof", "true"},
+                                   {"queued.max.messages.kbytes", fmt::format("{}", kQueue.count / 1024)},
+                                   {"check.crcs", "true"}});
   settings.insert(settings.end(), config.client.begin(), config.client.end());
   return settings;
 }

@@ -41,8 +41,7 @@ struct Config {
     using config::Need;
     using config::range;
     return std::tuple{
-        field("brokers", &Config::brokers, "Some brokers of the cluster as host:port; they name the others.",
-              Need::required),
+        field("brokers", &Config::brokers, penstock::kafka::kBrokersHelp, Need::required),
         field("topics", &Config::topics, "Names of topics, and patterns in which * stands for any text.", Need::required),
         field(
             "from", &Config::from,
