@@ -41,6 +41,7 @@ void check(const Attack& attack) {
   if (attack.end == Attack::End::error) CHECK(message.find(attack.says) != std::string::npos);
   if (attack.end == Attack::End::limit) CHECK(message.starts_with("app.lua:1: "));
   CHECK(vm->memory_used() <= small().memory_max.count);
+  CHECK(vm->memory_held() <= CappedAllocator::held_max(small().memory_max.count));
 }
 
 }  // namespace

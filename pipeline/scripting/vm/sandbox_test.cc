@@ -266,3 +266,21 @@ TEST_CASE("a stack that grows while operators call functions of the script") {
   CHECK_MESSAGE(ended.returned, ended.failure.message);
   CHECK(ended.value == "122");
 }
+
+TEST_CASE("filling the memory with one size of texts after another takes no more pages than with one") {
+  Limits limits = small();
+  limits.instructions_max = 1'000'000'000;
+  auto vm = Vm::create(limits).value();
+  REQUIRE(
+      vm->compile("local kept return function(size) kept = {} local pad = ('x'):rep(size - 33) "
+                  "for i = 1, 4000000 // (size + 16) do kept[i] = ('%08d'):format(i) .. pad end end",
+                  "app.lua"));
+  REQUIRE(vm->call(0, 1));
+  for (int size = 48; size <= 256; size += 16) {
+    CAPTURE(size);
+    lua_pushvalue(vm->state(), -1);
+    lua_pushinteger(vm->state(), size);
+    REQUIRE(vm->call(1, 0));
+    CHECK(vm->memory_held() <= CappedAllocator::held_max(small().memory_max.count));
+  }
+}

@@ -12,8 +12,8 @@
 //                       and gsub are ours and count their steps, see pattern.h. `<` of two strings is one instruction that
 //                       can take a second: strcoll, which it calls, is ours, see text_order.h. `...` is copied by one
 //                       instruction: no function gives more than 16384 values.
-//   keep memory         a counting allocator with a cap, see allocator.h; what is allocated is charged too, for making and
-//                       collecting it takes time
+//   keep memory         a counting allocator with a cap, on blocks and on the pages they stand in, see allocator.h; what is
+//                       allocated is charged too, for making and collecting it takes time
 //   change the rules    globals, library tables, `app` and its settings are read-only; metatables of strings and events are
 //                       hidden; rawset refuses what is read-only
 //   differ between runs no math.random; no text shows an address (tostring, string.format); `pairs` has an order of its own
@@ -74,6 +74,8 @@ class Vm final : private AllocationListener {
   lua_State* state() { return state_; }
   const Limits& limits() const { return limits_; }
   std::size_t memory_used() const { return allocator_.used(); }
+  // The same with what is free within pages: what the state takes of the process, bounded near the limit.
+  std::size_t memory_held() const { return allocator_.held(); }
 
   // Whoever owns this state and is asked for by its C functions.
   void set_owner(void* owner) { owner_ = owner; }
