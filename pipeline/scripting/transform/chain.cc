@@ -298,7 +298,7 @@ Chain::Step Chain::after_return(App& app, EventState& event, Script::Returned re
   }
   if (returned == Script::Returned::bodies) return replace(app, event, out);
   event.document().settle();
-  if (arena_.used() > kAssignedUnchecked) [[unlikely]] {
+  if (arena_.used() + event.document().shared() > kAssignedUnchecked) [[unlikely]] {
     if (const std::size_t size = event.body().size(); size > kResultBytesMax)
       return give_up(app, event, {.message = fmt::format("the event is {} bytes now; the limit is 2 MiB", size)}, out);
   }

@@ -162,3 +162,23 @@ TEST_CASE("app.set says false and changes nothing where there is no place") {
       {"local t = {} event.ok = app.set(t, 'a.b', 1) event.t = t return event", "{}", R"({"ok":true,"t":{"a":{"b":1}}})"},
   });
 }
+
+TEST_CASE("an event that grows by parts of its own ends at the limits as well") {
+  const std::string body = R"({"list":[],"properties":{"a":")" + std::string(200'000, 'x') + R"("}})";
+  const auto run = [&](const char* lua) {
+    TestChain chain(lua);
+    return chain.run(body).substr(0, 100);
+  };
+  CHECK(run("for i = 1, 20 do event['c' .. i] = event.properties end return event") ==
+        "error: the event is 4200324 bytes now; the limit is 2 MiB");
+  CHECK(run("for i = 1, 20 do event.c = event.properties end event.c, event.properties = nil, nil return event") ==
+        R"({"list":[]})");
+  for (const char* lua : {
+           "for i = 1, 500 do event['c' .. i] = event.properties end",
+           "for i = 1, 500 do table.insert(event.list, event.properties) end",
+           "for i = 1, 500 do table.insert(event.list, 1, event.properties) end",
+       }) {
+    CAPTURE(std::string(lua));
+    CHECK(run(lua) == "error: app.lua:3: more than 64 MiB were assigned to one event");
+  }
+}

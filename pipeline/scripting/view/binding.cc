@@ -11,7 +11,7 @@
 namespace penstock::scripting {
 namespace {
 
-constexpr std::size_t kArenaBytesMax = 64u << 20;
+constexpr std::size_t kAssignedBytesMax = 64u << 20;
 constexpr std::size_t kComparedPerStep = 32;
 constexpr std::size_t kKeyBytesMax = 64u << 10;  // of a new member
 
@@ -178,6 +178,8 @@ bool Binding::same(lua_State* state, int index, const Document::Entry& entry) {
 // The value as JSON that lives as long as the event.
 std::string_view Binding::stored(lua_State* state, int index, const Place& place) {
   Arena& arena = event_->arena();
+  if (arena.used() + event_->document().shared() > kAssignedBytesMax)
+    luaL_error(state, "more than 64 MiB were assigned to one event");
   switch (lua_type(state, index)) {
     case LUA_TBOOLEAN: return lua_toboolean(state, index) != 0 ? "true" : "false";
     case LUA_TSTRING: {
@@ -195,6 +197,7 @@ std::string_view Binding::stored(lua_State* state, int index, const Place& place
       if (event_->document().depth(place.node) + depth_of(text) > kDepthMax)
         luaL_error(state, "%s: nested deeper than 128 levels", place.to_string().c_str());
       if (text.size() > kBodyBytesMax) luaL_error(state, "%s: larger than 1 MiB", place.to_string().c_str());
+      event_->document().note_shared(text.size());
       return text;
     }
     default: break;
@@ -241,7 +244,6 @@ void Binding::assign(lua_State* state, NodeId node, std::string_view key) {
     return;
   }
   if (exists && same(state, 3, document.entries(node)[place])) return;
-  if (event_->arena().used() > kArenaBytesMax) luaL_error(state, "more than 64 MiB were assigned to one event");
   const std::string_view raw = stored(state, 3, {&document, node, key});
   const std::string_view name = place != Document::kNowhere ? key : checked_key(state, node, key);
   event_->before_change();
@@ -268,7 +270,6 @@ void Binding::assign_element(lua_State* state, NodeId node, long long index) {
   }
   const bool exists = index <= size && !document.entries(node)[place].removed;
   if (exists && same(state, 3, document.entries(node)[place])) return;
-  if (event_->arena().used() > kArenaBytesMax) luaL_error(state, "more than 64 MiB were assigned to one event");
   const std::string_view raw = stored(state, 3, where);
   event_->before_change();
   if (index <= size) document.replace(node, place, raw);

@@ -43,6 +43,7 @@ void Document::open(std::string_view object) {
   if (nodes_.size() > kNodesKept) [[unlikely]]
     std::vector<Node>().swap(nodes_);
   holes_ = false;
+  shared_ = 0;
   body_ = nullptr;
   make_node(object, kNone);
 }

@@ -88,6 +88,10 @@ class Document {
   void write(NodeId id, std::string& out) const;
   bool changed() const { return nodes_[kRoot].changed; }
 
+  // Bytes of values that were put in by sharing bytes that are there already, for they grow the text but not the arena.
+  void note_shared(std::size_t bytes) { shared_ += bytes; }
+  std::size_t shared() const { return shared_; }
+
   // Between two apps: closes holes in arrays.
   void settle();
 
@@ -131,6 +135,7 @@ class Document {
   std::vector<Node> nodes_;  // the first `used_` are this event's
   NodeId used_ = 0;
   bool holes_ = false;
+  std::size_t shared_ = 0;
   const json::ObjectIndex* body_ = nullptr;
   json::ObjectIndex scratch_index_;
   std::vector<std::string_view> scratch_elements_;
