@@ -1,6 +1,10 @@
 #include "pipeline/ingest/committer.h"
 
 namespace penstock::ingest {
+namespace {
+constexpr std::size_t kLetterBytes = 96;  // uuid, times and numbers of one, and the lengths of its texts
+}
+
 Committer::Committer(Log& log, const Clock& clock, StateOverlay& state, CommitLimits limits, WorkerMetrics metrics,
                      CommitListener listener)
     : log_(log), clock_(clock), state_(state), limits_(limits), metrics_(metrics), listener_(std::move(listener)),
@@ -11,8 +15,16 @@ Committer::~Committer() {
   answered_.wait(lock, [&] { return !in_flight_; });
 }
 
+std::size_t Committer::bytes_of(const DeadLetter& letter) {
+  std::size_t bytes = kLetterBytes;
+  for (const std::string* text : {&letter.stage, &letter.app, &letter.code, &letter.reason, &letter.source, &letter.place,
+                                  &letter.event, &letter.distinct_id, &letter.project, &letter.body})
+    bytes += text->size();
+  return bytes;
+}
+
 void Committer::add(DeadLetter letter) {
-  dead_bytes_ += letter.body.size() + letter.reason.size();
+  dead_bytes_ += bytes_of(letter);
   dead_.push_back(std::move(letter));
 }
 

@@ -31,6 +31,7 @@ struct CommitLimits {
   // for facts and headers.
   std::size_t record_events = 1'000'000;
   std::size_t record_bytes = 192 << 20;
+  std::size_t letter_bytes = 240 << 20;  // the same, when dead letters are all that can be made of what is left
   std::size_t event_bytes = record_bytes;  // of one event, as event_bytes counts: what the log takes
   Compression compression = Compression::lz4;
 };
@@ -63,6 +64,10 @@ class Committer {
   // Whether that much more fits into one record of the log, whatever the limits of a commit say: an app may make a thousand
   // events of one.
   bool has_room(std::size_t events, std::size_t bytes) const;
+  // Whether a dead letter fits for which no other commit can be begun.
+  bool has_room_at_last(const DeadLetter& letter) const { return bytes() + bytes_of(letter) <= limits_.letter_bytes; }
+  // About what it takes in the log.
+  static std::size_t bytes_of(const DeadLetter& letter);
   // The largest event that any commit takes.
   std::size_t event_bytes_max() const { return limits_.event_bytes; }
 

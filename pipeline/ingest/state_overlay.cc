@@ -8,12 +8,18 @@
 namespace penstock::ingest {
 namespace {
 constexpr std::size_t kRowBytes = 16;  // lengths and times, about
+
+std::size_t bytes_in_log(const StateChange& change) {
+  return kRowBytes + change.table.size() + change.key.size() + change.value.size();
 }
+}  // namespace
 
 std::size_t StateOverlay::hash(const Row& row) { return checksum(row.key) * 31 + checksum(row.table); }
 
-std::size_t StateOverlay::bytes_of(const StateChange& change) {
-  return kRowBytes + change.table.size() + change.key.size() + change.value.size();
+std::size_t StateOverlay::bytes_of(const std::vector<StateChange>& changes) const {
+  std::size_t bytes = changes.size() * scope_.size();
+  for (const StateChange& change : changes) bytes += bytes_in_log(change);
+  return bytes;
 }
 
 // No name of a source or of an app has an '@'.
@@ -46,12 +52,12 @@ Result<std::optional<StateValue>> StateOverlay::get(std::string_view unscoped, s
 void StateOverlay::collect(std::vector<StateChange>& changes) {
   for (StateChange& change : changes) {
     change.table += scope_;
-    bytes_ += bytes_of(change);
+    bytes_ += bytes_in_log(change);
     const auto found = batch_.find(Row{change.table, change.key});
     if (found == batch_.end()) {
       batch_.insert(std::make_unique<StateChange>(std::move(change)));
     } else {
-      bytes_ -= bytes_of(**found);
+      bytes_ -= bytes_in_log(**found);
       **found = std::move(change);
     }
   }

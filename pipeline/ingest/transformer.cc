@@ -10,7 +10,18 @@
 namespace penstock::ingest {
 namespace {
 constexpr std::size_t kFactsBytes = 128;  // about, of one event, before they are packed
+constexpr std::size_t kBodyKept = 64 << 10;  // of a body that is too large to be kept whole: as sources keep a line's
+constexpr std::size_t kBodyKeptAtLast = 256;
+constexpr std::string_view kDoesNotFit = "what the apps made of it does not fit into one commit of the log";
+
+void cut(DeadLetter& letter, std::size_t kept) {
+  letter.reason.resize(std::min(letter.reason.size(), kept));
+  if (letter.body.size() <= kept) return;
+  letter.body.resize(kept);
+  letter.reason += fmt::format("; the first {} bytes of its body are kept", kept);
 }
+
+}  // namespace
 
 Transformer::Transformer(Transform& chain, Committer& committer, const StateOverlay& state, UuidClaims& seen, int partitions)
     : chain_(&chain), committer_(committer), state_(state), seen_(seen), partitions_(partitions) {}
@@ -19,9 +30,8 @@ Result<void> Transformer::raw(const RawRecord& record, const std::string& partit
                               FactReader& fact_reader, const SourceIdentity& source, Timestamp now, Tally& tally) {
   again_ = nullptr;
   const RecordPlace place{.source = source.name, .partition = partition, .offset = record.offset};
-  const auto refuse = [&](std::string_view code, std::string_view reason) -> Result<void> {
-    bury(refusal({.place = place, .label = label, .now = now}, partitions_, code, reason, record.body), tally);
-    return {};
+  const auto refuse = [&](std::string_view code, std::string_view reason) {
+    return bury(refusal({.place = place, .label = label, .now = now}, partitions_, code, reason, record.body), tally);
   };
   if (!record.refused.empty()) return refuse(kTooLarge, record.refused);
   const auto repairs = reader_.read(record.body, index_);
@@ -63,10 +73,22 @@ void Transformer::batch_durable() {
   deaths_.batch_durable();
 }
 
-void Transformer::bury(const DeadLetter& letter, Tally& tally) {
+Result<bool> Transformer::has_room(std::size_t events, std::size_t bytes) {
+  if (committer_.has_room(events, bytes)) return true;
+  if (!may_shrink_) return false;
+  overflowed_ = true;
+  return fail(ErrorKind::limit, std::string(kDoesNotFit));
+}
+
+Result<void> Transformer::bury(DeadLetter letter, Tally& tally) {
+  // A log that takes no such event takes no such letter either.
+  if (Committer::bytes_of(letter) > committer_.event_bytes_max()) cut(letter, kBodyKept);
+  TRY_ASSIGN(const bool fits, has_room(1, Committer::bytes_of(letter)));
+  if (!fits && !committer_.has_room_at_last(letter)) cut(letter, kBodyKeptAtLast);
   deaths_.add(letter);
-  committer_.add(letter);
+  committer_.add(std::move(letter));
   ++tally.dead;
+  return {};
 }
 
 // Of an app that failed on the event in hand.
@@ -80,13 +102,10 @@ DeadLetter Transformer::failed(const Facts& facts, std::string_view app, std::st
   return letter;
 }
 
-void Transformer::dead_on_arrival(const DeadLetter& letter, Tally& tally) { bury(letter, tally); }
-
-bool Transformer::fits() const {
-  std::size_t bytes = 0;
+Result<bool> Transformer::output_fits() {
+  std::size_t bytes = state_.bytes_of(out_.state);
   for (const auto& event : out_.events) bytes += event.body.size() + kFactsBytes;
-  for (const auto& change : out_.state) bytes += StateOverlay::bytes_of(change);
-  return committer_.has_room(out_.events.size(), bytes);
+  return has_room(out_.events.size(), bytes);
 }
 
 std::size_t Transformer::largest_event() const {
@@ -99,35 +118,23 @@ Result<void> Transformer::run(const Facts& facts, bool canonical, From from, Tim
   chain_->run(index_, facts, canonical, out_);
   // Whatever the apps made of not being told, it is not the event's fate.
   if (state_.failure()) return fail(state_.failure()->context("app.state cannot be read"));
-  switch (out_.kind) {
-    case Transformed::Kind::kept: return keep(facts, from, now, tally);
-    case Transformed::Kind::dropped:
-      committer_.add(out_.state);
-      ++tally.dropped;
-      break;
-    case Transformed::Kind::failed:
-      if (!out_.traceback.empty()) out_.reason += "\n" + out_.traceback;
-      bury(failed(facts, out_.app, out_.code, out_.reason, now), tally);
-      break;
+  if (out_.kind == Transformed::Kind::failed) {
+    if (!out_.traceback.empty()) out_.reason += "\n" + out_.traceback;
+    return bury(failed(facts, out_.app, out_.code, out_.reason, now), tally);
   }
+  if (out_.kind == Transformed::Kind::dropped) out_.events.clear();
+  TRY_ASSIGN(const bool fits, output_fits());
+  if (!fits) return bury(failed(facts, {}, kOutputTooLarge, kDoesNotFit, now), tally);
+  if (out_.kind == Transformed::Kind::kept) return keep(facts, from, now, tally);
+  committer_.add(out_.state);
+  ++tally.dropped;
   return {};
 }
 
 Result<void> Transformer::keep(const Facts& facts, From from, Timestamp now, Tally& tally) {
-  if (!fits()) {
-    constexpr std::string_view kReason = "what the apps made of it does not fit into one commit of the log";
-    if (may_shrink_) {
-      overflowed_ = true;
-      return fail(ErrorKind::limit, std::string(kReason));
-    }
-    bury(failed(facts, {}, kOutputTooLarge, kReason, now), tally);
-    return {};
-  }
   if (const auto bytes = largest_event(); bytes > committer_.event_bytes_max()) {
     const auto reason = fmt::format("an event of {} bytes, and the log takes {}", bytes, committer_.event_bytes_max());
-    committer_.add(app_failure(facts, partitions_, {}, kOutputTooLarge, reason, index_.text(), now));
-    ++tally.dead;
-    return {};
+    return bury(failed(facts, {}, kOutputTooLarge, reason, now), tally);
   }
   for (const auto& event : out_.events) {
     if (from == From::captured && !seen_.claim(event.facts.uuid, now)) {

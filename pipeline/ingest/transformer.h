@@ -46,11 +46,12 @@ class Transformer {
                         const DeadLetter* again);
 
   // Refused when it was accepted into `captured`, and counted there for its source.
-  void dead_on_arrival(const DeadLetter& letter, Tally& tally);
+  Result<void> dead_on_arrival(const DeadLetter& letter, Tally& tally) { return bury(letter, tally); }
 
   // The events that follow, up to the next call, are read and committed together: a poll, or a record of `captured`. Where
-  // `may_shrink`, a commit that they do not fit into can be made smaller, so that none of them is refused for its size: the
-  // call that finds it out is an error, and `overflowed` is true, once.
+  // `may_shrink`, a commit that they, their state or their dead letters do not fit into can be made smaller, so that none of them
+  // is refused for its size: the call that finds it out is an error, and `overflowed` is true, once. Where not, what does not fit
+  // is a dead letter, and its changes of state are not made.
   void begin_unit(bool may_shrink) { may_shrink_ = may_shrink; }
   bool take_overflow() { return std::exchange(overflowed_, false); }
 
@@ -76,11 +77,13 @@ class Transformer {
   };
 
   std::size_t largest_event() const;  // of what the last run made
-  bool fits() const;  // what the last run made, into the commit being collected
+  // Into the commit being collected. An error: not into this one, but it may shrink.
+  Result<bool> has_room(std::size_t events, std::size_t bytes);
+  Result<bool> output_fits();  // what the last run made
   enum class From : std::uint8_t { polled, captured };
 
   Result<void> run(const Facts& facts, bool canonical, From from, Timestamp now, Tally& tally);
-  void bury(const DeadLetter& letter, Tally& tally);
+  Result<void> bury(DeadLetter letter, Tally& tally);
   DeadLetter failed(const Facts& facts, std::string_view app, std::string_view code, std::string_view reason,
                     Timestamp now) const;
   Result<void> keep(const Facts& facts, From from, Timestamp now, Tally& tally);

@@ -228,7 +228,7 @@ Result<bool> Worker::take_record(const StoredRecord& record, Timestamp now) {
     if (is_ours(chunk->partition())) TRY(take_chunk(*chunk, marks_of(record, chunk->partition()), now));
   Tally tally;
   for (const auto& letter : record.dead)
-    if (is_ours(letter.partition) && !is_sent_again(letter)) transformer_.dead_on_arrival(letter, tally);
+    if (is_ours(letter.partition) && !is_sent_again(letter)) TRY(transformer_.dead_on_arrival(letter, tally));
   if (tally.dead > 0) transformer_.count(tally, {});
   for (std::uint64_t& next : captured_next_) next = std::max(next, record.sequence + 1);
   captured_moved_ = true;
