@@ -272,4 +272,38 @@ TEST_CASE("a new chain takes over between two batches") {
   CHECK_EQ(bench.log.records(LogName::events).back()->chain_version, 2);
 }
 
+TEST_CASE("a worker that holds looks up now and then, however much waits for it") {
+  struct Holding final : Transform {
+    explicit Holding(std::atomic<int>& given) : looks(given) {}
+    void begin_batch(Timestamp, StateView*) override {}
+    void run(const json::ObjectIndex&, const Facts&, bool, Transformed&) override { FAIL("nothing is given to it"); }
+    std::uint64_t version() const override { return 2; }
+    bool holding() const override {
+      ++looks;
+      looks.notify_all();
+      return true;
+    }
+    std::atomic<int>& looks;
+  };
+  Bench bench;
+  bench.log.add(LogName::captured, {{line("a", 1), "a", "u1", {}}});
+  std::atomic<int> looks = 0;
+  const auto worker = bench.worker(false);
+  worker->set_chain(std::make_unique<Holding>(looks));
+  const auto began = std::chrono::steady_clock::now();
+  std::jthread running([&](const std::stop_token& stop) { CHECK(worker->run(stop)); });
+  for (int seen = 0; (seen = looks) < 6;) looks.wait(seen);
+  CHECK(std::chrono::steady_clock::now() - began >= Duration{60});  // five waits of 20 ms
+}
+
+TEST_CASE("where no uuid was claimed, de-duplication covers nothing") {
+  Bench bench;
+  bench.lines.lines = {line("a", 1)};
+  telemetry::Metrics metrics;
+  bench.metrics = WorkerMetrics(metrics);
+  const auto worker = bench.worker();
+  run_until_idle(*worker);
+  CHECK(metrics.render().find("penstock_ingest_dedup_covered_seconds 0\n") != std::string::npos);
+}
+
 }  // namespace penstock::ingest

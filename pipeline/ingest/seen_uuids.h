@@ -43,7 +43,7 @@ class SeenUuids {
   void give_up(Claim claim);
 
   std::size_t size() const;
-  // Since when every uuid is remembered.
+  // Since when every uuid is remembered; 0: none ever was.
   Timestamp covers_from() const;
 
  private:

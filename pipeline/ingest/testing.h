@@ -56,6 +56,7 @@ struct Bench {
   std::vector<SourcePosition> positions;
   std::vector<DeadLetter> dead;
   MemoryState state;
+  WorkerMetrics metrics;
   fakes::FakeLines lines;
   std::unique_ptr<SeenUuids> seen;  // of the worker made last
 
@@ -70,7 +71,7 @@ struct Bench {
     auto made = std::make_unique<Worker>(
         log, clock, [this](const std::string& source) { return of(source); },
         [this](std::uint64_t, const LogRecord& changes) { keep(changes); }, state, *seen, std::make_unique<ByName>(),
-        std::move(polled), std::move(pushed), options, WorkerMetrics{});
+        std::move(polled), std::move(pushed), options, metrics);
     REQUIRE(made->open());
     return made;
   }

@@ -323,7 +323,8 @@ void Worker::note_appended() {
   captured_appended_ = captured_position();
   captured_moved_ = false;
   passed_at_.reset();
-  metrics_.dedup_covers.set(static_cast<double>(clock_.now().ms - seen_.covers_from().ms) / 1000);
+  const Timestamp covered = seen_.covers_from();
+  metrics_.dedup_covers.set(covered.ms == 0 ? 0 : static_cast<double>(clock_.now().ms - covered.ms) / 1000);
 }
 
 void Worker::note_durable() {
@@ -375,8 +376,14 @@ Result<void> Worker::reopen() {
 
 void Worker::wait_for_input(std::stop_token stop) {
   const Duration wait = committer_.in_flight() ? kIdleWaitInFlight : kIdleWait;
-  // A stop is noticed at the end of this short wait.
-  if (!stop.stop_requested()) captured_->wait(clock_.steady() + wait);
+  if (stop.stop_requested()) return;
+  if (captured_at_end_ && !holding_ && !closed_) {
+    captured_->wait(clock_.steady() + wait);  // a stop is noticed at the end of this short wait
+    return;
+  }
+  // What waits in `captured` is not to be read now, so it is no reason to look up.
+  std::unique_lock lock(mutex_);
+  wake_.wait_for(lock, stop, closed_ ? kRewindWait : wait, [&] { return next_chain_ != nullptr && committer_.empty(); });
 }
 
 }  // namespace penstock::ingest
