@@ -11,6 +11,11 @@
 namespace penstock::ingest {
 namespace {
 
+// The log's answer to who pushes: what is too large stays too large, anything else may go another time.
+std::unexpected<Error> refusal_of(Error refused) {
+  return fail(refused.kind == ErrorKind::limit ? ErrorKind::limit : ErrorKind::unavailable, std::move(refused.message));
+}
+
 std::string make_run_id(const Clock& clock) {
   std::random_device entropy;
   return fmt::format("{}-{:08x}{:08x}", clock.now().ms, entropy(), entropy());
@@ -51,7 +56,7 @@ void CapturedIntake::push(PushedRecords records, std::move_only_function<void(Re
               [metrics = metrics_, tally, accepted = std::move(accepted),
                done = std::move(done)](Result<Appended> appended) mutable {
                 if (!appended) {
-                  done(fail(ErrorKind::unavailable, std::move(appended).error().message));
+                  done(refusal_of(std::move(appended).error()));
                   return;
                 }
                 tally.add_to(metrics);
@@ -71,7 +76,7 @@ void CapturedIntake::push_again(const std::vector<const DeadLetter*>& letters,
     record = to_record(letters);
   }
   log_.append(LogName::captured, std::move(record), [done = std::move(done)](Result<Appended> appended) mutable {
-    if (!appended) return done(fail(ErrorKind::unavailable, std::move(appended).error().message));
+    if (!appended) return done(refusal_of(std::move(appended).error()));
     done({});
   });
 }

@@ -14,7 +14,10 @@ struct Door {
     records.bodies = {std::string_view(records.text).substr(0, first.size()),
                       std::string_view(records.text).substr(first.size())};
     bool accepted = false;
-    intake.push(std::move(records), [&](const Result<Accepted>& answer) { accepted = answer.has_value(); });
+    intake.push(std::move(records), [&](const Result<Accepted>& answer) {
+      accepted = answer.has_value();
+      if (!answer) refused = answer.error();
+    });
     return accepted;
   }
   bool shows(const std::string& line) const { return metrics.render().find(line + "\n") != std::string::npos; }
@@ -22,6 +25,7 @@ struct Door {
   fakes::ManualClock clock;
   fakes::MemoryLog log{clock};
   telemetry::Metrics metrics;
+  Error refused;
   CapturedIntake intake{{.name = "web", .project = "shop", .paths = {}}, log, clock, SourceMetrics(metrics, "web"), 1 << 20};
 };
 
@@ -37,6 +41,18 @@ TEST_CASE("what the log refused is not counted; the client pushes it again") {
   CHECK(door.push(good, "{broken"));
   CHECK(door.shows(R"(penstock_source_records_total{source="web"} 2)"));
   CHECK(door.shows(R"(penstock_ingest_events_total{outcome="dead",source="web"} 1)"));
+}
+
+TEST_CASE("what the log will never take is told apart from what it does not take now") {
+  Door door;
+  for (const auto& [said, told] : {std::pair{ErrorKind::limit, ErrorKind::limit},
+                                   {ErrorKind::unavailable, ErrorKind::unavailable},
+                                   {ErrorKind::io, ErrorKind::unavailable}}) {
+    door.log.refuse_next_append(Error{said, "so it is"});
+    CHECK_FALSE(door.push(R"({"event":"a","distinct_id":"u"})", "{}"));
+    CHECK(door.refused.kind == told);
+    CHECK(door.refused.message == "so it is");
+  }
 }
 
 TEST_CASE("what a source turns away is counted by its code") {

@@ -85,7 +85,8 @@ class Intake {
  public:
   virtual ~Intake() = default;
   // Validates, maps and appends the records as one piece. `done` is called once, when they are durable or refused: kind
-  // `unavailable` means try again later (the log is full, failing or closing). May be called on the calling thread.
+  // `unavailable` means try again later (the log is full, failing or closing), `limit` that no record of the log holds so much.
+  // May be called on the calling thread.
   virtual void push(PushedRecords records, std::move_only_function<void(Result<Accepted>)> done) = 0;
   // Something was turned away without a push that succeeded: a request that could not be read, or came too early. Only
   // counted; `code` is short and stable, such as "413".
