@@ -26,8 +26,10 @@ void Breaker::unavailable(const Outcome& outcome, SteadyTime now) {
   if (opens) {
     const auto pause = backoff_.after(++failures_);
     hold(now + (outcome.retry_after ? std::max(asked, Duration{1}) : pause));
-  } else {
-    until_ = std::max(until_, now + asked);
+    asked_ = outcome.retry_after.has_value();
+  } else if (outcome.retry_after && now + asked > until_) {
+    until_ = now + asked;
+    asked_ = true;
   }
   condition_ = {outcome.limited ? Health::limited : Health::unavailable, outcome.reason};
 }
@@ -42,6 +44,7 @@ void Breaker::answered() {
 void Breaker::hold(SteadyTime until) {
   state_ = State::holding;
   until_ = until;
+  asked_ = false;
 }
 
 }  // namespace penstock::delivery

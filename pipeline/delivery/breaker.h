@@ -8,6 +8,7 @@
 //                                                   └──────────────────────────┘
 
 #include <cstdint>
+#include <optional>
 
 #include "pipeline/base/result.h"
 #include "pipeline/delivery/backoff.h"
@@ -44,11 +45,15 @@ class Breaker {
 
   // Somebody knows better than the back-off, or the peer's Retry-After: it is tried again now.
   void try_now(SteadyTime now) {
-    if (state_ == State::holding) until_ = now;
+    if (state_ != State::holding) return;
+    until_ = now;
+    asked_ = false;
   }
 
   SteadyTime until() const { return until_; }  // while holding
   bool holding() const { return state_ == State::holding; }
+  // While it holds because the peer said for how long.
+  std::optional<SteadyTime> asked_until() const { return holding() && asked_ ? std::optional(until_) : std::nullopt; }
   // The write that goes next decides whether the outage is over. Every other time it should not be the one that has waited
   // longest: perhaps that one is all that is wrong.
   bool probing() const { return state_ == State::probing; }
@@ -65,6 +70,7 @@ class Breaker {
   int failures_ = 0;  // in a row
   unsigned probes_ = 0;
   SteadyTime until_{};
+  bool asked_ = false;  // it is the peer's word
   Condition condition_;
 };
 

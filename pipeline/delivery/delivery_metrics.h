@@ -24,6 +24,7 @@ class DeliveryMetrics {
   telemetry::Gauge lag_events;
   telemetry::Gauge blocked_keys;
   telemetry::Gauge lag_seconds;
+  telemetry::Gauge asked_until;  // 0: it is not asked to wait
   telemetry::Histogram write_seconds;  // from submit to the answer
   telemetry::Histogram age_seconds;    // now − received_at, of each delivered event
 

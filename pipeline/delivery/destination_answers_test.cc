@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "pipeline/delivery/runner_rig.h"
+#include "pipeline/event/timestamps.h"
 
 namespace penstock::delivery {
 
@@ -75,11 +76,14 @@ TEST_CASE("Retry-After is honoured, and a rate limit has its own word") {
   rig.add(10);
   rig.pass_within();
   CHECK(rig.health() == Health::limited);
+  const std::string until = format_timestamp({rig.clock.now().ms + 90'000}).substr(11, 8);
+  CHECK(rig.runner->status().condition.reason == "it said http_429, until " + until + "Z");
   rig.advance(Duration{89'000});
   CHECK(rig.crm.submitted().size() == 1);
   rig.advance(Duration{1'001});
   CHECK(rig.crm.delivered() == bodies(1, 10));
   CHECK(rig.health() == Health::healthy);
+  CHECK(rig.runner->status().condition.reason.empty());
 }
 
 TEST_CASE("after an outage one write probes, and what was held goes in order before what is newer") {

@@ -301,7 +301,7 @@ Condition DestinationLoop::condition() const {
   }
   if (const auto held = held_back()) return *held;
   if (read_failure_) return {Health::unavailable, read_failure_->message};
-  Condition now = breaker_.condition();
+  Condition now = receivers_condition();
   if (now.health == Health::healthy) now.reason = waits_for_answer_;
   if (now.health == Health::healthy && now.reason.empty()) now.reason = wanted_failure_;
   if (now.health == Health::healthy && blocked_ && blocked_->size() > 0 && !blocker_.empty())
@@ -317,6 +317,7 @@ void DestinationLoop::publish() {
   Condition now = condition();
   const bool by_rate = now.health == Health::limited && tokens_at_;
   if (now.health != shown_.health) metrics_.set_health(now.health);
+  metrics_.asked_until.set(breaker_.asked_until() ? static_cast<double>(asked_until_.ms) / 1000 : 0);
   shown_ = now;
   // What its rate does comes and goes with every batch, and was asked for.
   tell(health_log_.changed(by_rate ? Condition{Health::healthy, {}} : now, around_.clock.steady()));

@@ -68,6 +68,8 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   void launch();
   bool may_send(SteadyTime now);
   void tend_connection();
+  void found_unavailable(const Outcome& outcome, SteadyTime now);
+  Condition receivers_condition() const;
   void connected(const Result<void>& result);
   void answered(Window::Ticket ticket, Outcomes outcomes);
   void follow(Verdict verdict, LowWater::Mark mark);
@@ -168,6 +170,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   Window window_;
   LowWater low_water_;
   Breaker breaker_;
+  Timestamp asked_until_;  // what the breaker's `asked_until` is by the wall clock
   Backoff retry_backoff_;
   Backoff read_backoff_;
   Recorder recorder_;

@@ -6,6 +6,7 @@
 
 #include "pipeline/base/log.h"
 #include "pipeline/delivery/destination_loop.h"
+#include "pipeline/event/timestamps.h"
 
 namespace penstock::delivery {
 
@@ -104,8 +105,7 @@ void DestinationLoop::follow(Verdict verdict, LowWater::Mark mark) {
   recorder_.write();
   weigh_rejections(verdict.delivered.size(), verdict.dead.size(), now);
   if (verdict.unavailable) {
-    metrics_.count_unavailable(verdict.unavailable->code);
-    breaker_.unavailable(*verdict.unavailable, now);
+    found_unavailable(*verdict.unavailable, now);
   } else {
     breaker_.answered();
   }
@@ -122,6 +122,20 @@ void DestinationLoop::follow(Verdict verdict, LowWater::Mark mark) {
     window_.add_later(*std::move(verdict.later), now + pause);
   }
   park_behind(died);
+}
+
+void DestinationLoop::found_unavailable(const Outcome& outcome, SteadyTime now) {
+  metrics_.count_unavailable(outcome.code);
+  breaker_.unavailable(outcome, now);
+  if (const auto until = breaker_.asked_until())
+    asked_until_ = {around_.clock.now().ms + std::chrono::ceil<Duration>(*until - now).count()};
+}
+
+// "429 from crm.example, until 12:03:10Z"
+Condition DestinationLoop::receivers_condition() const {
+  Condition now = breaker_.condition();
+  if (breaker_.asked_until()) now.reason += fmt::format(", until {}Z", format_timestamp(asked_until_).substr(11, 8));
+  return now;
 }
 
 void DestinationLoop::settle_delivered(const std::vector<Parcel>& parcels, LowWater::Mark mark) {
