@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import unittest
+import urllib.request
 import uuid
 
 from kafka_oracle import AHEAD, Writer, check_once_in_order
@@ -50,6 +51,9 @@ class LogOnKafka(FlowTest):
 
     def assert_once_in_order_and_counted(self, bodies, count=COUNT):
         check_once_in_order(self, bodies, count, "count")
+
+    def metrics(self):
+        return urllib.request.urlopen(self.control("/metrics")).read().decode()
 
     def committed(self, topic):
         """As far as the broker has told."""
@@ -99,6 +103,19 @@ class LogOnKafka(FlowTest):
         for message in messages:
             self.assertEqual(message.key().decode(), json.loads(message.value())["distinct_id"])
             self.assertEqual([name for name, _ in message.headers()], ["facts"])
+
+    def test_what_is_no_event_in_a_shared_topic_is_told_and_the_rest_is_delivered(self):
+        clean = f"clean-{self.prefix}"
+        self.kafka.create(f"{clean}:{PARTITIONS}")
+        self.kafka.write(clean, [("k", "no event"), ("k", None), (None, "[]", {"headers": [("facts", b"\x01")]})])
+        self.play("  - { name: out, type: file, path: ./out.ndjson, from: earliest, batch: { within: 20ms } }", log=f", events: {clean}")
+        self.accept([event(n) for n in range(3)])
+        self.kafka.write(clean, [("k", "neither")])
+        self.accept([event(n) for n in range(3, 6)])
+        wait_until(lambda: {line["properties"]["n"] for line in self.lines()} == set(range(6)), "the events are delivered")
+        wait_until(lambda: "penstock_kafka_foreign_messages_total 3" in self.metrics(), "what is no event is counted")
+        self.assertIn("is no event", self.log())
+        self.stop(self.processes[-1])
 
     def test_what_is_too_large_for_the_topic_is_a_dead_letter_and_the_rest_goes_on(self):
         clean = f"clean-{self.prefix}"

@@ -89,18 +89,29 @@ Result<void> EventReader::heed(const Received& said) {
 Result<void> EventReader::add(const Received& message) {
   const auto partition = static_cast<std::size_t>(message.partition());
   const bool continues = !gathered_.empty() && message.partition() == partition_ && message.offset() == next_[partition] &&
-                         message.timestamp() == written_at_ && gathered_.bytes() < kChunkBytes;
+                         gathered_.bytes() < kChunkBytes;
   if (!continues && !gathered_.empty()) close_record();
+  if (!message.value()) {  // a tombstone is no event
+    if (!gathered_.empty()) close_record();
+    next_[partition] = message.offset() + 1;
+    return {};
+  }
   const auto facts = decoder_.facts_of(message);
   if (!facts) {
-    return fail(facts.error().context(
-        fmt::format("partition {} of topic '{}' at {} is no event", partition, topic_, message.offset())));
+    auto why = facts.error().context(
+        fmt::format("partition {} of topic '{}' at {} is no event", partition, topic_, message.offset()));
+    if (facts.error().kind == ErrorKind::conflict) return fail(std::move(why));  // a newer program knows what it is
+    if (!gathered_.empty()) close_record();
+    reach_.foreign().note(partition, message.offset(), why.message);
+    next_[partition] = message.offset() + 1;
+    return {};
   }
   if (gathered_.empty()) {
     partition_ = message.partition();
     base_ = message.offset();
     written_at_ = message.timestamp();
   }
+  written_at_ = std::max(written_at_, message.timestamp());
   gathered_.add(*facts, message.value().value_or(std::string_view()));
   next_[partition] = message.offset() + 1;
   return {};

@@ -48,10 +48,10 @@ class EventReader final : public LogReader {
   Offsets told_;  // the last record's
   std::vector<Received> received_;
   std::deque<std::shared_ptr<const StoredRecord>> ready_;
-  ChunkGatherer gathered_;  // one run of offsets, written at one time
+  ChunkGatherer gathered_;  // one run of offsets
   int partition_ = 0;  // of it
   std::uint64_t base_ = 0;
-  Timestamp written_at_;
+  Timestamp written_at_;  // the latest of them
 };
 
 }  // namespace penstock::logs::kafka

@@ -48,7 +48,7 @@ struct KafkaLog::Impl {
        Topics found, std::string cluster)
       : config(std::move(given)), around(surroundings), admin(std::move(for_topics)), looker(std::move(to_look)),
         topics(found), identity(fmt::format("{} {}", cluster, config.events_topic())), captured_reach(found.partitions),
-        events_reach(found.partitions) {}
+        events_reach(found.partitions, around.metrics) {}
 
   Reach& reach(LogName log) { return log == LogName::captured ? captured_reach : events_reach; }
   const Reach& reach(LogName log) const { return log == LogName::captured ? captured_reach : events_reach; }

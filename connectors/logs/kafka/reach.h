@@ -6,14 +6,19 @@
 #include <cstdint>
 #include <mutex>
 
+#include "connectors/logs/kafka/foreign_messages.h"
 #include "pipeline/ports/log.h"
 
 namespace penstock::logs::kafka {
 
 class Reach {
  public:
-  explicit Reach(int partitions)
-      : begin_(static_cast<std::size_t>(partitions), 0), end_(static_cast<std::size_t>(partitions), 0) {}
+  // Without `metrics` nothing is counted.
+  explicit Reach(int partitions, telemetry::Metrics* metrics = nullptr)
+      : foreign_(partitions, metrics), begin_(static_cast<std::size_t>(partitions), 0),
+        end_(static_cast<std::size_t>(partitions), 0) {}
+
+  ForeignMessages& foreign() { return foreign_; }
 
   Offsets begin() const {
     const std::lock_guard lock(mutex_);
@@ -58,6 +63,7 @@ class Reach {
     return false;
   }
 
+  ForeignMessages foreign_;
   mutable std::mutex mutex_;
   mutable std::condition_variable grown_;
   // Guarded by mutex_.
