@@ -67,7 +67,9 @@ Result<void> Committer::settle() {
 Result<void> Committer::commit(std::uint64_t chain_version) {
   TRY(settle());
   LogRecord record;
-  record.chunks = chunks_.finish();
+  auto finished = chunks_.finish();
+  record.chunks = std::move(finished.chunks);
+  record.attachments = std::move(finished.attachments);
   record.dead = std::move(dead_);
   for (auto& [key, position] : positions_) record.positions.push_back({key.first, key.second, std::move(position)});
   record.state = state_.begin_commit();

@@ -45,7 +45,8 @@ class Committer {
   // Waits for what is in flight.
   ~Committer();
 
-  void add(const Facts& facts, std::string_view body) { chunks_.add(facts, body); }
+  // `attachment` may be null.
+  void add(const Facts& facts, std::string_view body, const Attachment* attachment) { chunks_.add(facts, body, attachment); }
   void add(DeadLetter letter);
   // Takes their texts.
   void add(std::vector<StateChange>& changes) { state_.collect(changes); }

@@ -109,7 +109,7 @@ LogRecord CapturedIntake::to_record(const std::vector<const DeadLetter*>& letter
     chunks.add(*facts, index_.text());
     record.dead.push_back(sent_again(*letter, partition_of(*facts, log_.partitions())));
   }
-  record.chunks = chunks.finish();
+  record.chunks = chunks.finish().chunks;
   return record;
 }
 
@@ -140,7 +140,7 @@ LogRecord CapturedIntake::to_record(const PushedRecords& records, Accepted& acce
     chunks.add(*facts, index_.text());
     ++accepted.accepted;
   }
-  record.chunks = chunks.finish();
+  record.chunks = chunks.finish().chunks;
   return record;
 }
 

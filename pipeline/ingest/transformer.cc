@@ -29,6 +29,9 @@ Transformer::Transformer(Transform& chain, Committer& committer, const StateOver
 Result<void> Transformer::raw(const RawRecord& record, const std::string& partition, const std::string& label,
                               FactReader& fact_reader, const SourceIdentity& source, Timestamp now, Tally& tally) {
   again_ = nullptr;
+  attachment_ = record.attachment;
+  label_ = label;
+  offset_ = record.offset;
   const RecordPlace place{.source = source.name, .partition = partition, .offset = record.offset};
   const auto refuse = [&](std::string_view code, std::string_view reason) {
     return bury(refusal({.place = place, .label = label, .now = now}, partitions_, code, reason, record.body), tally);
@@ -43,9 +46,28 @@ Result<void> Transformer::raw(const RawRecord& record, const std::string& partit
   return run(*facts, source.paths.canonical(), From::polled, now, tally);
 }
 
+// Where what has its key as distinct id is, so that it comes after that.
+void Transformer::tombstone(const RawRecord& record, const std::string& partition, const std::string& label,
+                            const SourceIdentity& source, Timestamp now, Tally& tally) {
+  const RecordPlace place{.source = source.name, .partition = partition, .offset = record.offset};
+  Facts facts;
+  facts.uuid = derived_uuid(place);
+  facts.project = source.project;
+  facts.distinct_id = record.attachment->key.value_or(std::string_view());
+  facts.source = source.name;
+  facts.timestamp = facts.received_at = now;
+  if (event_bytes(facts, {}) + record.attachment->bytes() <= committer_.event_bytes_max())
+    return committer_.add(facts, {}, record.attachment);
+  bury(refusal({.place = place, .label = label, .now = now}, partitions_, kTooLarge,
+               "a tombstone with more headers than the log takes", {}),
+       tally);
+}
+
 Result<void> Transformer::accepted(const Facts& facts, std::string_view body, bool canonical, Timestamp now, Tally& tally,
                                    const DeadLetter* again) {
   again_ = again;
+  attachment_ = nullptr;
+  label_ = {};
   if (again != nullptr) committer_.add(*again);  // before the letter that it may become
   if (seen_.contains(facts.uuid)) {
     ++tally.duplicates;
@@ -95,6 +117,7 @@ Result<void> Transformer::bury(DeadLetter letter, Tally& tally) {
 DeadLetter Transformer::failed(const Facts& facts, std::string_view app, std::string_view code, std::string_view reason,
                                Timestamp now) const {
   DeadLetter letter = app_failure(facts, partitions_, app, code, reason, index_.text(), now);
+  if (!label_.empty()) letter.place = fmt::format("{} at {}", label_, offset_);
   if (again_ == nullptr) return letter;
   letter.place = again_->place;
   letter.attempts = again_->attempts + 1;
@@ -111,7 +134,7 @@ Result<bool> Transformer::output_fits() {
 std::size_t Transformer::largest_event() const {
   std::size_t largest = 0;
   for (const auto& event : out_.events) largest = std::max(largest, event_bytes(event.facts, event.body));
-  return largest;
+  return largest + (attachment_ == nullptr ? 0 : attachment_->bytes());
 }
 
 Result<void> Transformer::run(const Facts& facts, bool canonical, From from, Timestamp now, Tally& tally) {
@@ -141,7 +164,7 @@ Result<void> Transformer::keep(const Facts& facts, From from, Timestamp now, Tal
       ++tally.duplicates;
       continue;
     }
-    committer_.add(event.facts, event.body);
+    committer_.add(event.facts, event.body, attachment_);
     ++tally.kept;
   }
   committer_.add(out_.state);

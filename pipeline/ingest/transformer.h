@@ -39,6 +39,10 @@ class Transformer {
   Result<void> raw(const RawRecord& record, const std::string& partition, const std::string& label, FactReader& fact_reader,
                    const SourceIdentity& source, Timestamp now, Tally& tally);
 
+  // The same for a tombstone: no app sees it.
+  void tombstone(const RawRecord& record, const std::string& partition, const std::string& label,
+                 const SourceIdentity& source, Timestamp now, Tally& tally);
+
   // An event from `captured`: its body was validated and its facts read when it was accepted. One whose uuid went into `events`
   // before goes no further, and so does what an app makes of one. `again`: the mark of the dead letter that it was until now, or
   // null. Error: as above, or damaged storage.
@@ -97,6 +101,9 @@ class Transformer {
   json::ObjectIndex index_;
   Transformed out_;
   const DeadLetter* again_ = nullptr;  // what the event in hand was
+  const Attachment* attachment_ = nullptr;  // of the event in hand
+  std::string_view label_;  // of the source that it was read from, and where it stands there; empty: it is from `captured`
+  std::uint64_t offset_ = 0;
   bool may_shrink_ = false;
   bool overflowed_ = false;
   std::vector<Counted> collected_;  // of the batch in hand

@@ -276,9 +276,11 @@ Result<bool> Worker::read_polled(Polled& polled, Timestamp now) {
     (warning.loss ? metrics.losses : metrics.warnings).add();
   }
   Tally tally;
-  tally.received = polled.batch.records.size();
-  for (const auto& record : polled.batch.records) {
-    TRY(transformer_.raw(record, polled.batch.partition, polled.batch.label, polled.facts, identity, now, tally));
+  const RawBatch& batch = polled.batch;
+  tally.received = batch.records.size();
+  for (const auto& record : batch.records) {
+    if (record.tombstone) transformer_.tombstone(record, batch.partition, batch.label, identity, now, tally);
+    else TRY(transformer_.raw(record, batch.partition, batch.label, polled.facts, identity, now, tally));
     tally.received_bytes += record.body.size();
     if (trial_failed()) return true;
   }

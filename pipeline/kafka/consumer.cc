@@ -55,15 +55,16 @@ std::optional<std::string_view> Received::value() const {
 
 Timestamp Received::timestamp() const { return {rd_kafka_message_timestamp(message_.get(), nullptr)}; }
 
-std::vector<std::pair<std::string_view, std::string_view>> Received::headers() const {
-  std::vector<std::pair<std::string_view, std::string_view>> all;
+std::vector<std::pair<std::string_view, std::optional<std::string_view>>> Received::headers() const {
+  std::vector<std::pair<std::string_view, std::optional<std::string_view>>> all;
   rd_kafka_headers_t* headers = nullptr;
   if (rd_kafka_message_headers(message_.get(), &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return all;
   const char* name = nullptr;
   const void* value = nullptr;
   std::size_t size = 0;
   for (std::size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
-    all.emplace_back(name, std::string_view(static_cast<const char*>(value), size));
+    auto& header = all.emplace_back(name, std::nullopt);
+    if (value != nullptr) header.second = std::string_view(static_cast<const char*>(value), size);
   }
   return all;
 }

@@ -47,7 +47,8 @@ class Received {
   std::optional<std::string_view> key() const;
   std::optional<std::string_view> value() const;  // none: a tombstone
   Timestamp timestamp() const;
-  std::vector<std::pair<std::string_view, std::string_view>> headers() const;
+  // A value may be none. Costs nothing when there are no headers.
+  std::vector<std::pair<std::string_view, std::optional<std::string_view>>> headers() const;
   std::string reason() const;
 
  private:

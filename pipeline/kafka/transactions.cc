@@ -35,8 +35,8 @@ struct Transactions::Impl {
                 fmt::format("{}: {}", what,
                             trouble.empty() ? rd_kafka_error_string(error.get()) : sentence_of(code, {.trouble = trouble})));
   }
-  rd_kafka_resp_err_t produce(Topic to, int partition, std::optional<std::string_view> key, std::string_view value,
-                              const Header* header);
+  rd_kafka_resp_err_t produce(Topic to, int partition, std::optional<std::string_view> key,
+                              std::optional<std::string_view> value, const Extras& extras);
 
   Client client;
 };
@@ -78,30 +78,39 @@ Result<void> Transactions::begin() {
 }
 
 rd_kafka_resp_err_t Transactions::Impl::produce(Topic to, int partition, std::optional<std::string_view> key,
-                                                std::string_view value, const Header* header) {
+                                                std::optional<std::string_view> value, const Extras& extras) {
   const char* const key_bytes = key ? key->data() : nullptr;
   const std::size_t key_size = key ? key->size() : 0;
-  if (header == nullptr) {
-    const int done =
-        rd_kafka_produce(to, partition, 0, const_cast<char*>(value.data()), value.size(), key_bytes, key_size, nullptr);
+  char* const value_bytes = value ? const_cast<char*>(value->data()) : nullptr;
+  const std::size_t value_size = value ? value->size() : 0;
+  if (extras.headers.empty() && extras.time.ms == 0) {
+    const int done = rd_kafka_produce(to, partition, 0, value_bytes, value_size, key_bytes, key_size, nullptr);
     return done == 0 ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_last_error();
   }
-  rd_kafka_headers_t* headers = rd_kafka_headers_new(1);
-  rd_kafka_header_add(headers, header->name.data(), static_cast<ssize_t>(header->name.size()), header->value.data(),
-                      static_cast<ssize_t>(header->value.size()));
+  if (extras.headers.empty()) {
+    return rd_kafka_producev(client.get(), RD_KAFKA_V_RKT(to), RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_MSGFLAGS(0),
+                             RD_KAFKA_V_VALUE(value_bytes, value_size), RD_KAFKA_V_KEY(key_bytes, key_size),
+                             RD_KAFKA_V_TIMESTAMP(extras.time.ms), RD_KAFKA_V_END);
+  }
+  rd_kafka_headers_t* headers = rd_kafka_headers_new(extras.headers.size());
+  for (const Header& header : extras.headers) {
+    const void* const bytes = header.value ? header.value->data() : nullptr;
+    rd_kafka_header_add(headers, header.name.data(), static_cast<ssize_t>(header.name.size()), bytes,
+                        static_cast<ssize_t>(header.value ? header.value->size() : 0));
+  }
   const auto error =
       rd_kafka_producev(client.get(), RD_KAFKA_V_RKT(to), RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_MSGFLAGS(0),
-                        RD_KAFKA_V_VALUE(const_cast<char*>(value.data()), value.size()), RD_KAFKA_V_KEY(key_bytes, key_size),
-                        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+                        RD_KAFKA_V_VALUE(value_bytes, value_size), RD_KAFKA_V_KEY(key_bytes, key_size),
+                        RD_KAFKA_V_TIMESTAMP(extras.time.ms), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) rd_kafka_headers_destroy(headers);
   return error;
 }
 
-Result<void> Transactions::send(Topic to, int partition, std::optional<std::string_view> key, std::string_view value,
-                                const Header* header) {
+Result<void> Transactions::send(Topic to, int partition, std::optional<std::string_view> key,
+                                std::optional<std::string_view> value, const Extras& extras) {
   const auto deadline = std::chrono::steady_clock::now() + kRoomWithin;
   for (;;) {
-    const auto error = impl_->produce(to, partition, key, value, header);
+    const auto error = impl_->produce(to, partition, key, value, extras);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
     if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL && std::chrono::steady_clock::now() < deadline) {
       rd_kafka_flush(impl_->client.get(), kLookForRoom);
@@ -110,7 +119,7 @@ Result<void> Transactions::send(Topic to, int partition, std::optional<std::stri
     const bool too_large = error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
     return fail(too_large ? ErrorKind::limit : ErrorKind::unavailable,
                 sentence_of(error, {.topic = rd_kafka_topic_name(to),
-                                    .bytes = value.size(),
+                                    .bytes = value ? value->size() : 0,
                                     .by_client = true,
                                     .trouble = impl_->client.trouble()}));
   }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -27,7 +28,11 @@ class Transactions {
   using Topic = rd_kafka_topic_s*;
   struct Header {
     std::string_view name;
-    std::string_view value;
+    std::optional<std::string_view> value;
+  };
+  struct Extras {
+    std::span<const Header> headers = {};
+    Timestamp time = {};  // 0: the present
   };
 
   // An error of kind invalid when the settings do not make a client. It does not wait for a broker.
@@ -42,10 +47,10 @@ class Transactions {
   Result<void> take_over(Duration patience, const std::stop_token& stop = {});
   Topic topic(std::string_view name);
   Result<void> begin();
-  // The value must stay where it is until the answer of `commit`, or the end of the producer; the rest is copied. Waits while too
-  // much waits to be sent.
-  Result<void> send(Topic to, int partition, std::optional<std::string_view> key, std::string_view value,
-                    const Header* header = nullptr);
+  // The value must stay where it is until the answer of `commit`, or the end of the producer; the rest is copied. None is a
+  // tombstone. Waits while too much waits to be sent.
+  Result<void> send(Topic to, int partition, std::optional<std::string_view> key, std::optional<std::string_view> value,
+                    const Extras& extras);
   // Blocks until it is known that all of it is durable, and no longer than the broker lets a transaction be open.
   Result<void> commit();
 

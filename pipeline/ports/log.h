@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "pipeline/base/result.h"
+#include "pipeline/event/attachment.h"
 #include "pipeline/event/chunk.h"
 #include "pipeline/event/dead_letter.h"
 #include "pipeline/ports/state_view.h"
@@ -53,6 +54,7 @@ struct LogRecord {
   std::vector<StateChange> state;
   std::vector<SourcePosition> positions;
   std::uint64_t chain_version = 0;
+  std::vector<Attachments> attachments{};  // of each chunk; fewer: the others have none. For a log that keeps them
 };
 
 // A record as read back. By offset it may be a part of one, or several, without sequence and changes; by record it may be
@@ -109,6 +111,9 @@ class Log {
   virtual ~Log() = default;
 
   virtual int partitions() const = 0;  // the same for both logs; fixed when the data folder was made
+
+  // Whether it writes what events of `events` have attached, and tombstones: events without a body, which no reader is given.
+  virtual bool keeps_attachments() const { return false; }
 
   // Queues the record and returns at once. Thread-safe. Concurrent appends share one sync. After a failed sync every later
   // append fails too, and `failure` says why: the process must stop.

@@ -6,6 +6,7 @@ void RawBatch::clear() {
   partition.clear();
   label.clear();
   records.clear();
+  attachments.clear();
   position.clear();
   buffer.clear();
   keeps.clear();

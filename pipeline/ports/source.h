@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "pipeline/base/result.h"
+#include "pipeline/event/attachment.h"
 #include "pipeline/event/facts.h"
 #include "pipeline/ports/log.h"
 
@@ -23,6 +24,8 @@ struct RawRecord {
   std::uint64_t offset = 0;     // in its input partition
   std::string_view refused;     // not empty: the source itself refuses it, with this reason (a line over the limit);
                                 // `body` is then what is kept of it
+  const Attachment* attachment = nullptr;  // one of the batch's; null: none. Only for a log that keeps it
+  bool tombstone = false;  // no event, but the end of what has its key; with an attachment and without a body
 };
 
 // What a source has to tell the operator; logged and counted: "orders.ndjson was truncated; reading from 0".
@@ -36,6 +39,7 @@ struct RawBatch {
   std::string partition;             // which input partition these are from, e.g. a file's identity
   std::string label;                 // the same for people: its path
   std::vector<RawRecord> records;
+  std::vector<Attachment> attachments;
   std::string position;              // where that input partition stands after them
   std::string buffer;
   std::vector<std::string> keeps;

@@ -35,6 +35,7 @@ struct ConnectorContext {
   HttpClient& http;
   // For what the connector's library knows and delivery does not; null: nobody looks.
   telemetry::Metrics* metrics = nullptr;
+  bool attachments = false;  // a source is to give them: the log keeps them
 };
 
 using AnySource = std::variant<std::unique_ptr<PolledSource>, std::unique_ptr<PushedSource>>;

@@ -111,7 +111,9 @@ class Parts {
   // Kept for every name there ever was: a destination that was told to stop may come to its end late.
   AppBoard& board_of(const std::string& destination);
   Result<delivery::Preparing> build_preparing(const PlannedDestination& planned);
-  ConnectorContext context(const std::string& name) { return {name, plan.folder, clock, *http_, &metrics}; }
+  ConnectorContext context(const std::string& name) {
+    return {name, plan.folder, clock, *http_, &metrics, log->keeps_attachments()};
+  }
   int worker_count() const;
   Result<std::vector<SourcePosition>> stored_positions(const std::string& source);
   Result<void> build_source(const PlannedSource& planned, std::vector<ingest::PolledInput>& polled,

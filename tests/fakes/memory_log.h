@@ -22,7 +22,7 @@ struct SampleEvent {
   Timestamp received_at;  // 0: the clock's present
 };
 
-class MemoryLog final : public Log {
+class MemoryLog : public Log {
  public:
   explicit MemoryLog(const Clock& clock, int partitions = 4);
 

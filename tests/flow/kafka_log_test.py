@@ -104,6 +104,38 @@ class LogOnKafka(FlowTest):
             self.assertEqual(message.key().decode(), json.loads(message.value())["distinct_id"])
             self.assertEqual([name for name, _ in message.headers()], ["facts"])
 
+    def test_the_direct_route_keeps_what_a_message_has_besides_its_body(self):
+        source, clean = f"in-{self.prefix}", f"clean-{self.prefix}"
+        self.kafka.create(f"{source}:1", f"{clean}:{PARTITIONS}")
+        bodies = [json.dumps(event(n)) for n in range(4)]
+        self.kafka.write(source, [
+            ("user-0", bodies[0], {"headers": [("h", b"1"), ("h", b"\xff"), ("none", None)], "timestamp": 1_700_000_000_123}),
+            ("order-7", bodies[1], {"timestamp": 1_600_000_000_000}),
+            (None, bodies[2]),
+            ("user-0", None, {"headers": [("why", b"gone")], "timestamp": 1_700_000_000_124}),
+            ("user-3", "{no json"),
+            ("user-3", bodies[3], {"headers": [("facts", b"of another pipeline")]})])
+        self.play("  - { name: out, type: file, path: ./out.ndjson, format: envelope, from: earliest, batch: { within: 20ms } }",
+                  sources=f'  - {{ name: in, type: kafka, brokers: ["{self.kafka.address}"], topics: [{source}] }}',
+                  log=f", events: {clean}", more="apps:\n  - use: counter\n")
+        wait_until(lambda: len(self.lines()) == 4, "the events are delivered")
+        self.assertEqual(sorted(line["distinct_id"] for line in self.lines()), [f"user-{n}" for n in range(4)])
+        self.assertEqual([letter["place"] for letter in self.dead()], [f"{source}[0] at 4"])
+        self.assertIn('penstock_kafka_tombstones_total{source="in"} 1', self.metrics())
+        self.stop(self.processes[-1])
+        found = {}
+        for message in self.kafka.messages(clean):
+            n = json.loads(message.value())["properties"]["n"] if message.value() else "tombstone"
+            found[n] = message
+        others = {n: [(name, value) for name, value in message.headers() or [] if name != "facts"] for n, message in found.items()}
+        self.assertEqual(others[0], [("h", b"1"), ("h", b"\xff"), ("none", None)])
+        self.assertEqual([others[n] for n in (1, 2, 3)], [[], [], []])
+        self.assertEqual(others["tombstone"], [("why", b"gone")])
+        self.assertEqual([found[n].key() for n in (0, 1, 2, "tombstone")], [b"user-0", b"order-7", b"user-2", b"user-0"])
+        self.assertEqual([found[n].timestamp()[1] for n in (0, 1, "tombstone")], [1_700_000_000_123, 1_600_000_000_000, 1_700_000_000_124])
+        self.assertEqual(found["tombstone"].partition(), found[0].partition())
+        self.assertGreater(found["tombstone"].offset(), found[0].offset())
+
     def test_what_is_no_event_in_a_shared_topic_is_told_and_the_rest_is_delivered(self):
         clean = f"clean-{self.prefix}"
         self.kafka.create(f"{clean}:{PARTITIONS}")

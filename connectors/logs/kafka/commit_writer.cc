@@ -34,8 +34,13 @@ Uuid random_uuid() {
   return made;
 }
 
+Attachment attachment_of(const LogRecord& record, std::size_t chunk, std::uint32_t event) {
+  return chunk < record.attachments.size() ? record.attachments[chunk].of(event) : Attachment{};
+}
+
 std::size_t size_of(const LogRecord& changes) {
   std::size_t sum = 0;
+  for (const auto& each : changes.attachments) sum += each.bytes();
   for (const auto& letter : changes.dead) sum += letter.body.size() + letter.reason.size();
   for (const auto& change : changes.state) sum += change.key.size() + change.value.size();
   for (const auto& position : changes.positions) sum += position.position.size();
@@ -69,6 +74,7 @@ Result<void> CommitWriter::take_over() {
   const auto& config = around_.config;
   TRY_ASSIGN(transactions_, Transactions::start(commit_settings(config, around_.events_max, around_.state_max),
                                                 {"log", "events"}, around_.metrics));
+  events_topic_ = transactions_->topic(config.events_topic());
   TRY(transactions_->take_over(kTakeOverWithin, around_.stop));
   TRY_ASSIGN(newest_, newest_commit(around_.looker, config.state_topic()));
   return measure();
@@ -89,7 +95,7 @@ Result<void> CommitWriter::claim() {
   newest_.holder = holder_;
   const StateRow row = encode_commit(newest_);
   TRY(transactions_->begin());
-  TRY(transactions_->send(transactions_->topic(around_.config.state_topic()), 0, row.key, row.value));
+  TRY(transactions_->send(transactions_->topic(around_.config.state_topic()), 0, row.key, row.value, {}));
   TRY(transactions_->commit());
   around_.reach.grow(next_, newest_.next_sequence);
   return {};
@@ -112,7 +118,8 @@ Result<CommitWriter::Waiting> CommitWriter::prepare(LogRecord record) const {
     for (std::uint32_t i = 0; i < (*chunk)->size(); ++i) {
       auto body = (*chunk)->body(i);
       if (!body) return fail(ErrorKind::invalid, "append: " + body.error().message);
-      const std::size_t bytes = event_bytes((*chunk)->facts(i), *body);
+      const std::size_t bytes =
+          event_bytes((*chunk)->facts(i), *body) + attachment_of(record, waiting.chunks.size(), i).bytes();
       if (bytes > event_bytes_max()) return too_large(bytes, around_.events_max);
     }
     waiting.chunks.push_back(*std::move(chunk));
@@ -226,18 +233,17 @@ Result<void> CommitWriter::write(Group& group) {
   Commit newest = newest_;
   Offsets next = next_;
   std::vector<std::vector<StateRow>> rows;  // must stay until the commit
-  std::string header;
   const auto state = transactions_->topic(around_.config.state_topic());
   bool begun = false;
   for (Waiting& waiting : group) {
     if (waiting.impossible) continue;
     if (!std::exchange(begun, true)) TRY(transactions_->begin());
     const Offsets before = next;
-    TRY(send_events(waiting, next, header));
+    TRY(send_events(waiting, next));
     newest.chain_version = waiting.changes.chain_version;
     waiting.appended = {newest.next_sequence++, next};
     rows.push_back(encode_rows(waiting.changes, newest));
-    for (const StateRow& row : rows.back()) TRY(transactions_->send(state, 0, row.key, row.value));
+    for (const StateRow& row : rows.back()) TRY(transactions_->send(state, 0, row.key, row.value, {}));
   }
   if (!begun) return {};
   TRY(transactions_->commit());
@@ -250,26 +256,36 @@ Result<void> CommitWriter::write(Group& group) {
   return {};
 }
 
-Result<void> CommitWriter::send_events(const Waiting& waiting, Offsets& next, std::string& header) {
-  const auto topic = transactions_->topic(around_.config.events_topic());
-  const bool with_facts = around_.config.facts == FactsForm::header;
-  for (const auto& chunk : waiting.chunks) {
-    for (std::uint32_t i = 0; i < chunk->size(); ++i) {
-      const Facts& facts = chunk->facts(i);
-      const auto key = facts.distinct_id.empty() ? std::nullopt : std::optional(facts.distinct_id);
-      TRY_ASSIGN(const std::string_view body, chunk->body(i));
-      if (with_facts) {
-        header.clear();
-        encode_facts(facts, header);
-        const Transactions::Header facts_header{kFactsHeader, header};
-        TRY(transactions_->send(topic, chunk->partition(), key, body, &facts_header));
-      } else {
-        TRY(transactions_->send(topic, chunk->partition(), key, body));
-      }
-    }
-    next[static_cast<std::size_t>(chunk->partition())] += chunk->size();
+Result<void> CommitWriter::send_events(const Waiting& waiting, Offsets& next) {
+  const Timestamp now = around_.clock.now();
+  for (std::size_t c = 0; c < waiting.chunks.size(); ++c) {
+    const Chunk& chunk = *waiting.chunks[c];
+    for (std::uint32_t i = 0; i < chunk.size(); ++i) TRY(send_event(chunk, i, attachment_of(waiting.changes, c, i), now));
+    next[static_cast<std::size_t>(chunk.partition())] += chunk.size();
   }
   return {};
+}
+
+Result<void> CommitWriter::send_event(const Chunk& chunk, std::uint32_t index, const Attachment& attachment, Timestamp now) {
+  const Facts& facts = chunk.facts(index);
+  const bool has_id = !facts.distinct_id.empty();
+  const auto key = attachment.key ? attachment.key : has_id ? std::optional(facts.distinct_id) : std::nullopt;
+  TRY_ASSIGN(const std::string_view body, chunk.body(index));
+  headers_.clear();
+  if (around_.config.facts == FactsForm::header && !body.empty()) {
+    facts_header_.clear();
+    encode_facts(facts, key.value_or(std::string_view()), facts_header_);
+    headers_.push_back({kFactsHeader, facts_header_});
+  }
+  if (!attachment.headers.empty()) {
+    attached_.clear();
+    read_headers(attachment.headers, attached_);
+    for (const auto& [name, value] : attached_)
+      if (name != kFactsHeader) headers_.push_back({name, value});
+  }
+  const auto value = body.empty() ? std::nullopt : std::optional(body);  // an event has a body, a tombstone has none
+  return transactions_->send(events_topic_, chunk.partition(), key, value,
+                             {headers_, around_.times.taken(attachment.time, now)});
 }
 
 // Nullopt: all of it is durable. Else none of it is, and this is why.

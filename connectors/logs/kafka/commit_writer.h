@@ -22,6 +22,7 @@
 #include "connectors/logs/kafka/kafka_log_settings.h"
 #include "connectors/logs/kafka/reach.h"
 #include "connectors/logs/kafka/state_rows.h"
+#include "connectors/logs/kafka/topics.h"
 #include "pipeline/base/uuid.h"
 #include "pipeline/event/chunk.h"
 #include "pipeline/kafka/consumer.h"
@@ -37,9 +38,11 @@ class CommitWriter {
     const Config& config;
     int partitions = 0;
     std::uint64_t events_max = 0;  // the largest message that each topic takes
+    TimeWindow times;  // that the topic of events takes
     std::uint64_t state_max = 0;
     penstock::kafka::Consumer& looker;  // nobody else reads with it; any thread may ask it for bounds
     Reach& reach;
+    const Clock& clock;
     telemetry::Metrics* metrics = nullptr;
     std::stop_token stop = {};  // ends open()
   };
@@ -64,7 +67,7 @@ class CommitWriter {
  private:
   struct Waiting {
     std::vector<std::shared_ptr<const Chunk>> chunks;
-    LogRecord changes;  // without chunks
+    LogRecord changes;  // without chunks, but with what is attached to their events
     AppendDone done;
     std::size_t bytes = 0;
     bool impossible = false;  // only to be answered, in its turn
@@ -83,7 +86,8 @@ class CommitWriter {
   Group take_queued();
   void commit(Group group);
   Result<void> write(Group& group);
-  Result<void> send_events(const Waiting& waiting, Offsets& next, std::string& header);
+  Result<void> send_events(const Waiting& waiting, Offsets& next);
+  Result<void> send_event(const Chunk& chunk, std::uint32_t index, const Attachment& attachment, Timestamp now);
   std::optional<Error> fate_of(const Group& group, Error why);
   bool pause();
   void note(std::optional<Error> trouble);
@@ -104,9 +108,14 @@ class CommitWriter {
 
   // The writer's thread, and whoever opens it before.
   std::unique_ptr<penstock::kafka::Transactions> transactions_;
+  penstock::kafka::Transactions::Topic events_topic_ = nullptr;  // of it
   std::optional<Error> given_up_;  // no broker answered while the log was being closed
   Commit newest_;
   Offsets next_;  // where the log ends
+  // Of the message in hand.
+  std::string facts_header_;
+  std::vector<AttachedHeader> attached_;
+  std::vector<penstock::kafka::Transactions::Header> headers_;
 
   std::thread thread_;
 };

@@ -8,7 +8,7 @@ EventDecoder::EventDecoder(const Config& config) : topic_(config.events_topic())
 
 Result<Facts> EventDecoder::facts_of(const penstock::kafka::Received& message) {
   for (const auto& [name, value] : message.headers())
-    if (name == kFactsHeader) return decode_facts(value, message.key().value_or(std::string_view()));
+    if (name == kFactsHeader) return decode_facts(value.value_or(std::string_view()), message.key().value_or(std::string_view()));
   TRY(validator_.validate(message.value().value_or(std::string_view()), index_));
   partition_ = std::to_string(message.partition());
   const RecordPlace place{.source = topic_, .partition = partition_, .offset = message.offset()};

@@ -8,12 +8,14 @@
 
 namespace penstock::logs::kafka {
 namespace {
-constexpr std::uint8_t kVersion = 1;
-}
+constexpr std::uint8_t kKeyIsDistinctId = 1;
+constexpr std::uint8_t kOtherKey = 2;
+}  // namespace
 
-void encode_facts(const Facts& facts, std::string& out) {
+void encode_facts(const Facts& facts, std::string_view key, std::string& out) {
+  const bool other_key = key != facts.distinct_id;
   Writer to(out);
-  to.fixed(kVersion);
+  to.fixed(other_key ? kOtherKey : kKeyIsDistinctId);
   to.bytes({reinterpret_cast<const char*>(facts.uuid.bytes.data()), facts.uuid.bytes.size()});
   to.text(facts.event);
   to.text(facts.project);
@@ -21,16 +23,18 @@ void encode_facts(const Facts& facts, std::string& out) {
   to.signed_varint(facts.received_at.ms);
   to.signed_varint(static_cast<std::int64_t>(static_cast<std::uint64_t>(facts.timestamp.ms) -
                                              static_cast<std::uint64_t>(facts.received_at.ms)));
+  if (other_key) to.text(facts.distinct_id);
   to.bytes(facts.person_id);
 }
 
-Result<Facts> decode_facts(std::string_view header, std::string_view distinct_id) {
+Result<Facts> decode_facts(std::string_view header, std::string_view key) {
   Reader in(header);
   Facts facts;
   TRY_ASSIGN(const auto version, in.fixed<std::uint8_t>());
-  if (version != kVersion) {
-    return fail(version > kVersion ? ErrorKind::conflict : ErrorKind::corrupt,
-                fmt::format("its header `{}` is of version {}, and this program knows {}", kFactsHeader, version, kVersion));
+  if (version != kKeyIsDistinctId && version != kOtherKey) {
+    return fail(
+        version > kOtherKey ? ErrorKind::conflict : ErrorKind::corrupt,
+        fmt::format("its header `{}` is of version {}, and this program knows {}", kFactsHeader, version, kOtherKey));
   }
   TRY_ASSIGN(const auto uuid, in.bytes(facts.uuid.bytes.size()));
   std::ranges::copy(uuid, facts.uuid.bytes.begin());
@@ -41,8 +45,11 @@ Result<Facts> decode_facts(std::string_view header, std::string_view distinct_id
   TRY_ASSIGN(const std::int64_t from_received, in.signed_varint());
   facts.timestamp.ms = static_cast<std::int64_t>(static_cast<std::uint64_t>(facts.received_at.ms) +
                                                  static_cast<std::uint64_t>(from_received));
+  facts.distinct_id = key;
+  if (version == kOtherKey) {
+    TRY_ASSIGN(facts.distinct_id, in.text());
+  }
   TRY_ASSIGN(facts.person_id, in.bytes(in.remaining()));
-  facts.distinct_id = distinct_id;
   return facts;
 }
 

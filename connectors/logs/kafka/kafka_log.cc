@@ -87,8 +87,8 @@ Result<std::unique_ptr<KafkaLog>> KafkaLog::open(Config config, const Around& ar
 Result<void> KafkaLog::Impl::start() {
   TRY_ASSIGN(captured, CapturedWriter::open({config, topics.partitions, topics.captured_max, *looker, captured_reach,
                                              around.clock, around.metrics}));
-  TRY_ASSIGN(commits, CommitWriter::open({config, topics.partitions, topics.events_max, topics.state_max, *looker,
-                                          events_reach, around.metrics, around.stop}));
+  TRY_ASSIGN(commits, CommitWriter::open({config, topics.partitions, topics.events_max, topics.times, topics.state_max,
+                                          *looker, events_reach, around.clock, around.metrics, around.stop}));
   return {};
 }
 
@@ -104,6 +104,7 @@ KafkaLog::~KafkaLog() = default;
 
 const std::string& KafkaLog::identity() const { return impl_->identity; }
 std::size_t KafkaLog::event_bytes_max() const { return impl_->commits->event_bytes_max(); }
+bool KafkaLog::keeps_attachments() const { return impl_->config.is_direct(); }
 int KafkaLog::partitions() const { return impl_->topics.partitions; }
 
 void KafkaLog::append(LogName log, LogRecord record, AppendDone done) {

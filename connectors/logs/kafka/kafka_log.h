@@ -37,6 +37,8 @@ class KafkaLog final : public Log {
   // The largest event that its topic takes, as event_bytes counts.
   std::size_t event_bytes_max() const;
 
+  // Where its topic is somebody else's too: there the direct route ends.
+  bool keeps_attachments() const override;
   int partitions() const override;
   void append(LogName log, LogRecord record, AppendDone done) override;
   Result<std::unique_ptr<LogReader>> read(LogName log, const Offsets& start) override;

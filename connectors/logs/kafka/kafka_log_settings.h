@@ -35,6 +35,8 @@ struct Config {
   std::string captured_topic() const { return prefix + ".captured"; }
   std::string events_topic() const { return events.empty() ? prefix + ".events" : events; }
   std::string state_topic() const { return prefix + ".state"; }
+  // The topic of events is not the log's own.
+  bool is_direct() const { return !events.empty(); }
 };
 
 inline constexpr int kPartitionsDefault = 16;

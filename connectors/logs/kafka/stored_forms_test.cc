@@ -8,6 +8,7 @@
 #include "connectors/logs/kafka/data_folder.h"
 #include "connectors/logs/kafka/facts_header.h"
 #include "connectors/logs/kafka/state_rows.h"
+#include "connectors/logs/kafka/topics.h"
 #include "tests/conformance/sample_records.h"
 #include "tests/fakes/memory_disk.h"
 
@@ -48,7 +49,7 @@ TEST_CASE("facts come back from their header") {
                     .timestamp = Timestamp{-5},
                     .received_at = Timestamp{1'760'000'000'000}};
   std::string header;
-  encode_facts(facts, header);
+  encode_facts(facts, facts.distinct_id, header);
   const auto decoded = decode_facts(header, "u1");
   REQUIRE(decoded.has_value());
   CHECK(decoded->uuid == facts.uuid);
@@ -61,8 +62,34 @@ TEST_CASE("facts come back from their header") {
   CHECK(decoded->received_at == facts.received_at);
   for (std::size_t size = 0; size + facts.person_id.size() < header.size(); ++size)
     CHECK_FALSE(decode_facts(std::string_view(header).substr(0, size), "").has_value());
-  header[0] = 2;
+  header[0] = 3;
   CHECK(decode_facts(header, "").error().kind == ErrorKind::conflict);
+}
+
+TEST_CASE("facts of a message with another key have the distinct id too") {
+  for (const std::string id : {"", "u1"}) {
+    Facts facts;
+    facts.distinct_id = id;
+    facts.person_id = "p1";
+    std::string header;
+    encode_facts(facts, "order-7", header);
+    const auto decoded = decode_facts(header, "order-7");
+    REQUIRE(decoded.has_value());
+    CHECK(decoded->distinct_id == id);
+    CHECK(decoded->person_id == "p1");
+  }
+}
+
+TEST_CASE("a message has its own time only where its topic takes it") {
+  const Timestamp now{1'000'000'000};
+  constexpr Duration kHour{3'600'000};
+  CHECK(TimeWindow{}.taken({5}, now).ms == 5);
+  CHECK(TimeWindow{}.taken({now.ms * 2}, now).ms == now.ms * 2);
+  const TimeWindow window{kHour, kHour};
+  CHECK(window.taken({now.ms - 3'000'000}, now).ms == now.ms - 3'000'000);
+  CHECK(window.taken({now.ms - 3'590'000}, now).ms == 0);
+  CHECK(window.taken({now.ms + 3'590'000}, now).ms == 0);
+  CHECK(window.taken({}, now).ms == 0);
 }
 
 TEST_CASE("what a commit changed comes back from its rows") {

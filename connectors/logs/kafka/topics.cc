@@ -19,6 +19,8 @@ using penstock::kafka::TopicInfo;
 using penstock::kafka::TopicSettings;
 
 constexpr Duration kVisibleWithin{20'000};
+// The broker's clock is another, and a message takes a while.
+constexpr Duration kTimeSlack{60'000};
 constexpr Duration kBetweenLooks{50};
 // What a broker takes by default; ours carry whole requests of pushed sources.
 constexpr std::uint64_t kMessageMaxWanted = 2ULL << 20;
@@ -88,6 +90,20 @@ Result<TopicInfo> create(TopicAdmin& admin, const NewTopic& topic, Duration pati
   }
 }
 
+TimeWindow times_of(const TopicInfo& info) {
+  const auto limit = [&](const std::string& name) -> std::optional<Duration> {
+    const auto most = number(setting(info, "message.timestamp." + name));
+    if (!most || *most > static_cast<std::uint64_t>(Duration::max().count())) return std::nullopt;
+    return Duration(static_cast<Duration::rep>(*most));
+  };
+  // The older name is for both.
+  const auto both = limit("difference.max.ms");
+  const auto tighter = [&](std::optional<Duration> one) {
+    return one && both ? std::optional(std::min(*one, *both)) : one ? one : both;
+  };
+  return {tighter(limit("before.max.ms")), tighter(limit("after.max.ms"))};
+}
+
 // What would lose or double something.
 Result<void> check_needed(const Wanted& wanted, const TopicInfo& info) {
   const std::string& name = wanted.topic.name;
@@ -131,6 +147,12 @@ void advise(const Wanted& wanted, const TopicInfo& info) {
 
 }  // namespace
 
+Timestamp TimeWindow::taken(Timestamp time, Timestamp now) const {
+  const bool too_old = before && now.ms - time.ms > (*before - kTimeSlack).count();
+  const bool too_young = after && time.ms - now.ms > (*after - kTimeSlack).count();
+  return too_old || too_young ? Timestamp{} : time;
+}
+
 Result<Topics> prepare_topics(TopicAdmin& admin, const Config& config, Duration patience, const std::stop_token& stop) {
   Topics found;
   for (const Wanted& wanted : wanted_topics(config)) {
@@ -152,6 +174,7 @@ Result<Topics> prepare_topics(TopicAdmin& admin, const Config& config, Duration 
     if (name != config.events_topic()) continue;
     found.partitions = info->partitions;
     found.events_max = message_max;
+    found.times = times_of(*info);
   }
   return found;
 }

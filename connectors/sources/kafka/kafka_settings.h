@@ -15,6 +15,7 @@
 namespace penstock::sources::kafka {
 
 enum class Codec : std::uint8_t { json, raw };
+enum class KeyedBy : std::uint8_t { none, distinct_id };
 
 }  // namespace penstock::sources::kafka
 
@@ -22,6 +23,11 @@ template <>
 struct penstock::config::enum_names<penstock::sources::kafka::Codec> {
   using Codec = penstock::sources::kafka::Codec;
   static constexpr std::array names{std::pair{"json", Codec::json}, std::pair{"raw", Codec::raw}};
+};
+template <>
+struct penstock::config::enum_names<penstock::sources::kafka::KeyedBy> {
+  using KeyedBy = penstock::sources::kafka::KeyedBy;
+  static constexpr std::array names{std::pair{"none", KeyedBy::none}, std::pair{"distinct_id", KeyedBy::distinct_id}};
 };
 
 namespace penstock::sources::kafka {
@@ -31,6 +37,7 @@ struct Config {
   std::vector<std::string> topics;
   std::string from = "earliest";
   Codec codec = Codec::json;
+  KeyedBy key = KeyedBy::none;
   Bytes message_max = 1_MiB;
   Bytes memory = 64_MiB;
   Duration refresh{30'000};
@@ -53,6 +60,10 @@ struct Config {
               "\"offset\", \"timestamp\", \"key\", \"headers\": [[name, value]], \"value\"}, with null for what the message "
               "does "
               "not have, and {\"base64\": …} for what is not UTF-8."),
+        field(
+            "key", &Config::key,
+            "What the messages' keys are. none: anything; on the direct route each goes on with what comes of its message. "
+            "distinct_id: the distinct id, and so it is that of what comes of it, also where an app has changed it."),
         field("message_max", &Config::message_max, "A larger message becomes a dead letter with its first 64 KiB.",
               range(1_KiB, 64_MiB)),
         field("memory", &Config::memory, "What is fetched ahead of ingest. Partitions that it is not enough for take turns.",

@@ -80,7 +80,9 @@ KafkaSource::KafkaSource(Config config, const ConnectorContext& context)
     : config_(std::move(config)), name_(context.name), clock_(context.clock), metrics_(context.metrics),
       tombstones_(metrics_ == nullptr ? telemetry::Counter()
                                       : metrics_->counter("penstock_kafka_tombstones_total",
-                                                          "Tombstones that were passed over.", {{"source", name_}})) {}
+                                                          "Tombstones: passed on by the direct route, else passed over.",
+                                                          {{"source", name_}})),
+      attachments_(context.attachments) {}
 
 KafkaSource::~KafkaSource() { close(); }
 
@@ -185,6 +187,15 @@ void KafkaSource::stop(Partition& partition) {
   --active_;
 }
 
+// Of the batch's buffer: a body, then what is attached to it.
+struct KafkaSource::Piece {
+  std::size_t body_end = 0;
+  std::size_t key_end = 0;
+  std::size_t headers_end = 0;
+  bool has_key = false;
+  Timestamp time{};
+};
+
 bool KafkaSource::read(Partition& partition, RawBatch& out, std::size_t bytes_max) {
   if (partition.waiting.empty()) {
     std::vector<Received> taken;
@@ -193,7 +204,7 @@ bool KafkaSource::read(Partition& partition, RawBatch& out, std::size_t bytes_ma
     if (!partition.waiting.empty()) partition.came = clock_.steady();
   }
   const auto before = partition.next;
-  std::vector<std::size_t> ends;
+  std::vector<Piece> pieces;
   out.buffer.reserve(std::max(bytes_max, kNeverInside));
   while (!partition.waiting.empty() && partition.active && (out.buffer.empty() || out.buffer.size() < bytes_max)) {
     const Received message = std::move(partition.waiting.front());
@@ -205,30 +216,12 @@ bool KafkaSource::read(Partition& partition, RawBatch& out, std::size_t bytes_ma
     partition.at_end = false;
     come_back(partition);
     partition.next = message.offset() + 1;
-    if (config_.codec == Codec::json && !message.value()) {
-      tombstones_.add();
-      continue;
-    }
-    const auto size = message.value().value_or("").size();
-    const bool too_large = size > config_.message_max.count;
-    if (too_large) {
-      out.buffer += message.value()->substr(0, kRefusedKept);
-    } else if (config_.codec == Codec::raw) {
-      append_raw_body(out.buffer, partition.at, message);
-    } else {
-      out.buffer += *message.value();
-    }
-    out.records.push_back({{}, message.offset(), too_large ? kTooLarge : std::string_view()});
-    ends.push_back(out.buffer.size());
-    partition.turn_bytes += size;
-    partition.taken_bytes += size;
-    mean_bytes_ += (static_cast<double>(size) - mean_bytes_) / 100;
+    const bool tombstone = config_.codec == Codec::json && !message.value();
+    if (tombstone) tombstones_.add();
+    if (tombstone && !attachments_) continue;
+    pieces.push_back(take(message, partition, out));
   }
-  std::size_t start = 0;
-  for (std::size_t i = 0; i < ends.size(); ++i) {
-    out.records[i].body = std::string_view(out.buffer).substr(start, ends[i] - start);
-    start = ends[i];
-  }
+  view(pieces, out);
   if (partition.taken_bytes >= kRoomTold) {
     partition.taken_bytes = 0;
     consumer_->look_again(partition.at);
@@ -238,6 +231,52 @@ bool KafkaSource::read(Partition& partition, RawBatch& out, std::size_t bytes_ma
   out.label = partition.label;
   out.position = std::to_string(partition.next);
   return true;
+}
+
+KafkaSource::Piece KafkaSource::take(const Received& message, Partition& partition, RawBatch& out) {
+  const auto size = message.value().value_or("").size();
+  const bool too_large = size > config_.message_max.count;
+  const bool raw = config_.codec == Codec::raw;
+  const bool tombstone = !raw && !message.value();
+  if (too_large) out.buffer += message.value()->substr(0, kRefusedKept);
+  else if (raw) append_raw_body(out.buffer, partition.at, message);
+  else out.buffer += message.value().value_or(std::string_view());
+  out.records.push_back({.body = {},
+                         .offset = message.offset(),
+                         .refused = too_large ? kTooLarge : std::string_view(),
+                         .tombstone = tombstone});
+  partition.turn_bytes += size;
+  partition.taken_bytes += size;
+  mean_bytes_ += (static_cast<double>(size) - mean_bytes_) / 100;
+  Piece piece{.body_end = out.buffer.size()};
+  if (!attachments_) return piece;
+  const auto key = message.key();
+  piece.has_key = key && (tombstone || config_.key == KeyedBy::none);  // of a tombstone it is all there is
+  if (piece.has_key) out.buffer += *key;
+  piece.key_end = out.buffer.size();
+  for (const auto& [name, value] : message.headers()) append_header(out.buffer, {name, value});
+  piece.headers_end = out.buffer.size();
+  piece.time = Timestamp{std::max<std::int64_t>(0, message.timestamp().ms)};
+  return piece;
+}
+
+// The buffer has all of them and moves no more.
+void KafkaSource::view(const std::vector<Piece>& pieces, RawBatch& out) const {
+  const std::string_view text = out.buffer;
+  if (attachments_) out.attachments.resize(pieces.size());
+  std::size_t start = 0;
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    const Piece& piece = pieces[i];
+    out.records[i].body = text.substr(start, piece.body_end - start);
+    start = piece.body_end;
+    if (!attachments_) continue;
+    Attachment& attachment = out.attachments[i];
+    if (piece.has_key) attachment.key = text.substr(piece.body_end, piece.key_end - piece.body_end);
+    attachment.headers = text.substr(piece.key_end, piece.headers_end - piece.key_end);
+    attachment.time = piece.time;
+    out.records[i].attachment = &attachment;
+    start = piece.headers_end;
+  }
 }
 
 void KafkaSource::heed(Partition& partition, const Received& said, std::vector<SourceWarning>& warnings) {

@@ -55,6 +55,9 @@ class KafkaSource final : public PolledSource {
   bool turn_is_over(const Partition& partition) const;
   bool give_turn(Partition& partition);
   bool read(Partition& partition, RawBatch& out, std::size_t bytes_max);
+  struct Piece;
+  Piece take(const penstock::kafka::Received& message, Partition& partition, RawBatch& out);
+  void view(const std::vector<Piece>& pieces, RawBatch& out) const;
   void heed(Partition& partition, const penstock::kafka::Received& said, std::vector<SourceWarning>& warnings);
   void come_back(Partition& partition);
   void stop(Partition& partition);
@@ -64,6 +67,7 @@ class KafkaSource final : public PolledSource {
   const Clock& clock_;
   telemetry::Metrics* const metrics_;
   const telemetry::Counter tombstones_;
+  const bool attachments_;
 
   std::unique_ptr<penstock::kafka::Consumer> consumer_;
   std::map<penstock::kafka::TopicPartition, std::unique_ptr<Partition>> partitions_;

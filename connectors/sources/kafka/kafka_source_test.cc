@@ -134,6 +134,48 @@ TEST_CASE("tombstones of JSON topics are passed over, once") {
   CHECK(given.positions[0].position == "2");
 }
 
+TEST_CASE("for a log that keeps it each message has its key, headers and time, and tombstones are given too") {
+  MockKafka kafka;
+  kafka.create("orders", 1);
+  kafka.write("orders", 0,
+              {{"k", "{}", {{"h", "1"}, {"h", "2"}}}, {std::nullopt, "{}"}, {"k", std::nullopt, {{"why", "gone"}}}});
+  for (const auto keyed : {KeyedBy::none, KeyedBy::distinct_id}) {
+    CAPTURE(keyed == KeyedBy::none);
+    auto config = of(kafka);
+    config.key = keyed;
+    ConnectorContext context{"in", ".", system_clock(), no_http()};
+    context.attachments = true;
+    KafkaSource source(config, context);
+    REQUIRE(source.open({}).has_value());
+    RawBatch batch;
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (batch.records.empty()) {
+      REQUIRE(std::chrono::steady_clock::now() < deadline);
+      REQUIRE(source.poll(batch, 1 << 20).has_value());
+    }
+    REQUIRE(batch.records.size() == 3);
+    const auto headers_of = [&](std::size_t i) {
+      std::vector<AttachedHeader> headers;
+      read_headers(batch.records[i].attachment->headers, headers);
+      return headers;
+    };
+    CHECK(batch.records[0].body == "{}");
+    CHECK(batch.records[0].attachment->key.has_value() == (keyed == KeyedBy::none));
+    CHECK(batch.records[0].attachment->key.value_or("k") == "k");
+    CHECK(batch.records[0].attachment->time.ms > 0);
+    REQUIRE(headers_of(0).size() == 2);
+    CHECK(headers_of(0)[1].name == "h");
+    CHECK(headers_of(0)[1].value == "2");
+    CHECK_FALSE(batch.records[1].attachment->key.has_value());
+    CHECK(headers_of(1).empty());
+    CHECK(batch.records[1].body == "{}");
+    CHECK(batch.records[2].tombstone);
+    CHECK(batch.records[2].body.empty());
+    CHECK(batch.records[2].attachment->key == "k");
+    CHECK(headers_of(2).size() == 1);
+  }
+}
+
 TEST_CASE("raw keeps all that a message has") {
   MockKafka kafka;
   kafka.create("orders", 1);
