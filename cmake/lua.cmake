@@ -11,8 +11,8 @@ list(FILTER lua_sources EXCLUDE REGEX "/(lua|luac)\\.c$")
 set_source_files_properties(${lua_sources} PROPERTIES LANGUAGE CXX)
 add_library(lua STATIC ${lua_sources})
 target_include_directories(lua SYSTEM PUBLIC ${PENSTOCK_LUA}/src)
-# lua.hpp first gives the functions of the API C linkage, as everybody who includes it expects. Without sanitizers and optimised in
-# every build, as a package of it would be: limits of instructions and of time are tested on it.
-target_compile_options(lua PRIVATE -include lua.hpp -w -O2 -march=x86-64-v2)
+# lua.hpp, which that header includes first, gives the functions of the API C linkage, as everybody expects. Without sanitizers and
+# optimised in every build, as a package of it would be: limits of instructions and of time are tested on it.
+target_compile_options(lua PRIVATE -include ${PROJECT_SOURCE_DIR}/pipeline/scripting/vm/lua_throws.h -w -O2 -march=x86-64-v2)
 target_compile_definitions(lua PRIVATE LUA_CORE= LUA_LIB= LUA_USE_LINUX LUA_COMPAT_5_3)
 target_link_libraries(lua PUBLIC ${CMAKE_DL_LIBS} m)

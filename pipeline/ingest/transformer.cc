@@ -47,8 +47,8 @@ Result<void> Transformer::raw(const RawRecord& record, const std::string& partit
 }
 
 // Where what has its key as distinct id is, so that it comes after that.
-void Transformer::tombstone(const RawRecord& record, const std::string& partition, const std::string& label,
-                            const SourceIdentity& source, Timestamp now, Tally& tally) {
+Result<void> Transformer::tombstone(const RawRecord& record, const std::string& partition, const std::string& label,
+                                    const SourceIdentity& source, Timestamp now, Tally& tally) {
   const RecordPlace place{.source = source.name, .partition = partition, .offset = record.offset};
   Facts facts;
   facts.uuid = derived_uuid(place);
@@ -56,11 +56,15 @@ void Transformer::tombstone(const RawRecord& record, const std::string& partitio
   facts.distinct_id = record.attachment->key.value_or(std::string_view());
   facts.source = source.name;
   facts.timestamp = facts.received_at = now;
-  if (event_bytes(facts, {}) + record.attachment->bytes() <= committer_.event_bytes_max())
-    return committer_.add(facts, {}, record.attachment);
-  bury(refusal({.place = place, .label = label, .now = now}, partitions_, kTooLarge,
-               "a tombstone with more headers than the log takes", {}),
-       tally);
+  const std::size_t bytes = event_bytes(facts, {}) + record.attachment->bytes();
+  TRY_ASSIGN(const bool fits, has_room(1, bytes));
+  if (fits && bytes <= committer_.event_bytes_max()) {
+    committer_.add(facts, {}, record.attachment);
+    return {};
+  }
+  return bury(refusal({.place = place, .label = label, .now = now}, partitions_, kTooLarge,
+                      "a tombstone with more headers than the log takes", {}),
+              tally);
 }
 
 Result<void> Transformer::accepted(const Facts& facts, std::string_view body, bool canonical, Timestamp now, Tally& tally,

@@ -40,8 +40,8 @@ class Transformer {
                    const SourceIdentity& source, Timestamp now, Tally& tally);
 
   // The same for a tombstone: no app sees it.
-  void tombstone(const RawRecord& record, const std::string& partition, const std::string& label,
-                 const SourceIdentity& source, Timestamp now, Tally& tally);
+  Result<void> tombstone(const RawRecord& record, const std::string& partition, const std::string& label,
+                         const SourceIdentity& source, Timestamp now, Tally& tally);
 
   // An event from `captured`: its body was validated and its facts read when it was accepted. One whose uuid went into `events`
   // before goes no further, and so does what an app makes of one. `again`: the mark of the dead letter that it was until now, or

@@ -40,8 +40,8 @@ void refuse_other_keys(lua_State* state, long long size) {
     const lua_Integer at = lua_isinteger(state, -1) != 0 ? lua_tointeger(state, -1) : 0;
     if (at >= 1 && at <= size) continue;
     if (lua_type(state, -1) == LUA_TSTRING)
-      luaL_error(state, "transform returned a list of events that also has the key '%.40s'; return an event, or a list of them",
-                 lua_tostring(state, -1));
+      luaL_error(state, "transform returned a list of events that also has the key '%s'; return an event, or a list of them",
+                 std::string(lua_tostring(state, -1)).substr(0, 40).c_str());
     luaL_error(state, "transform returned a list of events with holes; its keys must be 1 to n");
   }
   lua_settop(state, 1);

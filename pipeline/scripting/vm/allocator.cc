@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <lua.hpp>
 #include <unordered_map>
 #include <utility>
 
@@ -21,6 +22,11 @@ void* CappedAllocator::reallocate(void* self, void* block, std::size_t old_size,
   if (new_size != 0) return allocator.change(block, old_size, new_size);
   allocator.give(block, old_size);
   return nullptr;
+}
+
+void CappedAllocator::tell_out_of_memory(lua_State* running) {
+  void* self = nullptr;
+  if (lua_getallocf(running, &self) == reallocate) static_cast<CappedAllocator*>(self)->listener_.out_of_memory(running);
 }
 
 void* CappedAllocator::change(void* block, std::size_t old_size, std::size_t new_size) {

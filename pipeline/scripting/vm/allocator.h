@@ -15,6 +15,8 @@
 #include <memory>
 #include <vector>
 
+struct lua_State;
+
 namespace penstock::scripting {
 
 // Who hears of what cannot wait. Called from within Lua's allocation: it may look at the stack, not use the state.
@@ -22,6 +24,7 @@ class AllocationListener {
  public:
   virtual void large_block(std::size_t bytes) = 0;  // about to be given
   virtual void refused() = 0;  // the cap is reached
+  virtual void out_of_memory(lua_State* running) = 0;  // and nothing helped: an error is about to unwind the stack
 
  protected:
   ~AllocationListener() = default;
@@ -39,6 +42,9 @@ class CappedAllocator {
 
   // The lua_Alloc contract: `self` is the allocator; nullptr when refused. Shrinking never fails.
   static void* reallocate(void* self, void* block, std::size_t old_size, std::size_t new_size);
+
+  // See lua_throws.h. States with another allocator are passed over.
+  static void tell_out_of_memory(lua_State* running);
 
   std::size_t used() const { return used_; }
   // What is taken from the heap: pages, whatever is in use of them, and larger blocks. Not above held_max(cap) but for a page

@@ -14,6 +14,7 @@ constexpr std::size_t kCap = 4 << 20;
 struct Listener final : AllocationListener {
   void large_block(std::size_t) override {}
   void refused() override { ++refusals; }
+  void out_of_memory(lua_State*) override {}
   int refusals = 0;
 };
 

@@ -21,8 +21,10 @@ void add_growth(std::vector<Attack>& to) {
   add("format doubling", Stop::instructions, "local s = 'x' while true do s = ('%s%s'):format(s, s) end");
   add("gsub doubling", Stop::instructions, "local s = 'x' while true do s = s:gsub('^.*$', '%0%0') end");
   add("gsub of every byte by much", Stop::memory, "local s = ('x'):rep(1 << 16) return (s:gsub('.', ('y'):rep(1 << 16)))");
+  to.back().or_stop = Stop::instructions;  // growing a buffer is charged each time
   add("table.concat with a long separator", Stop::memory,
       "local t = {} for i = 1, 1000 do t[i] = 'x' end return table.concat(t, ('y'):rep(1 << 20))");
+  to.back().or_stop = Stop::instructions;
   add("long strings kept", Stop::instructions, "local t = {} while true do t[#t + 1] = ('x'):rep(1 << 20) .. #t end");
   add("many strings kept", Stop::instructions, "local t = {} for i = 1, math.huge do t[i] = ('x'):rep(100) .. i end");
   add("string keys", Stop::instructions, "local t = {} for i = 1, math.huge do t['k' .. i] = i end");

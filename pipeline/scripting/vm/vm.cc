@@ -360,13 +360,15 @@ void Vm::large_block(std::size_t bytes) {
   }
 }
 
-// Lua now walks everything that lives, which takes time, and may find room or raise its error: then this is the place. From
-// Lua 5.4.5 on frames are not to be looked at here, for the stack may be just what moves.
+// Lua now walks everything that lives, which takes time, and may find room or raise its error.
 void Vm::refused() {
   if (running_ == nullptr || stop_ != Stop::none) return;
-  if constexpr (LUA_VERSION_RELEASE_NUM <= 50404) remember_place(running_);
   instructions_left_ -= static_cast<std::int64_t>(allocator_.used() / kLargeBytesPerStep);
   if (instructions_left_ < 0) set_hook(running_, 1);
+}
+
+void Vm::out_of_memory(lua_State* running) {
+  if (running_ != nullptr && stop_ == Stop::none) remember_place(running);
 }
 
 // Runs where the error happened, before the stack is unwound.
@@ -394,3 +396,7 @@ int Vm::on_error(lua_State* running) {
 }
 
 }  // namespace penstock::scripting
+
+extern "C" void penstock_lua_throws(lua_State* state, int status) {
+  if (status == LUA_ERRMEM) penstock::scripting::CappedAllocator::tell_out_of_memory(state);
+}

@@ -152,6 +152,7 @@ class Vm final : private AllocationListener {
   void arm(lua_State* running);
   void large_block(std::size_t bytes) override;
   void refused() override;
+  void out_of_memory(lua_State* running) override;
   Result<void> run_protected(void (*step)(lua_State*, void*), void* data);
   void begin();
   void settle(lua_State* running);
