@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "pipeline/base/checksum.h"
+#include "pipeline/base/same_text.h"
 #include "pipeline/event/json.h"
 #include "pipeline/event/json_grammar.h"
 #include "pipeline/event/json_scan.h"
@@ -210,7 +211,7 @@ const Member* ObjectIndex::find(std::string_view key) const {
   bool any_escaped = false;
   for (const Member& member : members_) {
     if (member.key_escaped) any_escaped = true;
-    else if (member.key == key) return &member;
+    else if (same_text(member.key, key)) return &member;
   }
   if (!any_escaped) return nullptr;
   std::string scratch;

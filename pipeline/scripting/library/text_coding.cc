@@ -1,6 +1,7 @@
 #include "pipeline/scripting/library/text_coding.h"
 
 #include <array>
+#include <cstring>
 
 namespace penstock::scripting {
 namespace {
@@ -75,9 +76,14 @@ char* decode_base64(std::string_view text, Base64 alphabet, char* to) {
 }
 
 char* encode_hex(std::string_view bytes, char* to) {
+  static constexpr auto kPairs = [] {
+    std::array<std::array<char, 2>, 256> pairs{};
+    for (unsigned byte = 0; byte < 256; ++byte) pairs[byte] = {"0123456789abcdef"[byte >> 4], "0123456789abcdef"[byte & 15]};
+    return pairs;
+  }();
   for (const char byte : bytes) {
-    *to++ = "0123456789abcdef"[static_cast<unsigned char>(byte) >> 4];
-    *to++ = "0123456789abcdef"[static_cast<unsigned char>(byte) & 15];
+    std::memcpy(to, kPairs[static_cast<unsigned char>(byte)].data(), 2);
+    to += 2;
   }
   return to;
 }

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "pipeline/base/same_text.h"
 #include "pipeline/event/json.h"
 #include "pipeline/scripting/view/lua_text.h"
 
@@ -61,10 +62,10 @@ std::size_t Binding::find(lua_State* state, NodeId node, std::string_view key) {
     vm_.charge(state, key.size() / kKeyBytesPerStep);
   const auto& entries = event_->document().entries(node);
   std::uint32_t& hint = hints_[(reinterpret_cast<std::uintptr_t>(key.data()) >> 4) & (hints_.size() - 1)];
-  if (hint < entries.size() && entries[hint].key == key) [[likely]]
+  if (hint < entries.size() && same_text(entries[hint].key, key)) [[likely]]
     return hint;
   const std::size_t walked = event_->document().cursor(node);  // a walk that changes the member it is at searches nothing
-  if (walked < entries.size() && entries[walked].key == key) return walked;
+  if (walked < entries.size() && same_text(entries[walked].key, key)) return walked;
   if (const std::size_t first = event_->document().unindexed(node); first > 0) [[unlikely]]
     vm_.charge(state, first);
   vm_.charge(state, key.size() / kComparedPerStep);
@@ -185,10 +186,7 @@ std::string_view Binding::stored(lua_State* state, int index, const Place& place
     case LUA_TSTRING: {
       const std::string_view text = text_at(state, index);
       if (text.size() > 4096 || !json::is_plain(text) || numbers_.is_text(text)) break;
-      char* to = arena.allocate(text.size() + 2);
-      *to = to[text.size() + 1] = '"';
-      std::memcpy(to + 1, text.data(), text.size());
-      return {to, text.size() + 2};
+      return quoted(text);
     }
     case LUA_TLIGHTUSERDATA: {
       void* part = lua_touserdata(state, index);
@@ -204,6 +202,14 @@ std::string_view Binding::stored(lua_State* state, int index, const Place& place
   }
   const std::string_view text = json_.write(state, index, event_->document().depth(place.node), place);
   return arena.copy(text);
+}
+
+// A text that needs no escapes, as JSON that lives as long as the event.
+std::string_view Binding::quoted(std::string_view plain) {
+  char* to = event_->arena().allocate(plain.size() + 2);
+  *to = to[plain.size() + 1] = '"';
+  std::memcpy(to + 1, plain.data(), plain.size());
+  return {to, plain.size() + 2};
 }
 
 void Binding::assign_fact(lua_State* state, NodeId node, std::string_view key, std::string_view raw) {
@@ -222,13 +228,17 @@ void Binding::follow_id(NodeId node, std::string_view key) {
 }
 
 // A new member's key, as it will stay.
-std::string_view Binding::checked_key(lua_State* state, NodeId node, std::string_view key) {
+Binding::NewKey Binding::checked_key(lua_State* state, NodeId node, std::string_view key) {
   vm_.charge(state, std::min(key.size(), kKeyBytesMax));  // it is escaped each time the event is written
   if (key.size() > kKeyBytesMax)
     luaL_error(state, "%s: a key larger than 64 KiB", Place{&event_->document(), node, {}}.to_string().c_str());
-  if (!json::is_plain(key) && !json::is_utf8(key))
+  if (json::is_plain(key)) {
+    const std::string_view raw = inside(quoted(key));
+    return {raw, raw};
+  }
+  if (!json::is_utf8(key))
     luaL_error(state, "%s: a key that is not valid UTF-8", Place{&event_->document(), node, {}}.to_string().c_str());
-  return event_->arena().copy(key);
+  return {event_->arena().copy(key), {}};
 }
 
 void Binding::assign(lua_State* state, NodeId node, std::string_view key) {
@@ -245,11 +255,11 @@ void Binding::assign(lua_State* state, NodeId node, std::string_view key) {
   }
   if (exists && same(state, 3, document.entries(node)[place])) return;
   const std::string_view raw = stored(state, 3, {&document, node, key});
-  const std::string_view name = place != Document::kNowhere ? key : checked_key(state, node, key);
+  const NewKey added = place != Document::kNowhere ? NewKey{} : checked_key(state, node, key);
   event_->before_change();
   assign_fact(state, node, key, raw);
   if (place != Document::kNowhere) document.replace(node, place, raw);
-  else document.append(node, name, raw);
+  else document.append(node, added.key, raw, added.raw);
   follow_id(node, key);
 }
 

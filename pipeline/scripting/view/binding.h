@@ -89,7 +89,12 @@ class Binding {
   std::string_view stored(lua_State* state, int index, const Place& place);
   void assign_fact(lua_State* state, NodeId node, std::string_view key, std::string_view raw);
   void follow_id(NodeId node, std::string_view key);
-  std::string_view checked_key(lua_State* state, NodeId node, std::string_view key);
+  struct NewKey {
+    std::string_view key;
+    std::string_view raw;  // as in Document::Entry
+  };
+  NewKey checked_key(lua_State* state, NodeId node, std::string_view key);
+  std::string_view quoted(std::string_view plain);
   void insert_element(lua_State* state, NodeId node, long long index);
   void remove_element(NodeId node, long long index);
 

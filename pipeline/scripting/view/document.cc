@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "pipeline/base/check.h"
+#include "pipeline/base/same_text.h"
 
 namespace penstock::scripting {
 namespace {
@@ -27,6 +28,13 @@ bool only_between(const char* from, const char* to, char separator) {
     else if (!is_space(*from)) return false;
   }
   return found;
+}
+
+// One of 64 bits, by the length and two bytes of a key.
+std::uint64_t key_bit(std::string_view key) {
+  if (key.empty()) return 1;
+  const auto byte = [&](std::size_t at) { return static_cast<unsigned>(static_cast<unsigned char>(key[at])); };
+  return std::uint64_t{1} << ((7 * key.size() + 5 * byte(key.size() / 2) + byte(key.size() - 1)) & 63);
 }
 
 const char* end_of(std::string_view text) { return text.data() + text.size(); }
@@ -55,6 +63,7 @@ NodeId Document::make_node(std::string_view raw, NodeId parent) {
   node.raw = raw;
   node.entries.clear();
   node.keys.clear();
+  node.key_bits = 0;
   node.parent = parent;
   node.cursor = 0;
   node.walks.clear();
@@ -90,6 +99,7 @@ void Document::take_members(Node& node, const json::ObjectIndex& from) {
     entry.raw = member.value;
     entry.original = true;
     if (member.key_escaped) entry.key = arena_.copy(json::unescaped_key(member, scratch_text_));
+    node.key_bits |= key_bit(entry.key);
   }
 }
 
@@ -103,9 +113,10 @@ std::size_t Document::size(NodeId id) const {
 std::size_t Document::find(NodeId id, std::string_view key, std::size_t hint) {
   Node& node = nodes_[id];
   const auto& entries = node.entries;
-  if (hint < entries.size() && entries[hint].key == key) return hint;
-  if (node.cursor < entries.size() && entries[node.cursor].key == key) return node.cursor;
-  const auto is_it = [&](std::size_t place) { return entries[place].key == key; };
+  if (entries.size() <= kIndexedFrom && (node.key_bits & key_bit(key)) == 0) return kNowhere;
+  const auto is_it = [&](std::size_t place) { return same_text(entries[place].key, key); };
+  if (hint < entries.size() && is_it(hint)) return hint;
+  if (node.cursor < entries.size() && is_it(node.cursor)) return node.cursor;
   if (entries.size() > kIndexedFrom) {
     while (node.keys.size() < entries.size()) node.keys.add(entries[node.keys.size()].key);
     return node.keys.find(key, is_it);
@@ -166,8 +177,9 @@ void Document::replace(NodeId id, std::size_t place, std::string_view raw) {
   mark_changed(id);
 }
 
-void Document::append(NodeId id, std::string_view key, std::string_view raw) {
-  nodes_[id].entries.push_back({.key = key, .raw_key = {}, .raw = raw});
+void Document::append(NodeId id, std::string_view key, std::string_view raw, std::string_view raw_key) {
+  nodes_[id].entries.push_back({.key = key, .raw_key = raw_key, .raw = raw});
+  nodes_[id].key_bits |= key_bit(key);
   mark_changed(id);
 }
 
@@ -235,9 +247,7 @@ void Document::write_key(const Entry& entry, std::string& out) {
   if (entry.raw_key.data() == nullptr) {
     json::append_string(out, entry.key);
   } else {
-    out.push_back('"');
-    out.append(entry.raw_key);
-    out.push_back('"');
+    out.append(entry.raw_key.data() - 1, entry.raw_key.size() + 2);
   }
   out.push_back(':');
 }

@@ -30,7 +30,8 @@ class Document {
   // One member of an object or element of an array.
   struct Entry {
     std::string_view key;  // unescaped; empty in arrays
-    std::string_view raw_key;  // as received, without quotes; null for a key that an app added
+    std::string_view
+        raw_key;  // as it is written, without the quotes that stand around it; null for one that has to be escaped
     std::string_view raw;  // the value; of a child that changed, the text it had before
     NodeId child = kNone;  // the value as a node, once somebody looked into it
     bool original = false;  // key and value are bytes of the container's own text
@@ -75,7 +76,8 @@ class Document {
   std::size_t walk_on(NodeId id, std::size_t place);
 
   void replace(NodeId id, std::size_t place, std::string_view raw);
-  void append(NodeId id, std::string_view key, std::string_view raw);
+  // `raw_key`: as in Entry.
+  void append(NodeId id, std::string_view key, std::string_view raw, std::string_view raw_key = {});
   void remove(NodeId id, std::size_t place);
   // Of an array: what is at `place` and behind moves up; what is behind `place` moves down. Nodes move with their elements.
   void insert(NodeId id, std::size_t place, std::string_view raw);
@@ -111,6 +113,7 @@ class Document {
     std::string_view raw;
     std::vector<Entry> entries;
     KeyIndex keys;  // of the first keys.size() entries
+    std::uint64_t key_bits = 0;  // of an object, those of all its keys: one that has none of them is not there
     NodeId parent = kNone;
     std::size_t cursor = 0;
     std::vector<Walk> walks;  // the innermost last
