@@ -137,7 +137,8 @@ TEST_CASE("event:facts() is there whatever a field of that name holds, and nothi
       {"return event:name()", R"({"name":true})", "error: app.lua:3: attempt to call a boolean value (method 'name')"},
       {"local five = 5 return five(event)", "{}", "error: app.lua:3: attempt to call a number value (local 'five')"},
       {"return pcall(5, event)", "{}", "error: "},
-      {"event.m = tostring(getmetatable(5)) return event", "{}", R"({"m":"false"})"},
+      {"event.m = tostring(getmetatable(5)) .. tostring(getmetatable(true)) return event", "{}", R"({"m":"nilnil"})"},
+      {"getmetatable() return event", "{}", "error: app.lua:3: bad argument #1 to 'getmetatable' (value expected)"},
   });
 }
 

@@ -41,6 +41,13 @@ int checked_setmetatable(lua_State* state) {
   return original(state);
 }
 
+// Numbers and booleans have a metatable for the words of an error alone; to scripts they have none, as in plain Lua.
+int visible_metatable(lua_State* state) {
+  const int type = lua_type(state, 1);
+  if (type == LUA_TNUMBER || type == LUA_TBOOLEAN) return lua_pushnil(state), 1;
+  return original(state);
+}
+
 int checked_rawset(lua_State* state) {
   if (lua_getmetatable(state, 1) != 0) {
     lua_pushliteral(state, "__metatable");
@@ -98,7 +105,8 @@ int to_string(lua_State* state) {
 
 void add_base(lua_State* state) {
   luaL_requiref(state, "_G", luaopen_base, 0);
-  check(state, {{"setmetatable", checked_setmetatable},
+  check(state, {{"getmetatable", visible_metatable},
+                {"setmetatable", checked_setmetatable},
                 {"rawset", checked_rawset},
                 {"next", checked_next},
                 {"ipairs", elements},
