@@ -65,7 +65,8 @@ class FileSource final : public PolledSource {
                 "compressed files."),
           field("line_max", &Config::line_max, "A longer line becomes a dead letter with its first 64 KiB.",
                 range(1_KiB, 64_MiB)),
-          field("format", &Config::format, "One JSON object per line; gzip and zstd are recognised."),
+          field("format", &Config::format,
+                "One JSON object per line, and blank lines, which are skipped; gzip and zstd are recognised."),
       };
     }
   };

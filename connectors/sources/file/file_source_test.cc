@@ -82,11 +82,11 @@ TEST_CASE("what cannot be opened is an error that says what to do") {
   }
 }
 
-TEST_CASE("lines may end with CRLF, be empty, or be the last without a line end") {
+TEST_CASE("lines may end with CRLF, be empty or blank, or be the last without a line end") {
   TemporaryFolder folder;
-  folder.write("in", std::string("1\r\n\n\r\n2\n \n\0x\n3", 14));
+  folder.write("in", std::string("1\r\n\n\r\n2\n \n\0x\n \t\r\n 3", 19));
   Run run(folder, "in");
-  CHECK(run.drain(1) == Lines{"1", "2", " ", std::string("\0x", 2), "3"});
+  CHECK(run.drain(1) == Lines{"1", "2", std::string("\0x", 2), " 3"});
   CHECK(run.warnings().empty());
 }
 

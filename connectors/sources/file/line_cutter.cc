@@ -13,12 +13,13 @@ std::size_t line_end(std::string_view text, std::size_t from) {
   return found == nullptr ? std::string_view::npos : static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
 }
 
+bool is_blank(std::string_view line) { return line.find_first_not_of(" \t\r") == std::string_view::npos; }
+
 void add_line(std::string_view line, std::uint64_t offset, std::uint64_t bytes_max, std::vector<RawRecord>& records) {
   if (line.ends_with('\r')) line.remove_suffix(1);
-  if (line.empty()) return;
   if (line.size() > bytes_max) {
     records.push_back(RawRecord{line.substr(0, kRefusedBytesMax), offset, kTooLong});
-  } else {
+  } else if (!is_blank(line)) {
     records.push_back(RawRecord{line, offset, {}});
   }
 }

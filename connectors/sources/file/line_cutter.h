@@ -24,7 +24,7 @@ struct Cut {
 };
 
 // Appends the records of `text`, which starts at `offset` in its input partition: at the start of a line, or inside a
-// refused one whose rest is skipped. "\r\n" ends a line as "\n" does; empty lines are skipped. A line over the limit is one
+// refused one whose rest is skipped. "\r\n" ends a line as "\n" does; lines that are empty or blank are skipped. A line over the limit is one
 // refused record with its first 64 KiB, as soon as it is known to be over, so that no line has to fit into memory.
 Cut cut_lines(std::string_view text, std::uint64_t offset, bool inside_refused, const CutRules& rules,
               std::vector<RawRecord>& records);

@@ -8,6 +8,8 @@ namespace {
 // A std::string below this size lives inside its object, and views into it would not survive a move of the records.
 constexpr std::size_t kTextBytesMin = 64;
 
+bool is_blank(std::string_view line) { return line.find_first_not_of(" \t\r") == std::string_view::npos; }
+
 }  // namespace
 
 void LineBuffer::add(std::string_view bytes) {
@@ -64,7 +66,7 @@ PushedRecords records_of(std::string_view lines, std::uint64_t line_bytes_max) {
     auto line = rest.substr(0, line_end);
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (line.size() > line_bytes_max) line = line.substr(0, kLongLineBytes);
-    if (!line.empty()) records.bodies.push_back(line);
+    if (!is_blank(line)) records.bodies.push_back(line);
     rest.remove_prefix(std::min(line_end + 1, rest.size()));
   }
   return records;

@@ -36,7 +36,7 @@ class LineBuffer {
   bool inside_long_ = false;  // bytes up to the next line end belong to a line that was cut
 };
 
-// A copy of `lines` as records, without line ends and empty lines; of a line over the limit its first 64 KiB.
+// A copy of `lines` as records, without line ends, and without lines that are empty or blank; of a line over the limit its first 64 KiB.
 PushedRecords records_of(std::string_view lines, std::uint64_t line_bytes_max);
 
 }  // namespace penstock::sources::stdin

@@ -102,7 +102,7 @@ TEST_CASE("stdin keeps the contract of pushed sources") {
 TEST_CASE("every line arrives in order, and the end of the input ends the source") {
   Rig rig;
   rig.start();
-  rig.write("{\"n\":1}\r\n\n{\"n\":2}\n{\"n\"");
+  rig.write("{\"n\":1}\r\n\n \t\r\n{\"n\":2}\n{\"n\"");
   CHECK(rig.intake.wait_for_pushes(1));
   CHECK_FALSE(rig.source().finished());
   rig.write(":3}\nlast");
