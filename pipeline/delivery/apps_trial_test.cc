@@ -57,6 +57,22 @@ TEST_CASE(
   CHECK(rig.everything_settled());
 }
 
+TEST_CASE("while apps are tried again, the destination says which one failed and on what") {
+  Rig rig;
+  fakes::FakeApps apps;
+  std::vector<std::string> reasons;
+  apps.make_of = [&](std::string_view body) {
+    rig.clock.advance(Duration{10});  // a slice of work for each
+    reasons.push_back(rig.runner->status().condition.reason);
+    return broken(body);
+  };
+  start_held(rig, apps);
+  rig.add(25);
+  try_again(rig, apps);
+  REQUIRE(reasons.size() > 1);
+  CHECK(reasons.back() == "its apps are tried again with what waits: app mine failed on 11 of its last 11 events");
+}
+
 TEST_CASE("one poisonous event is a dead letter once the app does well with those behind it") {
   Rig rig;
   fakes::FakeApps apps;

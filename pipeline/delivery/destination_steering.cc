@@ -90,7 +90,8 @@ std::optional<Condition> DestinationLoop::held_back() const {
   if (paused_) return Condition{Health::paused, *paused_};
   if (suspended_until_) return Condition{Health::suspended, suspended_for_};
   if (preparation_.holding()) return Condition{Health::suspended, preparation_.why_holding()};
-  if (preparation_.rehearsing()) return Condition{Health::suspended, "its apps are tried again with what waits"};
+  if (preparation_.rehearsing())
+    return Condition{Health::suspended, "its apps are tried again with what waits: " + preparation_.why_holding()};
   if (tokens_at_ && breaker_.condition().health == Health::healthy) return Condition{Health::limited, to_text(rate_)};
   return std::nullopt;
 }

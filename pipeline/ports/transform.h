@@ -45,7 +45,7 @@ class Transform {
   virtual void run(const json::ObjectIndex& body, const Facts& facts, bool canonical, Transformed& out) = 0;
   // True while nothing should be given to it: what it would make of events now is not what it is there for.
   virtual bool holding() const { return false; }
-  // Who holds and why, in one line; while `holding`.
+  // Who holds and why, in one line; while `holding`, and afterwards until it stands well again.
   virtual std::string why_holding() const { return {}; }
   // Whatever was taken out of the way because it fails is tried again now, not when its time comes. Between two runs.
   virtual void retry() {}

@@ -201,9 +201,13 @@ bool Chain::holding() const {
 }
 
 std::string Chain::why_holding() const {
-  const auto found = std::ranges::find_if(apps_, [](const auto& app) { return app->holds(); });
+  auto found = std::ranges::find_if(apps_, [](const auto& app) { return app->holds(); });
+  if (found == apps_.end())
+    found = std::ranges::find_if(apps_, [](const auto& app) { return app->suspension.standing() != Standing::good; });
   if (found == apps_.end()) return {};
   const std::string& reason = (*found)->reason;
+  // One that took over from another has not failed itself.
+  if (reason.empty()) return fmt::format("app {} was suspended before it was changed", (*found)->plan.name);
   return fmt::format("app {} {}", (*found)->plan.name, reason.substr(0, reason.find('\n')));
 }
 

@@ -87,6 +87,9 @@ TEST_CASE("on trial a tenth of the events is enough to suspend it again") {
   fail_times(chain, 101);
   REQUIRE(chain.chain->holding());
   begin_trial(chain);
+  CHECK_FALSE(chain.chain->holding());
+  CHECK_MESSAGE(has(chain.chain->why_holding(), "app app failed on 101 of its last 101 events; on 01890a5d-"), "still");
+  CHECK(has(chain.chain->why_holding(), "bad one"));
   fail_times(chain, 10);
   CHECK_FALSE(chain.chain->holding());
   fail_times(chain, 1);
@@ -175,6 +178,7 @@ TEST_CASE("an app that takes over from one that was held is tried first, others 
   chain.chain->distrust({"app"});
   CHECK(chain.chain->standing() == Standing::on_trial);
   CHECK(chain.chain->distrusted() == std::vector<std::string>{"app"});
+  CHECK(chain.chain->why_holding() == "app app was suspended before it was changed");
 }
 
 TEST_CASE("with `pass`, events go by a suspended app unchanged until it is tried again") {
