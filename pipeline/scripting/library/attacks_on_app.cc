@@ -59,6 +59,20 @@ void add_json(std::vector<Attack>& to) {
   add("many long keys", "local k = ('\\1'):rep(60000) for i = 1, 1e9 do event[k .. i] = 1 end");
   add("a long key of many",
       "local k = ('x'):rep(15 << 20) for i = 1, 500 do event['k' .. i] = 1 end while true do local x = event[k] end");
+  add("walks over the event", "while true do for k, v in pairs(event) do end end");
+  add("walks over the event by next", "while true do for k, v in next, event do end end");
+  add("next of the event", "local k = next(event) while true do next(event, k) next(event) end");
+  add("next of a wide object",
+      "local l = {} for i = 1, 5000 do l['k' .. i] = i end event.wide = l local w = event.wide "
+      "while true do local k repeat k = next(w, k) until k == nil end");
+  add("next by keys out of turn",
+      "local l = {} for i = 1, 5000 do l['k' .. i] = i end event.wide = l local w = event.wide "
+      "while true do for i = 1, 5000 do next(w, 'k' .. i * 2477 % 5000 + 1) end end");
+  add("next past what was removed",
+      "local l = {} for i = 1, 5000 do l['k' .. i] = i end event.wide = l local w = event.wide "
+      "for i = 2, 4999 do w['k' .. i] = nil end while true do next(w, 'k1') end");
+  add("walks within walks of the event",
+      "while true do for k in pairs(event) do for j in pairs(event) do next(event, j) end end end");
   add("state", "while true do pcall(app.state.set, 'k', big) end");
   add("errors that are tables",
       "while true do pcall(error, {big}) app.log(setmetatable({}, {__tostring = function() return big end})) end");
