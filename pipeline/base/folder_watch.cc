@@ -87,12 +87,14 @@ Result<void> FolderWatch::add(const std::string& folder, int depth) {
   }
   watched_[number] = folder;
   if (depth == kDepthMax) return {};
+  Result<void> all;
   std::error_code error;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
     std::error_code ignored;
-    if (it->is_directory(ignored) && !it->is_symlink(ignored)) TRY(add(it->path().string(), depth + 1));
+    if (!it->is_directory(ignored) || it->is_symlink(ignored)) continue;
+    if (auto added = add(it->path().string(), depth + 1); !added && all) all = std::move(added);
   }
-  return {};
+  return all;
 }
 
 bool FolderWatch::read_events() {
@@ -104,9 +106,14 @@ bool FolderWatch::read_events() {
     for (ssize_t at = 0; at < got;) {
       const auto* event = reinterpret_cast<const inotify_event*>(buffer + at);
       at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
+      // Of no watch: events were lost, and what they told of folders too.
+      if ((event->mask & IN_Q_OVERFLOW) != 0) {
+        any = incomplete_ = true;
+        continue;
+      }
       // What inotify_rm_watch itself says.
       if (!watched_.contains(event->wd)) continue;
-      if ((event->mask & (IN_ISDIR | IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_Q_OVERFLOW)) != 0) incomplete_ = true;
+      if ((event->mask & (IN_ISDIR | IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED)) != 0) incomplete_ = true;
       any = true;
     }
   }

@@ -114,4 +114,39 @@ TEST_CASE("a folder whose parent was moved away and replaced is watched in its n
   CHECK(changes(watch, now));
 }
 
+TEST_CASE("when the kernel lost events, folders are looked for again") {
+  const Folder folder;
+  auto watch = FolderWatch::create().value();
+  REQUIRE(watch.watch({folder.path}));
+  REQUIRE_FALSE(watch.incomplete());
+  int events_max = 0;
+  std::ifstream("/proc/sys/fs/inotify/max_queued_events") >> events_max;
+  REQUIRE(events_max > 0);
+  folder.write("a");
+  for (int i = 0; i < events_max / 4 + 10; ++i) {
+    fs::rename(folder.path + "/a", folder.path + "/b");
+    fs::rename(folder.path + "/b", folder.path + "/a");
+  }
+  SteadyTime now{Duration{1000}};
+  CHECK(changes(watch, now));
+  CHECK(watch.incomplete());
+  REQUIRE(watch.watch({folder.path}));
+  CHECK_FALSE(watch.incomplete());
+  folder.write("c");
+  CHECK(changes(watch, now));
+}
+
+TEST_CASE("a subfolder that cannot be watched does not keep others from it" * doctest::skip(::geteuid() == 0)) {
+  const Folder folder;
+  for (const char* name : {"/a", "/b", "/c"}) fs::create_directory(folder.path + name);
+  fs::permissions(folder.path + "/b", fs::perms::none);
+  auto watch = FolderWatch::create().value();
+  CHECK(watch.watch({folder.path}).error().message.contains("/b"));
+  SteadyTime now{Duration{1000}};
+  for (const char* name : {"a/x", "c/x"}) {
+    folder.write(name);
+    CHECK(changes(watch, now));
+  }
+}
+
 }  // namespace penstock
