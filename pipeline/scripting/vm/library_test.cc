@@ -109,6 +109,8 @@ TEST_CASE("charged functions give what Lua's own give") {
              "s = s .. v end return s"),
        "149"},
       {"string.unpack('<i4', string.pack('<i4', -2))", "-2,5"},
+      {"select('#', string.unpack(('b'):rep(16383), ('x'):rep(16383)))", "16384"},
+      {"string.unpack(('b'):rep(16384), ('x'):rep(16384))", "too many results to unpack (more than 16384)"},
       {block("local t = {1, 2, 3} table.insert(t, 1, 0) table.remove(t, 2) return table.concat(t, ',')"), "0,2,3"},
   });
 }

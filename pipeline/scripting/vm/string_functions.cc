@@ -62,6 +62,12 @@ int charge_packing(lua_State* state) {
   return original(state);
 }
 
+int unpack(lua_State* state) {
+  const int results = charge_packing(state);
+  if (results > kResultsMax) return luaL_error(state, "too many results to unpack (more than %I)", kResultsMax);
+  return results;
+}
+
 // string.byte and utf8.codepoint give a value for each place from the second argument to the third.
 int charge_places(lua_State* state) {
   const auto size = static_cast<lua_Integer>(size_of(state, 1));
@@ -161,7 +167,7 @@ void add_string(lua_State* state) {
                 {"sub", charge_result},
                 {"pack", charge_packing},
                 {"packsize", charge_packing},
-                {"unpack", charge_packing}});
+                {"unpack", unpack}});
   add_patterns(state);
   lua_pushliteral(state, "");
   lua_getmetatable(state, -1);
