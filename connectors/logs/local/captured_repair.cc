@@ -13,6 +13,8 @@
 namespace penstock::logs::local {
 namespace {
 
+constexpr std::size_t kComparedAtOnce = 1 << 20;
+
 using log_format::RecordHeader;
 using log_format::SegmentHeader;
 
@@ -176,6 +178,31 @@ Result<Found> look_at_all(const Place& place, const std::vector<OldSegment>& seg
   return found;
 }
 
+// A second name is how a file is there at every moment: without it nothing may be removed.
+Result<void> link(const Place& place, const std::string& from, const std::string& to) {
+  TRY_ASSIGN(const bool linked, place.disk.link(from, to));
+  if (linked) return {};
+  return fail(ErrorKind::io, fmt::format("{}: the file system has no hard links; repair a copy of the data folder on one "
+                                         "that has, and move it back",
+                                         place.folder));
+}
+
+Result<bool> same_bytes(const Place& place, const std::string& one, const std::string& other) {
+  TRY_ASSIGN(const auto first, place.disk.open_read(one));
+  TRY_ASSIGN(const auto second, place.disk.open_read(other));
+  TRY_ASSIGN(const std::uint64_t size, first->size());
+  TRY_ASSIGN(const std::uint64_t other_size, second->size());
+  if (size != other_size) return false;
+  std::string a(kComparedAtOnce, '\0');
+  std::string b(kComparedAtOnce, '\0');
+  for (std::uint64_t at = 0; at < size; at += kComparedAtOnce) {
+    TRY_ASSIGN(const std::size_t got, first->read(at, a.data(), a.size()));
+    TRY_ASSIGN(const std::size_t other_got, second->read(at, b.data(), b.size()));
+    if (std::string_view(a).substr(0, got) != std::string_view(b).substr(0, other_got)) return false;
+  }
+  return true;
+}
+
 class NewSegment {
  public:
   NewSegment(const Place& place, Offsets next)
@@ -205,7 +232,7 @@ class NewSegment {
   Result<void> fill_up_to(std::uint64_t sequence, CapturedRepair& repair) {
     TRY_ASSIGN(auto nothing, log_format::prepare({}, place_.partitions()));
     while (next_sequence_ < sequence) {
-      if (next_sequence_ >= place_.oldest_needed()) ++repair.lost_records;
+      ++repair.lost_records;
       TRY(write(nothing, last_append_));
     }
     return {};
@@ -216,11 +243,7 @@ class NewSegment {
     TRY(file_->sync());
     file_.reset();
     const std::string done = path_ + std::string(kRepairedEnding);
-    TRY_ASSIGN(const bool linked, place_.disk.link(path_ + ".new", done));
-    if (!linked)
-      return fail(ErrorKind::io, fmt::format("{}: the file system has no hard links; repair a copy of the data folder on "
-                                             "one that has, and move it back",
-                                             place_.folder));
+    TRY(link(place_, path_ + ".new", done));
     TRY(place_.disk.remove(path_ + ".new"));
     return place_.disk.sync_directory(place_.folder);
   }
@@ -262,9 +285,17 @@ Result<void> save_needed(const Place& place, const std::vector<OldSegment>& segm
 }
 
 Result<void> set_aside(const Place& place, const OldSegment& segment, CapturedRepair& repair) {
-  const std::string aside = segment.path + std::string(kDamagedEnding);
-  if (place.disk.exists(aside)) TRY(place.disk.remove(aside));
-  TRY(place.disk.link(segment.path, aside));
+  // An earlier repair may have left one of that name: what it could not read then is all there is of it. The call that was
+  // interrupted behind the link left this very file.
+  const std::string ending = segment.path + std::string(kDamagedEnding);
+  std::string aside = ending;
+  bool is_aside = false;
+  for (int number = 2; place.disk.exists(aside); ++number) {
+    TRY_ASSIGN(is_aside, same_bytes(place, segment.path, aside));
+    if (is_aside) break;
+    aside = fmt::format("{}.{}", ending, number);
+  }
+  if (!is_aside) TRY(link(place, segment.path, aside));
   TRY(place.disk.sync_directory(place.folder));
   TRY(remove_segment(place.disk, place.folder, segment.first_sequence));
   repair.set_aside.push_back(aside);
@@ -281,7 +312,7 @@ Result<void> put_in_place(const Place& place, const std::string& repaired, const
     if (old && *old == header) there = true;
     else TRY(set_aside(place, segment, repair));
   }
-  if (!there) TRY(place.disk.link(repaired, path));
+  if (!there) TRY(link(place, repaired, path));
   TRY(place.disk.sync_directory(place.folder));
   TRY(place.disk.remove(repaired));
   return place.disk.sync_directory(place.folder);

@@ -19,7 +19,8 @@
 namespace penstock::logs::local {
 
 inline constexpr std::string_view kRepairedEnding = ".repaired";  // after the name of the segment, while it is not in place
-inline constexpr std::string_view kDamagedEnding = ".damaged";
+inline constexpr std::string_view kDamagedEnding =
+    ".damaged";  // of the next repair that sets such a segment aside: .damaged.2, …
 
 struct CapturedRepair {
   bool was_whole = false;  // and has all that positions speak of: only the rest of a write was cut off, if there was one

@@ -256,4 +256,35 @@ TEST_CASE("a repair that fails or is killed at any step is finished by the next"
   }
 }
 
+TEST_CASE("a second repair leaves what the first set aside") {
+  MemoryDisk disk;
+  const auto ends = fill(disk, 6);
+  flip(disk, kFirst, ends[1] + 60);
+  const std::string first = disk.content(kFirst);
+  CHECK(must_repair(disk, {0, 0}).set_aside == std::vector<std::string>{kFirst + ".damaged"});
+  flip(disk, kFirst, disk.content(kFirst).size() / 2);
+  const std::string second = disk.content(kFirst);
+  CHECK(must_repair(disk, {0, 0}).set_aside == std::vector<std::string>{kFirst + ".damaged.2"});
+  CHECK(disk.content(kFirst + ".damaged") == first);
+  CHECK(disk.content(kFirst + ".damaged.2") == second);
+}
+
+TEST_CASE("where files cannot have two names nothing is removed, wherever the repair had come to") {
+  MemoryDisk disk;
+  const auto ends = fill(disk, 6);
+  flip(disk, kFirst, ends[1] + 60);
+  const std::string before = disk.content(kFirst);
+  // The new segment is complete when the repair is interrupted, and then the folder is moved to another file system.
+  disk.fail(Verb::link, EIO, 1);
+  REQUIRE_FALSE(repair_captured(disk, kFolder, Positions{0, 0}, Timestamp{5000}).has_value());
+  const std::string repaired = disk.content(kFirst + ".repaired");
+  disk.refuse_links();
+  const auto refused = repair_captured(disk, kFolder, Positions{0, 0}, Timestamp{5000});
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().kind == ErrorKind::io);
+  CHECK(refused.error().message.find("has no hard links") != std::string::npos);
+  CHECK(disk.content(kFirst) == before);
+  CHECK(disk.content(kFirst + ".repaired") == repaired);
+}
+
 }  // namespace penstock::logs::local
