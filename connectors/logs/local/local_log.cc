@@ -165,6 +165,8 @@ Result<Trimmed> LocalLog::trim(LogName log, const TrimLimits& limits) {
     trimming.removal_unsynced = false;
   }
   Trimmed trimmed;
+  // Who makes the index of a segment that goes would leave one behind that nobody removes.
+  const std::lock_guard no_index(table.index_mutex());
   while (auto segment = table.take_oldest(limits)) {
     if (auto removed = remove_segment(impl_->disk, table.folder(), segment->first_sequence); !removed) {
       const bool there = impl_->disk.exists(segment_path(table.folder(), segment->first_sequence));

@@ -73,7 +73,7 @@ class SegmentTable {
   // Until there is a record of that sequence or the deadline has come.
   void wait_for(std::uint64_t sequence, std::chrono::steady_clock::time_point deadline) const;
 
-  // Indexes of sealed segments are read or made again by one thread at a time.
+  // Indexes of sealed segments are read or made again by one thread at a time, and not while retention removes segments.
   std::mutex& index_mutex() const { return index_mutex_; }
 
  private:
