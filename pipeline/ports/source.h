@@ -107,6 +107,8 @@ class PushedSource {
   virtual void stop() = 0;
   // A finite one (stdin at its end, everything answered) says true once it is over. Thread-safe.
   virtual bool finished() const = 0;
+  // Why nothing more will come of a finite one, though it was not read to its end. Once everything pushed is answered. Thread-safe.
+  virtual std::optional<Error> failure() const { return std::nullopt; }
 };
 
 }  // namespace penstock

@@ -71,7 +71,8 @@ class StdinSource::Pump {
       log_error("stdin", "source {}: {} bytes that were read are lost: the log did not take them before the end",
                 source_.name_, buffer_.bytes());
     }
-    source_.finished_ = !stopping_;
+    if (read_error_ != 0) source_.failed_ = read_error_;
+    else source_.finished_ = !stopping_;
   }
 
   void push() {
@@ -130,10 +131,9 @@ class StdinSource::Pump {
     const ssize_t n = ::read(source_.fd_, chunk_->data(), chunk_->size());
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
     if (n < 0) {
-      log_error("stdin", "source {}: cannot read standard input any more: {}", source_.name_,
-                std::generic_category().message(errno));
-    }
-    if (n > 0) {
+      read_error_ = errno;  // told when what was read before is in the log
+      over_ = true;  // of the line in hand only the beginning is known
+    } else if (n > 0) {
       buffer_.add({chunk_->data(), static_cast<std::size_t>(n)});
     } else {
       buffer_.end();
@@ -155,6 +155,7 @@ class StdinSource::Pump {
   LineBuffer buffer_;
   const std::unique_ptr<std::array<char, kReadBytes>> chunk_;
   bool over_ = false;                       // nothing more is read
+  int read_error_ = 0;                      // what ended it
   std::size_t in_flight_ = 0;               // bytes at the front of buffer_ that were pushed and not answered
   std::chrono::milliseconds back_off_{0};   // 0: the last push was accepted
   Steady::time_point push_at_{};
@@ -176,6 +177,13 @@ Result<void> StdinSource::start(Intake& intake) {
   if ((flags & O_ACCMODE) == O_WRONLY) return fail_errno("standard input is not open", EBADF);
   pump_ = std::make_unique<Pump>(*this, intake);
   return {};
+}
+
+std::optional<Error> StdinSource::failure() const {
+  const int error = failed_;
+  if (error == 0) return std::nullopt;
+  return Error{ErrorKind::io, fmt::format("source {}: standard input cannot be read to its end: {}", name_,
+                                          std::generic_category().message(error))};
 }
 
 void StdinSource::stop() { pump_.reset(); }

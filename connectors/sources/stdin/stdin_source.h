@@ -47,6 +47,8 @@ class StdinSource final : public PushedSource {
   Result<void> start(Intake& intake) override;
   void stop() override;
   bool finished() const override { return finished_; }
+  // It could not be read to its end; what was read, up to the last whole line, is in the log.
+  std::optional<Error> failure() const override;
 
  private:
   class Pump;
@@ -55,6 +57,7 @@ class StdinSource final : public PushedSource {
   const std::string name_;
   const int fd_;
   std::atomic<bool> finished_ = false;
+  std::atomic<int> failed_ = 0;  // the number of the error
   std::unique_ptr<Pump> pump_;  // between start and stop
 };
 

@@ -246,4 +246,20 @@ TEST_CASE("records survive being moved, even the shortest") {
   CHECK(moved.bodies.front().data() == moved.text.data());
 }
 
+TEST_CASE("an input that cannot be read is not one that has ended") {
+  const int folder = ::open("/", O_RDONLY | O_CLOEXEC);  // any read of it fails
+  REQUIRE(folder >= 0);
+  const fakes::ManualClock clock;
+  NoHttp http;
+  fakes::FakeIntake intake;
+  StdinSource source({}, ConnectorContext{"in", "", clock, http}, folder);
+  REQUIRE(source.start(intake).has_value());
+  while (!source.failure() && !source.finished()) std::this_thread::yield();
+  CHECK_FALSE(source.finished());
+  REQUIRE(source.failure());
+  CHECK(source.failure()->message.find("source in: standard input cannot be read to its end: ") == 0);
+  source.stop();
+  ::close(folder);
+}
+
 }  // namespace penstock::sources::stdin
