@@ -21,11 +21,12 @@ std::unexpected<Error> failed(const std::string& file, sqlite3* connection) {
 }  // namespace
 
 Error damaged(const std::string& file, std::string_view how) {
-  return {
-      ErrorKind::corrupt,
-      fmt::format("the catalog {} is damaged ({}): it holds only what people told the pipeline, pauses and rates; restore "
-                  "it from a backup, or stop and move it and {}-wal away to start without them",
-                  file, how, file)};
+  return {ErrorKind::corrupt,
+          fmt::format(
+              "the catalog {} is damaged ({}): it holds what people told the pipeline, pauses and rates, and which "
+              "destinations had a cursor; restore it from a backup, or stop and move it and {}-wal away to start without "
+              "them",
+              file, how, file)};
 }
 
 Statement& Statement::bind(std::string_view text) {

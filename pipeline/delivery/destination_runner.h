@@ -60,8 +60,9 @@ struct DestinationParts {
   When replay_where{};  // and its condition
 };
 
-// What a runner uses of the process; all of it outlives the runner and its tasks. `blocking` is for connect(), close() and
-// the store: a thread of it may be held for as long as a destination holds it.
+// What a runner uses of the process; all of it outlives the runner and its tasks. `blocking` is for connect(), close() and what is
+// written to the store: a thread of it may be held for as long as a destination holds it. Start, and reads of dead letters on
+// the runner's strand, call the store themselves.
 struct Surroundings {
   Log& log;
   DeliveryStore& store;
