@@ -4,9 +4,10 @@
   run.py --build build/release [--count N] [--rounds N]
 
 Penstock has one core, the broker (a real one, tests/services/kafka) the other. What comes out of a first run is checked event by
-event; only then is anything measured. A round has five runs in turn: to nothing; to a topic, acks=all and idempotent, by way of the local
-log; to a topic that is the log, in one transaction with the positions, exactly once; and what librdkafka alone costs (kafka_floor.cc)
-to consume the same messages, and to produce them.
+event; only then is anything measured. A round has these runs in turn: to nothing, with one worker and with two (of two sources, for a
+source is one worker's); to a topic, acks=all and idempotent, by way of the local log; to four topics; to a topic that is the log, in one
+transaction with the positions, exactly once; the same from lz4 to lz4; and what librdkafka alone costs (kafka_floor.cc) to consume the
+same messages, and to produce them.
 
 CPU is of our whole process, user and system, divided by the events read: from its start until all of them are settled.
 """
@@ -22,6 +23,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+import zlib
 
 import confluent_kafka  # Debian's python3-confluent-kafka
 
@@ -32,8 +34,13 @@ PARTITIONS = 8
 LOOK_SECONDS, RUN_SECONDS = 0.1, 300
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 DIRECT = "shop_direct.yaml"
-VARIANTS = {"kafka → 3 apps → discard": "shop_discard.yaml", "kafka → 3 apps → kafka": "shop_kafka.yaml",
-            "the same, direct": DIRECT}
+# The pipeline, the compression of what it reads and writes, and how many topics it writes to.
+VARIANTS = {"kafka → 3 apps → discard": ("shop_discard.yaml", "none", 1), "the same, two workers": ("shop_workers.yaml", "none", 1),
+            "kafka → 3 apps → kafka": ("shop_kafka.yaml", "none", 1), "the same, four topics": ("shop_four.yaml", "none", 4),
+            "kafka → 3 apps → direct": (DIRECT, "none", 1), "the same, lz4": (DIRECT, "lz4", 1)}
+CHECKED = ["kafka → 3 apps → kafka", "kafka → 3 apps → direct", "the same, lz4"]
+SOURCES = {"none": "ev", "lz4": "ev-lz4"}  # by compression
+HALVES = ["ev-a", "ev-b"]
 FLOORS = {"librdkafka: consume": "consume", "librdkafka: produce": "produce"}
 
 
@@ -50,27 +57,30 @@ class Broker:
         return subprocess.run([SERVICE, "--name", "bench", *arguments], check=True, text=True, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, preexec_fn=pinned(self.core)).stdout.strip()
 
-    def make(self, topic):
-        self.run("topics", f"{topic}:{PARTITIONS}")
+    def make(self, topic, number=1):
+        """With a number, so many beside each other: t, t-1, …"""
+        self.run("topics", *[f"{topic}{f'-{n}' if n else ''}:{PARTITIONS}" for n in range(number)])
 
     def delete(self, topic):
         self.run("topics", "--delete", topic)
 
 
-def fill(address, topic, path):
+def fill(address, topics, path, compression):
+    """Spreads the lines over the topics, those of a user into one."""
     producer = confluent_kafka.Producer({"bootstrap.servers": address, "linger.ms": 20, "partitioner": "murmur2_random",
-                                         "enable.idempotence": True, "log_level": 3})
+                                         "enable.idempotence": True, "log_level": 3, "compression.type": compression})
     with open(path, "rb") as lines:
         for line in lines:
             while True:
                 try:
-                    producer.produce(topic, line.rstrip(b"\n"), json.loads(line)["user_id"])
+                    user = json.loads(line)["user_id"]
+                    producer.produce(topics[zlib.crc32(user.encode()) % len(topics)], line.rstrip(b"\n"), user)
                     break
                 except BufferError:
                     producer.poll(1)
             producer.poll(0)
     if producer.flush(60):
-        sys.exit("the topic could not be filled")
+        sys.exit(f"{topics} could not be filled")
 
 
 def drain(address, topic, path):
@@ -92,13 +102,13 @@ def drain(address, topic, path):
 
 
 def settled(folder, pipeline):
-    """How many events the destination is done with, or, where the log is the destination, ingest."""
+    """How many events every destination is done with, or, where the log is the destination, ingest."""
     with contextlib.suppress(OSError, ValueError):
         control = json.loads((folder / "data/control.json").read_text())
         request = urllib.request.Request(control["url"] + "/api/status", headers={"Authorization": "Bearer " + control["token"]})
         with urllib.request.urlopen(request, timeout=10) as answer:
             status = json.load(answer)
-        return status["ingest"]["kept"] if pipeline == DIRECT else status["destinations"][0]["delivered"]
+        return status["ingest"]["kept"] if pipeline == DIRECT else min(d["delivered"] for d in status["destinations"])
     return 0
 
 
@@ -114,11 +124,13 @@ def rss_mib(pid):
     return 0.0
 
 
-def run_once(build, pipeline, address, topic, core, folder, expected):
-    """One run of the pipeline from nothing: (CPU s, wall s, MiB RSS) until `expected` events are delivered."""
+def run_once(build, variant, address, topic, core, folder, expected):
+    """One run of the variant from nothing: (CPU s, wall s, MiB RSS) until `expected` events are delivered."""
+    pipeline, compression, _ = variant
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    environment = dict(os.environ, WORKLOAD_DATA=str(folder / "data"), WORKLOAD_KAFKA=address, WORKLOAD_TOPIC=topic)
+    environment = dict(os.environ, WORKLOAD_DATA=str(folder / "data"), WORKLOAD_KAFKA=address, WORKLOAD_TOPIC=topic,
+                       WORKLOAD_FROM=SOURCES[compression], WORKLOAD_COMPRESSION=compression)
     with open(folder / "penstock.log", "wb") as log:
         started = time.monotonic()
         process = subprocess.Popen([build / "penstock", "run", HERE / pipeline], stdin=subprocess.DEVNULL, stdout=log,
@@ -167,10 +179,10 @@ def report(name, runs, count):
 def measure(arguments, broker, source, folder, expected, core):
     measured = {name: [] for name in [*VARIANTS, *FLOORS]}
     for number in range(arguments.rounds):
-        for name, pipeline in VARIANTS.items():
-            topic = f"out-{number}-{pipeline.partition('.')[0]}"
-            broker.make(topic)
-            measured[name].append(run_once(arguments.build, pipeline, broker.address, topic, core, folder, expected))
+        for name, variant in VARIANTS.items():
+            topic = f"out-{number}-{variant[0].partition('.')[0]}-{variant[1]}"
+            broker.make(topic, variant[2])
+            measured[name].append(run_once(arguments.build, variant, broker.address, topic, core, folder, expected))
         for name, what in FLOORS.items():
             about = ("ev", arguments.count) if what == "consume" else (topic, source)
             measured[name].append(run_floor(arguments.build, what, broker.address, *about, core))
@@ -193,13 +205,15 @@ def main():
             with open(source, "wb") as out:
                 subprocess.run([sys.executable, HERE.parent / "workload/generate.py", "shop", str(arguments.count)], stdout=out,
                                check=True)
-            broker.make("ev")
-            fill(broker.address, "ev", source)
+            for topics, compression in (([SOURCES["none"]], "none"), ([SOURCES["lz4"]], "lz4"), (HALVES, "none")):
+                for topic in topics:
+                    broker.make(topic)
+                fill(broker.address, topics, source, compression)
             expected = expected_of(source)
-            for pipeline in ["shop_kafka.yaml", DIRECT]:
-                topic = f"checked-{pipeline.partition('.')[0]}"
+            for number, name in enumerate(CHECKED):
+                topic = f"checked-{number}"
                 broker.make(topic)
-                run_once(arguments.build, pipeline, broker.address, topic, cores[0], folder, expected)
+                run_once(arguments.build, VARIANTS[name], broker.address, topic, cores[0], folder, expected)
                 drain(broker.address, topic, folder / "out.ndjson")
                 check(source, folder / "out.ndjson")
             measure(arguments, broker, source, folder, expected, cores[0])
