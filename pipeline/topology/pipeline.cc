@@ -216,6 +216,8 @@ PipelineStatus Pipeline::status() const {
   status.ingest_dead = counts.dead;
   {
     const std::lock_guard lock(impl_->mutex);
+  for (const auto& source : impl_->sources)
+    if (auto broken = source.source->failure()) return broken;
     status.apps_refused = impl_->apps_refused;
     for (const auto& [name, running] : impl_->destinations)
       status.destinations.push_back(to_status(*running, impl_->parts.store()));
