@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <utility>
 
 #include "pipeline/base/log.h"
 #include "pipeline/base/thread_pool.h"
@@ -51,6 +52,7 @@ void Retention::look() {
   }
   set_gate(found);
   tell_refusal();
+  told_ = std::exchange(failed_, {});
 }
 
 // Without `free_min` a disk may be full before sources are told to wait, and then only those who wrote know.
@@ -89,9 +91,10 @@ TrimLimits Retention::limits_of(LogName log) const {
 }
 
 void Retention::tell(const Result<void>& done) {
-  if (done || told_ == done.error().message) return;
-  told_ = done.error().message;
-  log_error("retention", "{}", told_);
+  if (done) return;
+  const std::string& message = done.error().message;
+  if (!told_.contains(message) && !failed_.contains(message)) log_error("retention", "{}", message);
+  failed_.insert(message);
 }
 
 Trimmed Retention::trim(LogName log, std::uint64_t bytes_max, Timestamp older_than) {

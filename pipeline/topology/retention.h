@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -73,7 +74,8 @@ class Retention {
   telemetry::Counter trimmed_bytes_[2];  // by LogName
   telemetry::Counter trimmed_events_[2];
   telemetry::Gauge disk_free_;
-  std::string told_;  // the last failure, so that it is told once
+  std::set<std::string> told_;  // what failed at the last look: told when it begins, and again when it comes back
+  std::set<std::string> failed_;  // at this one
   bool refused_ = false;  // so that it is told once that the log takes no records
 };
 

@@ -1,6 +1,9 @@
 #include "pipeline/topology/retention.h"
 
 #include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <cstdio>
 
 #include "tests/fakes/manual_clock.h"
 #include "tests/fakes/memory_disk.h"
@@ -54,6 +57,22 @@ struct Bench {
   std::unique_ptr<Retention> retention;
 };
 
+// What goes to standard error meanwhile.
+std::string said_while(const std::function<void()>& act) {
+  const int before = ::dup(STDERR_FILENO);
+  std::FILE* file = std::tmpfile();
+  REQUIRE(file != nullptr);
+  ::dup2(::fileno(file), STDERR_FILENO);
+  act();
+  ::dup2(before, STDERR_FILENO);
+  ::close(before);
+  std::rewind(file);
+  std::string said(1 << 16, '\0');
+  said.resize(std::fread(said.data(), 1, said.size(), file));
+  std::fclose(file);
+  return said;
+}
+
 }  // namespace
 
 TEST_CASE("what is too old goes, once ingest is done with it and a checkpoint has it") {
@@ -75,6 +94,22 @@ TEST_CASE("what is too old goes, once ingest is done with it and a checkpoint ha
   bench.look();
   CHECK(bench.kept(LogName::events) == 1);
   CHECK_FALSE(bench.gate.is_closed());
+}
+
+TEST_CASE("a failure is told when it begins, and again when it comes back") {
+  Bench bench;
+  bench.add(LogName::events, 5);
+  bench.clock.advance(Duration{61'000});
+  bench.refused = Error{ErrorKind::io, "the disk is away"};
+  const auto tells = [&] { return said_while([&] { bench.look(); }).find("the disk is away") != std::string::npos; };
+  CHECK(tells());
+  CHECK_FALSE(tells());
+  bench.refused.reset();
+  CHECK_FALSE(tells());
+  bench.add(LogName::events, 5);
+  bench.clock.advance(Duration{61'000});
+  bench.refused = Error{ErrorKind::io, "the disk is away"};
+  CHECK(tells());
 }
 
 TEST_CASE("a checkpoint is asked for only when one would help") {
