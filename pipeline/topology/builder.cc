@@ -32,9 +32,6 @@ void tell_if_missing(Disk& disk, const std::string& delivery, const Log& log) {
       delivery);
 }
 
-// Counting costs a read of each; whoever has more to wait for need not know how many more.
-constexpr std::uint64_t kAgainCounted = 100'000;
-
 }  // namespace
 
 Result<delivery::When> bind_condition(const std::string& expression) {
@@ -154,7 +151,7 @@ Result<std::unique_ptr<RunningDestination>> Parts::start(PreparedDestination pre
   running->drain = prepared.parts.settings.drain;
   auto runner = delivery::DestinationRunner::start(
       std::move(prepared.parts), {*log, *store_, clock, *delivery_threads_, *blocking_threads_, &chunk_memory});
-  if (!runner) return fail(std::move(runner).error().context("destination " + name));
+  if (!runner) return fail(std::move(runner).error());
   running->runner = *std::move(runner);
   // Only now that its cursor is durable. On a full disk a later start notes it.
   if (auto noted = catalog_->note_started(name); !noted && noted.error().kind != ErrorKind::unavailable)
@@ -314,7 +311,7 @@ std::vector<InputStatus> to_status(const std::vector<ingest::InputLag>& lag) {
   return inputs;
 }
 
-DestinationStatus to_status(const RunningDestination& running, const delivery::DeliveryStore& store) {
+DestinationStatus to_status(const RunningDestination& running) {
   const auto now = running.runner->status();
   return {.name = now.name,
           .type = running.type,
@@ -330,7 +327,6 @@ DestinationStatus to_status(const RunningDestination& running, const delivery::D
           .in_flight = now.in_flight,
           .retrying = now.retrying,
           .blocked_keys = now.blocked_keys,
-          .again_waiting = store.count_wanted(now.name, kAgainCounted).value_or(0),
           .replay_left = now.replay_left,
           .replay_stopped = now.replay_stopped,
           .replay_undecided = now.replay_undecided,

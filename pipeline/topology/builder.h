@@ -137,7 +137,8 @@ FactPaths paths_of(const SourceSettings& settings);
 Result<delivery::When> bind_condition(const std::string& expression);
 
 std::vector<InputStatus> to_status(const std::vector<ingest::InputLag>& lag);
-DestinationStatus to_status(const RunningDestination& running, const delivery::DeliveryStore& store);
+// Without what only the store knows, and so without a look at a disk.
+DestinationStatus to_status(const RunningDestination& running);
 // Says in one line whether all is well, or what is wrong and what to do.
 void judge(PipelineStatus& status, const std::optional<Error>& failure, const std::optional<Error>& damage);
 

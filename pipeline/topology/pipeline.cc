@@ -13,6 +13,9 @@ namespace {
 // How long shutdown waits for ingest to finish what was accepted; the rest is read again after the next start.
 constexpr Duration kIngestDrain{10'000};
 
+// Counting costs a read of each; whoever has more to wait for need not know how many more.
+constexpr std::uint64_t kAgainCounted = 100'000;
+
 }  // namespace
 
 Result<std::unique_ptr<Pipeline>> Pipeline::start(PipelinePlan plan, const Registry& registry, std::stop_token stop) {
@@ -81,6 +84,39 @@ std::vector<Holder> Pipeline::Impl::holders() {
     else if (*cursor) holders.push_back({name, (*cursor)->next});
   }
   return holders;
+}
+
+// One that does not run is told all the same: its events wait for it.
+std::vector<DestinationStatus> Pipeline::Impl::destination_statuses() {
+  std::vector<DestinationStatus> statuses;
+  std::vector<std::size_t> resting;
+  {
+    const std::lock_guard lock(mutex);
+    for (const auto& planned : planned_destinations) {
+      const std::string& name = planned.settings.name;
+      if (const auto running = destinations.find(name); running != destinations.end()) {
+        statuses.push_back(to_status(*running->second));
+        continue;
+      }
+      if (draining) continue;  // it has come to its end
+      const auto why = not_started.find(name);
+      const auto health = why == not_started.end() ? delivery::Health::starting : delivery::Health::stopped;
+      resting.push_back(statuses.size());
+      statuses.push_back({.name = name,
+                          .type = planned.settings.type,
+                          .health = std::string(delivery::to_string(health)),
+                          .reason = why == not_started.end() ? "a reload restarts it" : why->second});
+    }
+  }
+  // The store reads from a disk, which nobody else should have to wait for.
+  for (const std::size_t at : resting) {
+    const auto cursor = parts.store().cursor(statuses[at].name);
+    if (cursor && *cursor)
+      statuses[at].lag_events = delivery::events_between((*cursor)->next, parts.log->end(LogName::events));
+  }
+  for (auto& status : statuses) status.again_waiting = parts.store().count_wanted(status.name, kAgainCounted).value_or(0);
+  std::ranges::sort(statuses, {}, &DestinationStatus::name);
+  return statuses;
 }
 
 void Pipeline::Impl::start_group_offsets() {
@@ -180,6 +216,8 @@ std::optional<Error> Pipeline::failure() const {
   if (auto broken = impl_->parts.log->failure()) return broken;
   if (auto broken = impl_->parts.state().failure()) return broken;
   if (auto broken = impl_->parts.store().failure()) return broken;
+  for (const auto& source : impl_->sources)
+    if (auto broken = source.source->failure()) return broken;
   return impl_->workers->failure();
 }
 
@@ -216,12 +254,9 @@ PipelineStatus Pipeline::status() const {
   status.ingest_dead = counts.dead;
   {
     const std::lock_guard lock(impl_->mutex);
-  for (const auto& source : impl_->sources)
-    if (auto broken = source.source->failure()) return broken;
     status.apps_refused = impl_->apps_refused;
-    for (const auto& [name, running] : impl_->destinations)
-      status.destinations.push_back(to_status(*running, impl_->parts.store()));
   }
+  status.destinations = impl_->destination_statuses();
   judge(status, failure(), impl_->parts.store().damage());
   return status;
 }

@@ -27,6 +27,7 @@ struct Pipeline::Impl {
   Result<void> start_sources();
   void start_retention();
   std::vector<Holder> holders();
+  std::vector<DestinationStatus> destination_statuses();
   void start_group_offsets();
   void wake_destinations();
   void stop_everything(Duration ingest_drain);
@@ -41,6 +42,7 @@ struct Pipeline::Impl {
     std::vector<std::unique_ptr<Transform>> chains;  // one a worker; none: they stay the same
   };
   Chains running_chains() const;
+  bool was_stopped(const std::string& name) const;
   Result<std::vector<PreparedDestination>> prepare_changed(const std::vector<PlannedDestination>& next,
                                                            ReloadReport& report);
   std::vector<std::unique_ptr<RunningDestination>> take_leaving(const std::vector<PlannedDestination>& next,
@@ -74,6 +76,7 @@ struct Pipeline::Impl {
   std::size_t destinations_wanted = 0;  // guarded by mutex; more than there are while a reload restarts some
   std::vector<scripting::AppEntry> app_entries;  // guarded by mutex; of the configuration loaded last
   std::vector<PlannedDestination> planned_destinations;  // guarded by mutex; likewise, as soon as it is applied
+  std::map<std::string, std::string> not_started;  // guarded by mutex; why, of those that a reload could not start
   std::string apps_refused;  // guarded by mutex
   std::atomic<bool> draining = false;
   bool stopped = false;

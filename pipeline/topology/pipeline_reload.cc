@@ -35,22 +35,37 @@ Chains Pipeline::Impl::running_chains() const {
   return chains;
 }
 
+bool Pipeline::Impl::was_stopped(const std::string& name) const {
+  const std::lock_guard lock(mutex);
+  return not_started.contains(name);
+}
+
 // New ones and those whose settings differ, built but not started.
 Result<std::vector<PreparedDestination>> Pipeline::Impl::prepare_changed(const std::vector<PlannedDestination>& next,
                                                                          ReloadReport& report) {
+  struct Version {
+    std::uint64_t fingerprint = 0;
+    std::uint64_t chain_version = 0;
+  };
+  std::map<std::string, Version> now;
+  {
+    const std::lock_guard lock(mutex);
+    for (const auto& [name, running] : destinations) now[name] = {running->fingerprint, running->chain_version};
+  }
+  // Building one may read files and compile, so it is done without the lock; only a reload changes which there are.
   std::vector<PreparedDestination> prepared;
-  const std::lock_guard lock(mutex);
   for (const auto& each : next) {
-    const auto found = destinations.find(each.settings.name);
-    const bool is_new = found == destinations.end();
-    const bool same_settings = !is_new && found->second->fingerprint == each.fingerprint;
-    if (same_settings && found->second->chain_version == each.chain_version()) continue;
+    const std::string& name = each.settings.name;
+    const auto found = now.find(name);
+    const bool same_settings = found != now.end() && found->second.fingerprint == each.fingerprint;
+    if (same_settings && found->second.chain_version == each.chain_version()) continue;
     TRY_ASSIGN(auto made, parts.prepare(each));
     prepared.push_back(std::move(made));
-    report.changes.push_back(fmt::format("destination {}: {}", each.settings.name,
-                                         is_new          ? "added"
-                                         : same_settings ? "restarted, its apps changed"
-                                                         : "restarted, its settings changed"));
+    const auto* what = same_settings        ? "restarted, its apps changed"
+                       : found != now.end() ? "restarted, its settings changed"
+                       : was_stopped(name)  ? "started, it was stopped"
+                                            : "added";
+    report.changes.push_back(fmt::format("destination {}: {}", name, what));
   }
   return prepared;
 }
@@ -84,6 +99,8 @@ Result<void> Pipeline::Impl::start_prepared(std::vector<PreparedDestination> pre
     const std::string name = made.name;
     auto running = parts.start(std::move(made));
     if (!running) {
+      const std::lock_guard lock(mutex);
+      not_started[name] = running.error().message + "; `penstock reload` tries again";
       if (all) all = fail(std::move(running).error().context("it is stopped until the next reload"));
       continue;
     }
@@ -115,6 +132,10 @@ Result<void> Pipeline::Impl::apply(Change change, ReloadReport& report) {
     // Before any of them is stopped, so that retention goes on holding for those that are restarted.
     const std::lock_guard lock(mutex);
     planned_destinations = change.destinations;
+    for (const auto& made : change.prepared) not_started.erase(made.name);
+    std::erase_if(not_started, [&](const auto& entry) {
+      return std::ranges::none_of(planned_destinations, [&](const auto& d) { return d.settings.name == entry.first; });
+    });
   }
   stop_destinations(take_leaving(change.destinations, change.prepared, report));
   auto started = start_prepared(std::move(change.prepared));

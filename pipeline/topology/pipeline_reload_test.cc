@@ -122,4 +122,32 @@ TEST_CASE("a destination that holds is held for while a reload restarts it, and 
   CHECK(bench.kept() < kEvents);
 }
 
+TEST_CASE("a destination that a reload could not start is told as stopped, with the reason, until one starts it") {
+  Bench bench;
+  {
+    // As of a log with another number of partitions: what keeps its runner from starting.
+    const auto store = delivery::DeliveryStore::open(bench.data() + "/delivery", system_clock());
+    REQUIRE(store.has_value());
+    REQUIRE((*store)->save_cursor("shop", Offsets{1, 2}, delivery::Sync::yes).has_value());
+  }
+  const std::string crm = "  - { name: crm, type: frozen, from: now, drain: 1s }\n";
+  const std::string shop = "  - { name: shop, type: frozen, from: now, drain: 1s }\n";
+  bench.start(crm);
+  CHECK(bench.pipeline->status().healthy);
+  const auto refused = bench.pipeline->reload(bench.plan(crm + shop));
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().message.find("destination shop: its cursor is over 2 partitions") != std::string::npos);
+  const auto status = bench.pipeline->status();
+  REQUIRE(status.destinations.size() == 2);
+  CHECK(status.destinations[1].name == "shop");
+  CHECK(status.destinations[1].type == "frozen");
+  CHECK(status.destinations[1].health == "stopped");
+  CHECK_FALSE(status.healthy);
+  CHECK(status.verdict.find("shop is stopped (destination shop: its cursor is over 2 partitions, but the log has 1; "
+                            "`penstock reload` tries again)") == 0);
+  REQUIRE(bench.pipeline->reload(bench.plan(crm)).has_value());
+  CHECK(bench.pipeline->status().destinations.size() == 1);
+  CHECK(bench.pipeline->status().healthy);
+}
+
 }  // namespace penstock::topology
