@@ -164,3 +164,7 @@ void CappedAllocator::count(std::size_t old_size, std::size_t new_size) {
 }
 
 }  // namespace penstock::scripting
+
+extern "C" void penstock_lua_throws(lua_State* state, int status) {
+  if (status == LUA_ERRMEM) penstock::scripting::CappedAllocator::tell_out_of_memory(state);
+}

@@ -5,7 +5,7 @@
 
 #include <lua.hpp>
 
-// In vm.cc. `status` as lua_pcall will give it.
+// In allocator.cc. `status` as lua_pcall will give it.
 extern "C" void penstock_lua_throws(lua_State* state, int status);
 
 #define LUAI_THROW(L, c) (penstock_lua_throws(L, (c)->status), throw(c))

@@ -396,7 +396,3 @@ int Vm::on_error(lua_State* running) {
 }
 
 }  // namespace penstock::scripting
-
-extern "C" void penstock_lua_throws(lua_State* state, int status) {
-  if (status == LUA_ERRMEM) penstock::scripting::CappedAllocator::tell_out_of_memory(state);
-}
