@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "pipeline/base/json_string.h"
 #include "pipeline/base/printable.h"
 
 namespace penstock {
@@ -22,21 +23,6 @@ spdlog::level::level_enum spdlog_level(LogLevel level) {
     case LogLevel::error: return spdlog::level::err;
   }
   return spdlog::level::info;
-}
-
-void append_json_string(std::string& out, std::string_view text) {
-  out.push_back('"');
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      out.push_back('\\');
-      out.push_back(c);
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      out += fmt::format("\\u{:04x}", static_cast<unsigned>(static_cast<unsigned char>(c)));
-    } else {
-      out.push_back(c);
-    }
-  }
-  out.push_back('"');
 }
 
 std::atomic<bool> json_lines{false};

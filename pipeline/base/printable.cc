@@ -5,34 +5,10 @@
 #include <cstdint>
 #include <iterator>
 
+#include "pipeline/base/utf8.h"
+
 namespace penstock {
 namespace {
-
-struct Character {
-  std::uint32_t code = 0;
-  std::size_t bytes = 1;
-  bool valid = true;
-};
-
-// Of a text that is not empty.
-Character first_of(std::string_view text) {
-  const auto lead = static_cast<unsigned char>(text[0]);
-  if (lead < 0x80) return {lead, 1, true};
-  const std::size_t bytes = lead >= 0xc2 && lead < 0xe0   ? 2
-                            : lead >= 0xe0 && lead < 0xf0 ? 3
-                            : lead >= 0xf0 && lead < 0xf5 ? 4
-                                                          : 0;
-  if (bytes == 0 || text.size() < bytes) return {lead, 1, false};
-  std::uint32_t code = lead & (0x7fU >> bytes);
-  for (std::size_t i = 1; i < bytes; ++i) {
-    const auto next = static_cast<unsigned char>(text[i]);
-    if ((next & 0xc0) != 0x80) return {lead, 1, false};
-    code = code << 6 | (next & 0x3fU);
-  }
-  const bool overlong = (bytes == 3 && code < 0x800) || (bytes == 4 && code < 0x10000);
-  if (overlong || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return {lead, 1, false};
-  return {code, bytes, true};
-}
 
 constexpr bool within(std::uint32_t code, std::uint32_t first, std::uint32_t last) { return code >= first && code <= last; }
 
@@ -55,7 +31,7 @@ std::string shown(std::string_view text, std::string_view kept) {
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
-    const Character one = first_of(text);
+    const Utf8Character one = utf8_character(text);
     if (one.valid && (is_harmless(one.code) || kept.find(text[0]) != std::string_view::npos))
       out += text.substr(0, one.bytes);
     else out += escaped(one.code);

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include <fmt/format.h>
+#include "pipeline/base/json_string.h"
 
 namespace penstock::config {
 
@@ -16,16 +16,7 @@ void JsonWriter::value_starts() {
   first_ = false;
 }
 
-void JsonWriter::append_quoted(std::string_view value) {
-  out_.push_back('"');
-  for (const char c : value) {
-    if (c == '"' || c == '\\') out_.append({'\\', c});
-    else if (c == '\n') out_ += "\\n";
-    else if (static_cast<unsigned char>(c) < 0x20) out_ += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));
-    else out_.push_back(c);
-  }
-  out_.push_back('"');
-}
+void JsonWriter::append_quoted(std::string_view value) { append_json_string(out_, value); }
 
 void JsonWriter::begin(char bracket) {
   value_starts();
