@@ -228,15 +228,25 @@ bool read_value(const Node& node, const Reading& reading, Secret& out) {
   return true;
 }
 
+// A wrong URL as it may be told: a password may stand in it, and path and query may be a key in themselves.
+std::string without_secrets(const Node& node) {
+  const std::string& text = node.text;
+  const auto scheme = text.find("://");
+  const auto host_end = text.find_first_of("/?#", scheme == std::string::npos ? 0 : scheme + 3);
+  if (node.secret || text.contains('@')) return "***";
+  if (host_end == std::string::npos || host_end + 1 == text.size()) return describe(node);
+  Node told = node;
+  told.text = text.substr(0, host_end) + "/…";
+  return describe(told);
+}
+
 bool read_value(const Node& node, const Reading& reading, Url& out) {
   const std::string* text = scalar(node, reading, TypeKind::url);
   if (text == nullptr) return false;
   const auto printable_byte = [](char c) { return static_cast<unsigned char>(c) > 0x20 && c != 0x7F; };
   const bool scheme = text->starts_with("http://") || text->starts_with("https://");
   if (!scheme || !std::ranges::all_of(*text, printable_byte) || !is_host(Url(*text).host())) {
-    if (!text->contains('@')) return refuse(node, reading, TypeKind::url);
-    return reading.problem(node,
-                           fmt::format("expected {}, got ***", describe(TypeKind::url, {})));  // a password may be in it
+    return reading.problem(node, fmt::format("expected {}, got {}", describe(TypeKind::url, {}), without_secrets(node)));
   }
   out = Url(*text);
   return true;
