@@ -53,6 +53,20 @@ TEST_CASE("a failing case says what differs and where it stands") {
   }
 }
 
+TEST_CASE("no two events of a case have the same uuid, one that is no event by itself neither") {
+  const scripting::testing::TempFolder folder;
+  folder.write("app.yaml", "name: a\nversion: 1.0.0\nsummary: A test.\n");
+  folder.write("app.lua",
+               "local seen, M = {}, {}\nfunction M.transform(event)\n  local uuid = event:facts().uuid\n"
+               "  if seen[uuid] then error('again') end\n  seen[uuid] = true\n  return event\nend\nreturn M\n");
+  folder.write("cases.yaml",
+               "- { name: three, in: [{ n: 1 }, { event: e }, { n: 2 }], out: [{ n: 1 }, { event: e }, { n: 2 }] }\n");
+  std::ostringstream report;
+  const auto counts = run_cases(folder.path(), report).value();
+  CAPTURE(report.str());
+  CHECK(counts.passed == 1);
+}
+
 TEST_CASE("a case may say what time it is and what must be logged") {
   const scripting::testing::TempFolder folder;
   folder.write("app.yaml", "name: a\nversion: 1.0.0\nsummary: A test.\n");

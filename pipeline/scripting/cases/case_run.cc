@@ -65,9 +65,10 @@ class CaseRunner {
     json::ObjectIndex index;
     TRY(validator_.validate(body, index));
     FactReader reader({}, case_.facts ? case_.facts->project : "test");
-    const auto read = reader.read(index, {.source = "case", .partition = "0", .offset = offset_++}, now_);
+    const RecordPlace place{.source = "case", .partition = "0", .offset = offset_++};
+    const auto read = reader.read(index, place, now_);
     Facts facts = read ? *read : Facts{};
-    if (!read) facts.uuid = derived_uuid(RecordPlace{.source = "case", .partition = "0", .offset = offset_});
+    if (!read) facts.uuid = derived_uuid(place);
     if (!read) facts.timestamp = facts.received_at = now_;
     if (case_.facts) {
       facts.event = case_.facts->event;
