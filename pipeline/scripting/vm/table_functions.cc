@@ -80,9 +80,10 @@ int checked_concat(lua_State* state) {
 // itself, when its metatable says how and the place is inside.
 template <int with_place>
 int checked_shift(lua_State* state) {
-  if (lua_gettop(state) == with_place && lua_isinteger(state, 2) != 0) {
+  int is_place = 0;  // as Lua takes it: 1.0 and "1" are places as well
+  const lua_Integer place = lua_gettop(state) == with_place ? lua_tointegerx(state, 2, &is_place) : 0;
+  if (is_place != 0) {
     const lua_Integer size = luaL_len(state, 1);
-    const lua_Integer place = lua_tointeger(state, 2);
     if (place >= 1 && place <= size && is_part(state, 1) &&
         luaL_getmetafield(state, 1, with_place == 3 ? "__insert" : "__remove") != LUA_TNIL) {
       Vm::of(state).charge(state, 1 + count_of(place, size) / kMembersPerStep);
