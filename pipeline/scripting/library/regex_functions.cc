@@ -100,9 +100,9 @@ bool find_paid(lua_State* state, const Regex& regex, std::string_view text, std:
     return regex.find(text, from, found);
   }
   vm.demand(state, most);
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Vm::thread_time();
   const bool matched = regex.find(text, from, found);
-  const auto took = static_cast<std::uint64_t>((std::chrono::steady_clock::now() - start) / kStepTime);
+  const auto took = static_cast<std::uint64_t>((Vm::thread_time() - start) / kStepTime);
   vm.charge(state, std::min(most, 1 + took));
   return matched;
 }

@@ -80,12 +80,6 @@ int describe_plainly(lua_State* state) {
   return 1;
 }
 
-std::chrono::nanoseconds thread_time() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-}
-
 void* general_heap(void*, void* block, std::size_t, std::size_t size) {
   if (size != 0) return std::realloc(block, size);
   std::free(block);
@@ -101,6 +95,12 @@ Vm::Vm(const Limits& limits, const Clock& clock)
 Vm::~Vm() {
   instructions_left_ = kUnlimited;
   if (state_ != nullptr) lua_close(state_);
+}
+
+std::chrono::nanoseconds Vm::thread_time() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
 Vm& Vm::of(lua_State* state) { return **static_cast<Vm**>(lua_getextraspace(state)); }

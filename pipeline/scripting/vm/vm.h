@@ -132,6 +132,8 @@ class Vm final : private AllocationListener {
   // The time for this call begins anew: what passed was no doing of the script's. Only for what happens once in a process: a
   // script that can bring this about at will has neither a wall clock nor pays by time.
   void restart_clock() { looked_ = false; }
+  // Of the processor, for the thread that asks: what waits for it pays nothing.
+  static std::chrono::nanoseconds thread_time();
   Stop stop() const { return stop_; }
   PatternCache& patterns() { return patterns_; }
   // For C functions that caught an error: marks memory exhaustion, and makes every thread involved stop at its next
