@@ -5,7 +5,8 @@
 
 #include <atomic>
 #include <chrono>
-#include <stdexcept>
+#include <exception>
+#include <new>
 
 #include "pipeline/scripting/library/time_text.h"
 
@@ -31,7 +32,10 @@ Result<TimeZone> TimeZone::find(std::string_view name) {
     date::get_tzdb();
     is_read = true;
     zone.zone_ = date::locate_zone(name);
-  } catch (const std::runtime_error& error) {
+    zone.zone_->get_info(date::sys_seconds());  // reads the file of the zone: later it only looks things up
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& error) {
     return fail(ErrorKind::not_found, fmt::format("unknown time zone '{}': {}", name, error.what()));
   }
   return zone;

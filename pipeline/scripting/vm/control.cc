@@ -25,7 +25,8 @@ constexpr std::uint64_t kQuestionSteps = 4;
 // With the error value on top: raises it again when it was a limit, and returns when the script may have it.
 void pass_on_stop(lua_State* state, int status) {
   Vm& vm = Vm::of(state);
-  // Neither an error nor one in a handler: memory is used up, that of the state or (an exception of C++) of the process.
+  vm.note_status(status);
+  // Neither an error nor one in a handler: memory is used up, or an exception of C++ came through.
   if (status != LUA_ERRRUN && status != LUA_ERRERR && vm.stop() == Stop::none) vm.note_stop(state, Stop::memory);
   if (vm.stop() == Stop::none) return;
   vm.note_stop(state, vm.stop());

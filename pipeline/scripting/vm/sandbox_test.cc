@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <lua.hpp>
+#include <stdexcept>
 #include <string>
 
 #include "pipeline/scripting/vm/vm.h"
@@ -282,5 +283,19 @@ TEST_CASE("filling the memory with one size of texts after another takes no more
     lua_pushinteger(vm->state(), size);
     REQUIRE(vm->call(1, 0));
     CHECK(vm->memory_held() <= CappedAllocator::held_max(small().memory_max.count));
+  }
+}
+
+TEST_CASE("an exception of C++ that comes through Lua ends the state, and is not told as its memory limit") {
+  for (const char* script : {"throws()", "pcall(throws)", "coroutine.wrap(throws)()"}) {
+    CAPTURE(std::string(script));
+    auto vm = Vm::create(small()).value();
+    lua_pushcfunction(vm->state(), [](lua_State*) -> int { throw std::runtime_error("broken"); });
+    vm->set_global("throws");
+    REQUIRE(vm->compile(script, "app.lua"));
+    CHECK_FALSE(vm->call(0, 0));
+    CHECK(vm->spent());
+    CHECK(vm->failure().message.ends_with(
+        "an exception of C++ within a function: the process has no memory left, or the function failed"));
   }
 }

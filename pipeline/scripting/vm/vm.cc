@@ -211,7 +211,7 @@ bool Vm::finish(int status) {
   if (status == LUA_OK && stop_ == Stop::none) [[likely]]
     return true;
   failure_.stop = stop_;
-  // Anything but Lua's own codes is an exception of ours that came through: the heap is exhausted.
+  note_status(status);
   if (failure_.stop == Stop::none && status != LUA_OK && status != LUA_ERRRUN && status != LUA_ERRERR &&
       status != LUA_ERRSYNTAX)
     failure_.stop = Stop::memory;
@@ -228,6 +228,7 @@ std::string Vm::describe(Stop stop) const {
   const char* setting;
   switch (stop) {
     case Stop::memory:
+      if (thrown_) return "an exception of C++ within a function: the process has no memory left, or the function failed";
       what = "memory limit of " + to_string(limits_.memory_max);
       setting = "memory";
       break;

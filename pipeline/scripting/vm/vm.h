@@ -139,6 +139,8 @@ class Vm final : private AllocationListener {
   // For C functions that caught an error: marks memory exhaustion, and makes every thread involved stop at its next
   // instruction.
   void note_stop(lua_State* running, Stop stop);
+  // For them too, and the status of what they called: an exception of C++ is none of Lua's own.
+  void note_status(int status) { thrown_ = thrown_ || status < 0; }
   // For coroutine.resume: the thread that runs now. Returns the one that did.
   lua_State* set_running(lua_State* running) { return std::exchange(running_, running); }
 
@@ -182,6 +184,7 @@ class Vm final : private AllocationListener {
   // Of the call that runs.
   std::int64_t instructions_left_;
   Stop stop_ = Stop::none;
+  bool thrown_ = false;  // it was no stop of Lua's memory, but something was thrown through Lua
   std::uint64_t charged_ = 0;  // not taken from instructions_left_ yet
   std::size_t given_settled_ = 0;  // of allocator_.given()
   bool looked_ = false;  // at the clock
