@@ -109,23 +109,24 @@ Uuid AppTable::next_uuid(const Facts& event) { return derived_uuid(event.uuid, f
 
 bool AppTable::may_log() {
   const SteadyTime time = clock_.steady();
-  const std::chrono::duration<double> passed = time - log_filled_;
-  log_tokens_ = std::min(kLogBurst, log_tokens_ + passed.count() * kLogsPerSecond);
-  log_filled_ = time;
-  if (log_tokens_ < 1) return false;
-  log_tokens_ -= 1;
+  const std::chrono::duration<double> passed = time - allowance_.filled;
+  allowance_.lines = std::min(kLogBurst, allowance_.lines + passed.count() * kLogsPerSecond);
+  allowance_.filled = time;
+  if (allowance_.lines < 1) return false;
+  allowance_.lines -= 1;
   return true;
 }
 
 void AppTable::log(LogLevel level, std::string_view message) {
   if (!may_log()) {
-    ++logs_left_out_;
+    ++allowance_.left_out;
     return;
   }
   message = message.substr(0, kLogBytesMax);
-  if (logs_left_out_ == 0) return sink_(level, app_, message);
-  sink_(level, app_, fmt::format("{} ({} lines before it were left out: at most ten a second)", message, logs_left_out_));
-  logs_left_out_ = 0;
+  if (allowance_.left_out == 0) return sink_(level, app_, message);
+  sink_(level, app_,
+        fmt::format("{} ({} lines before it were left out: at most ten a second)", message, allowance_.left_out));
+  allowance_.left_out = 0;
 }
 
 }  // namespace penstock::scripting

@@ -32,14 +32,25 @@ std::vector<AppFunction> app_functions();
 // The methods of what they return, likewise.
 std::vector<AppFunction> app_methods();
 
+// How many lines an app may log now: of one app in one worker (or destination).
+struct LogAllowance {
+  double lines = 0;
+  SteadyTime filled;
+  std::uint64_t left_out = 0;
+};
+
 // What those functions need to know. Lives as long as the Vm they were added to.
 class AppTable {
  public:
   // Of one line of the log; what is more is left out.
   static constexpr std::size_t kLogBytesMax = 2000;
 
-  AppTable(std::string app, LogSink sink, const Clock& clock)
-      : app_(std::move(app)), sink_(std::move(sink)), clock_(clock), state_table_(scripting::state_table(app_)) {}
+  // `allowance` outlives the table; null: it has its own.
+  AppTable(std::string app, LogSink sink, const Clock& clock, LogAllowance* allowance = nullptr)
+      : app_(std::move(app)), sink_(std::move(sink)), clock_(clock), state_table_(scripting::state_table(app_)),
+        allowance_(allowance != nullptr ? *allowance : own_allowance_) {}
+  AppTable(const AppTable&) = delete;
+  AppTable& operator=(const AppTable&) = delete;
 
   // Pushes the table and makes `print` a global. Raises.
   void push(lua_State* state, Vm& vm, const Manifest& manifest, const config::Node& with);
@@ -75,9 +86,8 @@ class AppTable {
   StateJournal* journal_ = nullptr;
   AppMetrics* metrics_ = nullptr;
   std::uint32_t uuids_ = 0;
-  double log_tokens_ = 0;
-  SteadyTime log_filled_;
-  std::uint64_t logs_left_out_ = 0;
+  LogAllowance own_allowance_;
+  LogAllowance& allowance_;
   RegexCache regexes_;
 };
 

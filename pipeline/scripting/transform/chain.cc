@@ -42,7 +42,7 @@ class Chain::App {
     if (script_ && !script_->spent()) [[likely]]
       return script_.get();
     script_.reset();
-    TRY_ASSIGN(script_, Script::load(plan, log_, clock_));
+    TRY_ASSIGN(script_, Script::load(plan, log_, clock_, &log_allowance_));
     script_->begin_batch(now_, journal_, metrics);
     return script_.get();
   }
@@ -125,8 +125,6 @@ class Chain::App {
   }
   bool holds() const { return suspension.suspended() && suspension.holds(clock_.steady()); }
 
-  std::size_t memory_used() const { return script_ ? script_->memory_used() : 0; }
-
   const AppPlan& plan;
   AppCounters counters;
   AppMetrics metrics;
@@ -138,6 +136,7 @@ class Chain::App {
   const LogSink& log_;
   const Clock& clock_;
   StateJournal& journal_;
+  LogAllowance log_allowance_;  // stays when the script is made anew: an app that hits limits may log no more than others
   Timestamp now_;
   std::unique_ptr<Script> script_;
   std::string last_failure_;
@@ -225,7 +224,6 @@ const std::string& Chain::suspension_reason(std::size_t app) const { return apps
 const AppCounters& Chain::counters(std::size_t app) const { return apps_[app]->counters; }
 AppMetrics& Chain::metrics(std::size_t app) { return apps_[app]->metrics; }
 FailureNotes& Chain::failures(std::size_t app) { return apps_[app]->failures_to_tell; }
-std::size_t Chain::memory_used(std::size_t app) const { return apps_[app]->memory_used(); }
 
 EventState& Chain::take_state() {
   if (states_used_ == states_.size()) states_.emplace_back(arena_);

@@ -72,7 +72,6 @@ class Chain final : public Transform {
   AppMetrics& metrics(std::size_t app);
   // What is to be told of the events that it failed on.
   FailureNotes& failures(std::size_t app);
-  std::size_t memory_used(std::size_t app) const;
   const AppPlan& plan(std::size_t app) const { return plan_->apps[app]; }
   bool suspended(std::size_t app) const;
   // Why an app is suspended, or was last; empty when it never was.

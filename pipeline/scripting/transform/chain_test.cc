@@ -295,6 +295,13 @@ TEST_CASE("the log is rate-limited, and says what it left out") {
   CHECK(has(chain.logged, "line 1 (400 lines before it were left out"));
 }
 
+TEST_CASE("an app that hits a limit with every event logs no more than others") {
+  TestChain chain("for i = 1, 50 do app.log('line') end while true do end");
+  chain.clock.advance(Duration{60'000});
+  for (int i = 0; i < 5; ++i) chain.run("{}");
+  CHECK(std::ranges::count(chain.logged, '\n') <= 101);
+}
+
 TEST_CASE("an error carries a traceback within the app") {
   TestChain chain(std::vector<TestApp>{
       {.lua = "local function mask(e)\n  return e.x.y\nend\n" + transform("mask(event) return event")}});

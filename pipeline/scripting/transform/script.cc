@@ -47,16 +47,24 @@ void refuse_other_keys(lua_State* state, long long size) {
   lua_settop(state, 1);
 }
 
+// The function `transform` of what app.lua returned, or nil.
+int transform_of(lua_State* state) {
+  if (!lua_istable(state, 1)) return 0;
+  lua_pushliteral(state, "transform");
+  return lua_rawget(state, 1) == LUA_TFUNCTION ? 1 : 0;
+}
+
 }  // namespace
 
-Script::Script(const AppPlan& plan, std::unique_ptr<Vm> vm, const LogSink& log, const Clock& clock)
-    : plan_(plan), vm_(std::move(vm)), binding_(*vm_), table_(plan.name, log, clock) {}
+Script::Script(const AppPlan& plan, std::unique_ptr<Vm> vm, const LogSink& log, const Clock& clock, LogAllowance* allowance)
+    : plan_(plan), vm_(std::move(vm)), binding_(*vm_), table_(plan.name, log, clock, allowance) {}
 
-Result<std::unique_ptr<Script>> Script::load(const AppPlan& plan, const LogSink& log, const Clock& clock) {
+Result<std::unique_ptr<Script>> Script::load(const AppPlan& plan, const LogSink& log, const Clock& clock,
+                                             LogAllowance* allowance) {
   auto vm = Vm::create(plan.limits, clock);
   if (!vm) return fail(vm.error().context(plan.name));
   if (plan.on_line) (*vm)->on_line(plan.on_line);
-  std::unique_ptr<Script> script(new Script(plan, *std::move(vm), log, clock));
+  std::unique_ptr<Script> script(new Script(plan, *std::move(vm), log, clock, allowance));
   if (auto started = script->start(); !started) return fail(std::move(started).error().context(plan.name));
   return script;
 }
@@ -88,10 +96,12 @@ Result<void> Script::find_transform() {
   const AppSource::File* main = plan_.source.find("app");
   TRY(vm_->compile(main->text, main->name));
   if (!vm_->call(0, 1)) return fail(vm_->spent() ? ErrorKind::limit : ErrorKind::invalid, vm_->failure().message);
-  const bool found = lua_istable(state, -1) && (lua_pushliteral(state, "transform"), lua_rawget(state, -2)) == LUA_TFUNCTION;
+  lua_pushcfunction(state, transform_of);
+  lua_insert(state, -2);
+  if (!vm_->call(1, 1)) return fail(vm_->spent() ? ErrorKind::limit : ErrorKind::invalid, vm_->failure().message);
+  const bool found = lua_isfunction(state, -1);
   if (!found)
     return fail(ErrorKind::invalid, "app.lua must return a table with a function `transform`: local M = {} … return M");
-  lua_remove(state, -2);
   return {};
 }
 
@@ -147,7 +157,6 @@ Script::Returned Script::transform(EventState& event) {
     return Returned::none;
   }
   bodies_.clear();
-  is_list_ = false;
   lua_pushcfunction(state, collect);
   lua_insert(state, -2);
   lua_pushlightuserdata(state, this);
@@ -184,7 +193,6 @@ void Script::collect_value(lua_State* state) {
 }
 
 void Script::collect_list(lua_State* state) {
-  is_list_ = true;
   const long long size = luaL_len(state, 1);
   if (size > kBodiesMax) luaL_error(state, "transform returned a list of more than 10000 events");
   if (lua_istable(state, 1)) refuse_other_keys(state, size);

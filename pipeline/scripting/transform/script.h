@@ -23,12 +23,14 @@ class Script {
   enum class Returned : std::uint8_t {
     event,  // the event it was given
     none,  // nil, or an empty list
-    bodies,  // something else: see bodies() and is_list()
+    bodies,  // something else: see bodies()
     error,  // see failure()
   };
 
-  // Runs the app's top level. An error names file and line. `plan` must outlive the script.
-  static Result<std::unique_ptr<Script>> load(const AppPlan& plan, const LogSink& log, const Clock& clock);
+  // Runs the app's top level. An error names file and line. `plan` must outlive the script, and so must `allowance`, which is
+  // for whoever loads an app again and again; null: the script has one of its own.
+  static Result<std::unique_ptr<Script>> load(const AppPlan& plan, const LogSink& log, const Clock& clock,
+                                              LogAllowance* allowance = nullptr);
 
   void begin_batch(Timestamp now, StateJournal& journal, AppMetrics& metrics) { table_.begin_batch(now, journal, metrics); }
 
@@ -36,18 +38,16 @@ class Script {
   Answer wants(EventState& event);
   Returned transform(EventState& event);
 
-  // JSON objects that became of the event, valid as long as its arena; and whether they came in a list.
+  // JSON objects that became of the event, valid as long as its arena.
   const std::vector<std::string_view>& bodies() const { return bodies_; }
-  bool is_list() const { return is_list_; }
 
   const ScriptFailure& failure() const { return vm_->failure(); }
   bool spent() const { return vm_->spent(); }
-  std::size_t memory_used() const { return vm_->memory_used(); }
   // For tools that count what the script does.
   Vm& vm() { return *vm_; }
 
  private:
-  Script(const AppPlan& plan, std::unique_ptr<Vm> vm, const LogSink& log, const Clock& clock);
+  Script(const AppPlan& plan, std::unique_ptr<Vm> vm, const LogSink& log, const Clock& clock, LogAllowance* allowance);
   Result<void> start();
   Result<void> find_transform();
   static int require(lua_State* state);
@@ -62,7 +62,6 @@ class Script {
   AppTable table_;
   std::optional<PlainCondition> plain_when_;
   std::vector<std::string_view> bodies_;
-  bool is_list_ = false;
   std::set<std::string> loading_;  // modules
 };
 
