@@ -22,12 +22,18 @@ Result<void> KnownFiles::load(const std::vector<SourcePosition>& stored) {
   for (const auto& entry : stored) {
     auto position = decode_file_position(entry.position);
     if (!position) return fail(std::move(position).error().context("stored position of file " + entry.partition));
-    files_.push_back(Known{*std::move(position), entry.partition, true});
+    add(Known{*std::move(position), entry.partition, true});
   }
   for (auto& known : files_) {  // an older content of the same inode is over, and was reported when it ended
     known.expected = &known == newest(known.position.id, known.position.path);
   }
   return {};
+}
+
+void KnownFiles::add(Known known) {
+  by_inode_.emplace(known.position.id.inode, files_.size());
+  by_partition_.emplace(known.partition, files_.size());
+  files_.push_back(std::move(known));
 }
 
 void KnownFiles::report_loss(Known& known, std::string_view how, Warnings& warnings) {
@@ -54,12 +60,16 @@ bool KnownFiles::take_lost(RawBatch& out) {
 
 void KnownFiles::forget() {
   files_.clear();
+  by_inode_.clear();
+  by_partition_.clear();
   lost_.clear();
 }
 
 const KnownFiles::Known* KnownFiles::newest(const FileId& id, const std::string& path) const {
   const Known* found = nullptr;
-  for (const auto& known : files_) {
+  const auto [first, last] = by_inode_.equal_range(id.inode);
+  for (auto it = first; it != last; ++it) {
+    const Known& known = files_[it->second];
     if (!same_file(known.position, id, path)) continue;
     if (found == nullptr || known.position.generation > found->position.generation) found = &known;
   }
@@ -97,12 +107,9 @@ Result<void> KnownFiles::place(OpenFile& file, const std::string& path, Warnings
 
 void KnownFiles::put_back(const FilePosition& position, const std::string& partition, bool expected) {
   if (partition.empty()) return;
-  const auto at = std::ranges::find(files_, partition, &Known::partition);
-  if (at == files_.end()) {
-    files_.push_back(Known{position, partition, expected});
-  } else {
-    *at = Known{position, partition, expected};
-  }
+  const auto at = by_partition_.find(partition);
+  if (at == by_partition_.end()) add(Known{position, partition, expected});
+  else files_[at->second] = Known{position, partition, expected};
 }
 
 bool KnownFiles::settled(const PathState& now, const std::string& path) const {
@@ -114,15 +121,23 @@ bool KnownFiles::settled(const PathState& now, const std::string& path) const {
 std::vector<MovedFile> KnownFiles::search(const std::vector<std::pair<PathState, std::string>>& seen,
                                           FolderListings& folders, Warnings& warnings) {
   std::int64_t last_write = 0;
-  for (const auto& [state, path] : seen) last_write = std::max(last_write, state.modified);
+  std::unordered_multimap<std::uint64_t, const std::pair<PathState, std::string>*> seen_by_inode;
+  for (const auto& entry : seen) {
+    last_write = std::max(last_write, entry.first.modified);
+    seen_by_inode.emplace(entry.first.id.inode, &entry);
+  }
   std::vector<MovedFile> moved;
   for (auto& known : files_) {
     if (!known.expected) continue;
-    const auto here = [&](const auto& entry) { return same_file(known.position, entry.first.id, entry.second); };
-    if (std::ranges::any_of(seen, here)) continue;
+    const auto [first, last] = seen_by_inode.equal_range(known.position.id.inode);
+    const auto here = [&](const auto& entry) {
+      return same_file(known.position, entry.second->first.id, entry.second->second);
+    };
+    if (std::any_of(first, last, here)) continue;
     const auto path = folders.find_renamed(known.position.path, known.position.id.inode);
     const auto file = path.empty() ? nullptr : OpenFile::open(path).value_or(nullptr);
-    if (!file || !file->is(known.position.fingerprint).value_or(false)) {
+    const bool same_inode = file && file->id().inode == known.position.id.inode;
+    if (!same_inode || !file->is(known.position.fingerprint).value_or(false)) {
       known.expected = false;
       report_loss(known, "is gone", warnings);
       continue;

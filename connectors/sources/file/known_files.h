@@ -4,6 +4,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -63,12 +64,15 @@ class KnownFiles {
     std::string partition;
     bool expected = true;
   };
+  void add(Known known);
   Known* newest(const FileId& id, const std::string& path);
   const Known* newest(const FileId& id, const std::string& path) const;
   Result<void> place(OpenFile& file, const std::string& path, Warnings& warnings);
   void report_loss(Known& known, std::string_view how, Warnings& warnings);
 
-  std::vector<Known> files_;
+  std::vector<Known> files_;  // as long as the log has positions of them; an inode stays that of its partition
+  std::unordered_multimap<std::uint64_t, std::size_t> by_inode_;  // places in files_
+  std::unordered_map<std::string, std::size_t> by_partition_;
   std::vector<Known> lost_;
   std::set<std::string> reported_;  // partitions
 };
