@@ -116,7 +116,7 @@ TEST_CASE("dead letters of one push that no commit holds are cut") {
 
 TEST_CASE("a dead letter that is larger than the log takes has its body cut") {
   SmallCommits bench;
-  bench.options.commit = {.event_bytes = 100'000};
+  bench.options.commit = {.one_letter_bytes = 100'000};
   bench.lines.lines = {R"({"event":"moan","long":")" + std::string(110'000, 'y') + R"("})"};
   bench.run();
   REQUIRE(bench.dead.size() == 1);

@@ -33,6 +33,7 @@ struct CommitLimits {
   std::size_t record_bytes = 192 << 20;
   std::size_t letter_bytes = 240 << 20;  // the same, when dead letters are all that can be made of what is left
   std::size_t event_bytes = record_bytes;  // of one event, as event_bytes counts: what the log takes
+  std::size_t one_letter_bytes = record_bytes;  // of one dead letter, likewise
   Compression compression = Compression::lz4;
 };
 
@@ -69,8 +70,9 @@ class Committer {
   bool has_room_at_last(const DeadLetter& letter) const { return bytes() + bytes_of(letter) <= limits_.letter_bytes; }
   // About what it takes in the log.
   static std::size_t bytes_of(const DeadLetter& letter);
-  // The largest event that any commit takes.
+  // The largest event that any commit takes, and the largest dead letter.
   std::size_t event_bytes_max() const { return limits_.event_bytes; }
+  std::size_t one_letter_bytes_max() const { return limits_.one_letter_bytes; }
 
   // Appends the batch. Waits for the one in flight first.
   Result<void> commit(std::uint64_t chain_version);

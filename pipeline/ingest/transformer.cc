@@ -107,8 +107,7 @@ Result<bool> Transformer::has_room(std::size_t events, std::size_t bytes) {
 }
 
 Result<void> Transformer::bury(DeadLetter letter, Tally& tally) {
-  // A log that takes no such event takes no such letter either.
-  if (Committer::bytes_of(letter) > committer_.event_bytes_max()) cut(letter, kBodyKept);
+  if (Committer::bytes_of(letter) > committer_.one_letter_bytes_max()) cut(letter, kBodyKept);
   TRY_ASSIGN(const bool fits, has_room(1, Committer::bytes_of(letter)));
   if (!fits && !committer_.has_room_at_last(letter)) cut(letter, kBodyKeptAtLast);
   deaths_.add(letter);

@@ -177,6 +177,7 @@ Result<BuiltIngest> Parts::build_ingest() {
   // There every event is a message, so chunks are only a way to hand them over.
   options.commit.compression = on_kafka() ? Compression::none : plan.settings.log.compression;
   if (event_bytes_max_ > 0) options.commit.event_bytes = event_bytes_max_;
+  if (letter_bytes_max_ > 0) options.commit.one_letter_bytes = letter_bytes_max_;
   built.workers = std::make_unique<ingest::Workers>(
       *log, clock, [this](const std::string& source) { return stored_positions(source); },
       [this](std::uint64_t sequence, const LogRecord& changes) {

@@ -121,6 +121,7 @@ class Parts {
 
   logs::local::LocalLog* local_log_ = nullptr;  // `log`, when it is one
   std::size_t event_bytes_max_ = 0;  // that the log takes; 0: any
+  std::size_t letter_bytes_max_ = 0;  // likewise
   std::map<std::string, AppBoard> destination_boards_;  // by destination; the map changes while destinations are replaced
   std::unique_ptr<DerivedState> state_;
   std::unique_ptr<delivery::DeliveryStore> store_;

@@ -39,6 +39,7 @@ Result<void> Parts::open_kafka_log(std::stop_token stop) {
   if (!opened) return fail(std::move(opened).error().context("the log on Kafka cannot be opened"));
   TRY(logs::kafka::bind_data_folder(disk, plan.data, (*opened)->identity(), (*opened)->partitions()));
   event_bytes_max_ = (*opened)->event_bytes_max();
+  letter_bytes_max_ = (*opened)->letter_bytes_max();
   log = *std::move(opened);
   return {};
 }

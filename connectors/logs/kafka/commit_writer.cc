@@ -158,6 +158,10 @@ std::size_t CommitWriter::event_bytes_max() const {
   return around_.events_max - std::min<std::uint64_t>(around_.events_max, kAroundMessage);
 }
 
+std::size_t CommitWriter::letter_bytes_max() const {
+  return around_.state_max - std::min<std::uint64_t>(around_.state_max, 2 * kAroundMessage);
+}
+
 std::size_t CommitWriter::pending_bytes() const {
   const std::lock_guard lock(mutex_);
   return pending_bytes_;

@@ -56,6 +56,8 @@ class CommitWriter {
   void append(LogRecord record, AppendDone done);
   // What an event may come to: see event_bytes.
   std::size_t event_bytes_max() const;
+  // What a dead letter may come to, with some room for its numbers.
+  std::size_t letter_bytes_max() const;
   // Thread-safe.
   std::size_t pending_bytes() const;
   std::optional<Error> failure() const;

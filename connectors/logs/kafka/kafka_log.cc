@@ -105,6 +105,7 @@ KafkaLog::~KafkaLog() = default;
 const std::string& KafkaLog::identity() const { return impl_->identity; }
 std::size_t KafkaLog::event_bytes_max() const { return impl_->commits->event_bytes_max(); }
 bool KafkaLog::keeps_attachments() const { return impl_->config.is_direct(); }
+std::size_t KafkaLog::letter_bytes_max() const { return impl_->commits->letter_bytes_max(); }
 int KafkaLog::partitions() const { return impl_->topics.partitions; }
 
 void KafkaLog::append(LogName log, LogRecord record, AppendDone done) {

@@ -36,6 +36,8 @@ class KafkaLog final : public Log {
   const std::string& identity() const;
   // The largest event that its topic takes, as event_bytes counts.
   std::size_t event_bytes_max() const;
+  // The largest dead letter that the topic of changes takes, by its texts.
+  std::size_t letter_bytes_max() const;
 
   // Where its topic is somebody else's too: there the direct route ends.
   bool keeps_attachments() const override;
