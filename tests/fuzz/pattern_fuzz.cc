@@ -1,4 +1,4 @@
-// links: scripting_vm PkgConfig::lua
+// links: scripting_vm lua
 // Our string.find, match, gmatch and gsub against those of Lua itself, which are the judge: the same results, or the same
 // error. Subjects and patterns are short, for Lua's own matcher knows no limit.
 

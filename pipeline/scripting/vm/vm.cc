@@ -369,7 +369,7 @@ void Vm::refused() {
 }
 
 void Vm::out_of_memory(lua_State* running) {
-  if (running_ != nullptr && stop_ == Stop::none) remember_place(running);
+  if (running_ != nullptr) remember_place(running);
 }
 
 // Runs where the error happened, before the stack is unwound.
