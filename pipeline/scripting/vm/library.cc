@@ -132,9 +132,32 @@ void add_utf8(lua_State* state) {
   lua_setfield(state, -2, "utf8");
 }
 
+// A number may come as a text, which is read from end to end, blanks and all.
+int checked_numerals(lua_State* state) {
+  for (int i = lua_gettop(state); i > 0; --i)
+    if (lua_type(state, i) == LUA_TSTRING) Vm::of(state).charge(state, 2 * lua_rawlen(state, i) / kBytesPerStep);
+  return original(state);
+}
+
+// All functions of the table on top.
+void check_numerals(lua_State* state) {
+  lua_pushnil(state);
+  while (lua_next(state, -2) != 0) {
+    if (lua_iscfunction(state, -1) == 0) {
+      lua_pop(state, 1);
+      continue;
+    }
+    lua_pushcclosure(state, checked_numerals, 1);
+    lua_pushvalue(state, -2);
+    lua_insert(state, -2);
+    lua_settable(state, -4);
+  }
+}
+
 void add_math(lua_State* state) {
   luaL_requiref(state, "math", luaopen_math, 0);
   remove(state, {"random", "randomseed"});  // an event replayed must give the same result
+  check_numerals(state);
   freeze_table(state);
   lua_setfield(state, -2, "math");
 }
