@@ -1,26 +1,111 @@
 #include "pipeline/ingest/remember_uuids.h"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "pipeline/base/log.h"
+#include "pipeline/event/timestamps.h"
 
 namespace penstock::ingest {
+namespace {
+
+constexpr int kGapsMax = 100;  // what is behind so many is not looked for
+
+// What was lost of the log, not what is out of reach for now.
+bool is_damage(const Error& error) {
+  return error.kind == ErrorKind::corrupt || error.kind == ErrorKind::io || error.kind == ErrorKind::not_found;
+}
+
+class Remembering {
+ public:
+  Remembering(SeenUuids& seen, Log& log, Timestamp now)
+      : seen_(seen), log_(log), now_(now), since_{std::max<std::int64_t>(0, now.ms - seen.settings().window.count())},
+        read_to_(since_) {}
+
+  Result<void> run() {
+    auto done = claim_newest();
+    // Where that begins may lie behind damage, and be found from its front only.
+    if (!done && is_damage(done.error()) && read_to_ == since_) done = claim_since(since_);
+    for (int gaps = 0; !done && is_damage(done.error()); ++gaps) {
+      const auto behind = gaps < kGapsMax ? readable_after(read_to_) : std::nullopt;
+      tell(done.error(), behind.value_or(now_));
+      if (!behind) return {};
+      done = claim_since(*behind);
+      // Damage behind damage: never the same place again, whatever the clock did meanwhile.
+      read_to_ = std::max(read_to_, *behind);
+    }
+    return done;
+  }
+
+ private:
+  Result<void> claim_newest() {
+    TRY_ASSIGN(Offsets start, log_.offsets_at(LogName::events, since_));
+    const Offsets end = log_.end(LogName::events);
+    const std::uint64_t uuids_max = seen_.settings().uuids_max;
+    std::uint64_t events = 0;
+    for (std::size_t p = 0; p < end.size(); ++p) events += end[p] - start[p];
+    for (std::size_t p = 0; p < end.size() && events > uuids_max; ++p)
+      start[p] = end[p] - (end[p] - start[p]) * uuids_max / events;
+    return claim_from(start);
+  }
+
+  Result<void> claim_since(Timestamp time) {
+    TRY_ASSIGN(const Offsets start, log_.offsets_at(LogName::events, time));
+    return claim_from(start);
+  }
+
+  Result<void> claim_from(const Offsets& start) {
+    TRY_ASSIGN(const auto reader, log_.read(LogName::events, start));
+    for (;;) {
+      TRY_ASSIGN(const auto record, reader->next());
+      if (!record) return {};
+      for (const auto& chunk : record->chunks)
+        for (std::uint32_t i = 0; i < chunk->size(); ++i) seen_.claim(chunk->facts(i).uuid, record->appended_at);
+      read_to_ = std::max(read_to_, record->appended_at);
+    }
+  }
+
+  // The earliest time after that one from which on the log can be read. Found by halves, for behind damage only an index leads on.
+  std::optional<Timestamp> readable_after(Timestamp damaged) {
+    Timestamp readable{std::max(now_.ms, damaged.ms + 1)};
+    if (!is_readable_from(readable)) return std::nullopt;
+    while (readable.ms - damaged.ms > 1) {
+      const Timestamp middle{damaged.ms + (readable.ms - damaged.ms) / 2};
+      (is_readable_from(middle) ? readable : damaged) = middle;
+    }
+    return readable;
+  }
+
+  bool is_readable_from(Timestamp time) {
+    const auto start = log_.offsets_at(LogName::events, time);
+    if (!start) return false;
+    const auto reader = log_.read(LogName::events, *start);
+    return reader && (*reader)->next();
+  }
+
+  void tell(const Error& damage, Timestamp until) {
+    seen_.missing_before(until);
+    log_warning(
+        "ingest",
+        "events that were appended from {} to {} cannot be read, so not all of their uuids are remembered: what a client "
+        "sends again of them within the time of de-duplication is stored twice. Nothing else is lost by going on. The "
+        "damage: {}",
+        format_timestamp(read_to_), format_timestamp(until), damage.message);
+  }
+
+  SeenUuids& seen_;
+  Log& log_;
+  const Timestamp now_;
+  const Timestamp since_;
+  Timestamp read_to_;  // when the newest was appended that was read
+};
+
+}  // namespace
 
 Result<void> remember_uuids(SeenUuids& seen, Log& log, const Clock& clock) {
   if (!seen.enabled()) return {};
-  const auto& [window, uuids_max] = seen.settings();
-  const Timestamp since{std::max<std::int64_t>(0, clock.now().ms - window.count())};
-  TRY_ASSIGN(Offsets start, log.offsets_at(LogName::events, since));
-  const Offsets end = log.end(LogName::events);
-  std::uint64_t events = 0;
-  for (std::size_t p = 0; p < end.size(); ++p) events += end[p] - start[p];
-  for (std::size_t p = 0; p < end.size() && events > uuids_max; ++p)
-    start[p] = end[p] - (end[p] - start[p]) * uuids_max / events;
-  TRY_ASSIGN(const auto reader, log.read(LogName::events, start));
-  for (;;) {
-    TRY_ASSIGN(const auto record, reader->next());
-    if (!record) return {};
-    for (const auto& chunk : record->chunks)
-      for (std::uint32_t i = 0; i < chunk->size(); ++i) seen.claim(chunk->facts(i).uuid, record->appended_at);
-  }
+  return Remembering(seen, log, clock.now()).run();
 }
 
 }  // namespace penstock::ingest

@@ -6,7 +6,9 @@
 
 namespace penstock::ingest {
 
-// From the end of `events`, as far back as the window or the number of uuids goes. Before anything is claimed.
+// From the end of `events`, as far back as the window or the number of uuids goes. Before anything is claimed. Where the log is
+// damaged it goes on behind that, and warns of what is not remembered; an error is what may be otherwise the next time, or a log of a
+// newer program.
 Result<void> remember_uuids(SeenUuids& seen, Log& log, const Clock& clock);
 
 }  // namespace penstock::ingest

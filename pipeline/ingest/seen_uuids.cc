@@ -201,6 +201,8 @@ void SeenUuids::give_up(Claim claim) {
   if (enabled()) parts_[claim % parts_.size()]->give_up(claim / parts_.size());
 }
 
+void SeenUuids::missing_before(Timestamp time) { begun_ms_ = std::max<std::int64_t>(begun_ms_, time.ms); }
+
 std::size_t SeenUuids::size() const {
   std::size_t sum = 0;
   for (const auto& part : parts_) sum += part->size();

@@ -41,6 +41,8 @@ class SeenUuids {
   std::optional<Claim> claim(const Uuid& uuid, Timestamp now);
   // As if it had never been claimed. Does nothing when it was forgotten meanwhile.
   void give_up(Claim claim);
+  // Of what was claimed before `time` some is missing, and covers_from is not before it. What is there stays.
+  void missing_before(Timestamp time);
 
   std::size_t size() const;
   // Since when every uuid is remembered; 0: none ever was.
@@ -52,7 +54,7 @@ class SeenUuids {
 
   const DedupSettings settings_;
   std::vector<std::unique_ptr<Part>> parts_;  // a power of two
-  std::atomic<std::int64_t> begun_ms_ = 0;  // when the first was claimed; 0: none was
+  std::atomic<std::int64_t> begun_ms_ = 0;  // since when all that was claimed is here; 0: none was claimed
 };
 
 // What one worker has claimed and not yet committed. One thread.
