@@ -20,9 +20,7 @@ constexpr std::size_t kTriedMax = 8;
 // The same of single events that halving has left alone, for what proves them guilty is that others are delivered: these may
 // have to be read first. Each keeps its chunk.
 constexpr std::size_t kAloneMax = 256;
-constexpr Duration kTick{1000};
 constexpr Duration kLongAnswer{10'000};
-constexpr Duration kCursorSeenEvery{3'600'000};  // a cursor that does not move still says that its destination is there
 constexpr Duration kReadPauseMin{100};
 constexpr Duration kReadPauseMax{10'000};
 
@@ -57,7 +55,7 @@ DestinationLoop::DestinationLoop(DestinationParts parts, const Surroundings& aro
                   buried(burials, discarded);
                 }),
       paused_(std::move(parts.paused)), rejections_(settings_.suspend), saved_cursor_(start), started_at_(start),
-      cursor_saved_at_(around.clock.steady()), health_log_(name_, around.clock.steady()) {
+      began_at_(around.clock.steady()), cursor_saved_at_(began_at_), health_log_(name_, around.clock.steady()) {
   take_rate(parts.rate.value_or(settings_.rate));
   if (settings_.on_dead == OnDead::block) blocked_.emplace(dead_keys);
   if (parts.replay)
@@ -101,9 +99,8 @@ void DestinationLoop::pump() {
     read_replay();
     read_again();
     launch();
+    save_cursor_if_due();
     arm();
-    // A life may be shorter than a tick, and so may the next.
-    if (saved_cursor_ == started_at_) save_cursor_if_moved();
   }
   publish();
 }
@@ -258,6 +255,7 @@ void DestinationLoop::arm() {
   if (!paused_ && breaker_.holding() && window_.in_flight() == 0) consider(breaker_.until());
   if (read_failure_ && may_read()) consider(read_again_at_);
   if (tokens_at_) consider(*tokens_at_);
+  if (const auto due = cursor_due()) consider(*due);
   if (replay_ && replay_->tokens_at) consider(*replay_->tokens_at);
   if (replay_ && replay_->read_again_at) consider(*replay_->read_again_at);
   if (replay_ && !replay_->draft.empty()) consider(replay_->draft.due(draft_limits_));
@@ -360,22 +358,6 @@ void DestinationLoop::look_at_answers() {
     if (!trouble.empty()) waits_for_answer_ += ": " + trouble;
   }
   publish();
-}
-
-void DestinationLoop::save_cursor_if_moved() {
-  const auto now = around_.clock.steady();
-  if (low_water_.position() != saved_cursor_ || now - cursor_saved_at_ >= kCursorSeenEvery) {
-    saved_cursor_ = low_water_.position();
-    cursor_saved_at_ = now;
-    recorder_.save_cursor(saved_cursor_);
-    recorder_.write();
-  }
-  const bool failing = recorder_.cursor_failure().has_value();
-  if (failing && !cursor_failure_told_) {
-    log_warning("delivery", "the cursor of destination {} cannot be saved, so a restart would deliver events again: {}",
-                name_, recorder_.cursor_failure()->message);
-  }
-  cursor_failure_told_ = failing;
 }
 
 // Once a second at most, however many there are.

@@ -44,6 +44,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   void stop(Duration within, std::move_only_function<void()> stopped);
 
  private:
+  static constexpr Duration kTick{1000};
   class Reply;
   enum class Phase : std::uint8_t { running, draining, closing, saving, stopped };
 
@@ -140,6 +141,8 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
 
   // every second
   void tick();
+  std::optional<SteadyTime> cursor_due() const;
+  void save_cursor_if_due();
   void save_cursor_if_moved();
   void tell_of_dead_letters();
   void look_at_answers();
@@ -211,7 +214,8 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
 
   Offsets saved_cursor_;
   const Offsets started_at_;  // where the cursor stood
-  SteadyTime cursor_saved_at_{};
+  const SteadyTime began_at_;
+  SteadyTime cursor_saved_at_;
   std::uint64_t dead_told_ = 0;
   std::string last_death_;
   std::string waits_for_answer_;  // what to say of it; empty while answers come

@@ -281,18 +281,6 @@ TEST_CASE("retention that overtakes a destination which does not read is told wi
   CHECK(rig.crm.delivered().size() + lost == static_cast<std::size_t>(before) + 3);
 }
 
-TEST_CASE("what the first batch settled is not delivered again by a life that was shorter than a second") {
-  Rig rig;
-  rig.start();
-  rig.add(5);
-  rig.pass_within();
-  REQUIRE(rig.crm.delivered().size() == 5);
-  rig.crash();
-  rig.start();
-  rig.pass_within();
-  CHECK(rig.crm.delivered() == bodies(1, 5));
-}
-
 TEST_CASE("a log that cannot be read makes the destination unavailable, and is read again") {
   Rig rig;
   rig.start();
