@@ -49,8 +49,9 @@ void Feed::jump_to_oldest() {
 Result<Feed::Step> Feed::next() {
   for (;;) {
     if (chunk_) {
-      TRY_ASSIGN(const Step step, step_in_chunk());
-      if (step != Step::end) return step;
+      auto step = step_in_chunk();
+      if (!step) let_go();  // what was damaged in memory may be whole in the log, and the log may have lost it
+      if (!step || *step != Step::end) return step;
       chunk_ = nullptr;
     }
     if (record_ && next_chunk_ < record_->chunks.size()) {
@@ -60,8 +61,7 @@ Result<Feed::Step> Feed::next() {
     if (!reader_) TRY(open());
     auto record = reader_->next();
     if (!record) {
-      reader_ = nullptr;
-      record_ = nullptr;
+      let_go();
       return fail(std::move(record).error());
     }
     pass_record();
