@@ -176,10 +176,9 @@ int reload(const Target& target, const topology::PlanContext& context) {
 int list_dead(const Target& target, const DeadListOptions& options, const topology::PlanContext& context) {
   const auto answer =
       ask_dead(target, context, dead_path(options), [&](const topology::StoppedPipeline& stopped) -> Result<std::string> {
-        const auto limit = static_cast<std::size_t>(options.limit);
-        TRY_ASSIGN(const auto letters, stopped.list({.stage = options.stage, .code = options.code, .since = {}},
-                                                    {.limit = limit, .after = options.after}));
-        return control::to_json(letters, limit);
+        const dead::Page page{.limit = static_cast<std::size_t>(options.limit), .after = options.after, .bodies = false};
+        TRY_ASSIGN(const auto letters, stopped.list({.stage = options.stage, .code = options.code, .since = {}}, page));
+        return control::to_json(letters, page);
       });
   if (!answer) return refuse_order(answer.error());
   if (options.json) {

@@ -139,10 +139,18 @@ void add_questions(CLI::App& app, Arguments& a, Command& chosen) {
 
 }  // namespace
 
+// Empty: it may be one; what answers there is another matter.
+std::string not_an_address(const std::string& url) {
+  const bool known = url.starts_with("http://") || url.starts_with("https://");
+  const std::string_view host = known ? std::string_view(url).substr(url.find("//") + 2) : std::string_view();
+  if (!host.empty() && host.front() != '/' && host.front() != ':') return {};
+  return fmt::format("'{}' is no address; it is one such as http://127.0.0.1:7700", url);
+}
+
 void add_target(CLI::App& command, Target& target) {
   command.add_option("--file,-f", target.file, "Configuration whose data folder to ask")->capture_default_str();
   command.add_option("--data", target.data, "Data folder of the running process");
-  command.add_option("--url", target.url, "Address of its control API, with --token");
+  command.add_option("--url", target.url, "Address of its control API, with --token")->check(not_an_address);
   command.add_option("--token", target.token, "Token of its control API")->needs("--url");
 }
 

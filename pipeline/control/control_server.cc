@@ -161,9 +161,10 @@ ServerReply ControlServer::Impl::list_dead(const ServerRequest& request) const {
   const auto limit = read_limit(request);
   if (!limit) return error_reply(limit.error());
   const dead::Filter filter{.stage = parameter(request, "stage"), .code = parameter(request, "code"), .since = {}};
-  const auto letters = pipeline.list_dead(filter, {.limit = *limit, .after = parameter(request, "after")});
+  const dead::Page page{.limit = *limit, .after = parameter(request, "after"), .bodies = false};
+  const auto letters = pipeline.list_dead(filter, page);
   if (!letters) return error_reply(letters.error());
-  return json_reply(to_json(*letters, *limit));
+  return json_reply(to_json(*letters, page));
 }
 
 ServerReply ControlServer::Impl::show_dead(const std::string& id) const {

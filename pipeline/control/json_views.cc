@@ -82,7 +82,7 @@ json::array destination_views(const std::vector<topology::DestinationStatus>& de
   return out;
 }
 
-json::object letter_view(const std::string& id, const DeadLetter& letter) {
+json::object letter_view(const std::string& id, const DeadLetter& letter, std::uint64_t bytes) {
   return {{"id", id},
           {"uuid", letter.uuid.to_string()},
           {"stage", letter.stage},
@@ -97,7 +97,7 @@ json::object letter_view(const std::string& id, const DeadLetter& letter) {
           {"received_at", format_timestamp(letter.received_at)},
           {"first_at", format_timestamp(letter.first_at)},
           {"last_at", format_timestamp(letter.last_at)},
-          {"bytes", letter.body.size()}};
+          {"bytes", bytes}};
 }
 
 bool valid_utf8(const std::string& text) {
@@ -157,16 +157,16 @@ std::string to_json(const config::Problems& problems) {
   return json::serialize(json::object{{"error", "the configuration is invalid; nothing was changed"}, {"problems", out}});
 }
 
-std::string to_json(const std::vector<dead::Listed>& letters, std::size_t limit) {
+std::string to_json(const std::vector<dead::Listed>& letters, const dead::Page& page) {
   json::array out;
-  for (const auto& [id, letter] : letters) out.push_back(letter_view(id, letter));
+  for (const auto& [id, letter, bytes] : letters) out.push_back(letter_view(id, letter, bytes));
   json::value next = nullptr;
-  if (letters.size() == limit && !letters.empty()) next = json::string(letters.back().id);
+  if (dead::fills(letters, page)) next = json::string(letters.back().id);
   return json::serialize(json::object{{"dead_letters", out}, {"next", next}});
 }
 
 std::string to_json(const std::string& id, const DeadLetter& letter) {
-  auto view = letter_view(id, letter);
+  auto view = letter_view(id, letter, letter.body.size());
   if (valid_utf8(letter.body)) {
     view["body"] = letter.body;
   } else {

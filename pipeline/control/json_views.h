@@ -16,7 +16,7 @@ std::string to_json(const topology::ReloadReport& report);
 std::string to_json(const topology::BackupReport& report);
 std::string to_json(const config::Problems& problems);
 // Without bodies, newest first as listed; `next` is the id to continue after, or null.
-std::string to_json(const std::vector<dead::Listed>& letters, std::size_t limit);
+std::string to_json(const std::vector<dead::Listed>& letters, const dead::Page& page);
 // With the original bytes: as text when they are valid UTF-8, else as base64 in `body_base64`.
 std::string to_json(const std::string& id, const DeadLetter& letter);
 

@@ -57,6 +57,12 @@ Result<void> scan(rocksdb::Iterator& rows, const Filter& filter, const Page& pag
 
 }  // namespace
 
+bool fills(const std::vector<Listed>& letters, const Page& page) {
+  std::size_t bytes = 0;
+  for (const auto& each : letters) bytes += each.letter.body.size();
+  return !letters.empty() && (letters.size() >= page.limit || bytes >= page.bytes);
+}
+
 DeadLetterTable::DeadLetterTable(rocksdb::DB& database, rocksdb::ColumnFamilyHandle& family)
     : database_(database), family_(family) {}
 
@@ -89,9 +95,13 @@ Result<std::vector<Listed>> DeadLetterTable::list(const Filter& filter, const Pa
   const std::unique_ptr<rocksdb::Iterator> rows(database_.NewIterator(rocksdb::ReadOptions(), &family_));
   std::vector<Listed> found;
   if (page.limit == 0) return found;
+  std::size_t bytes = 0;
   TRY(scan(*rows, filter, page, [&](std::string_view id, DeadLetter letter) {
-    found.push_back({std::string(id), std::move(letter)});
-    return found.size() < page.limit;
+    const std::size_t body_bytes = letter.body.size();
+    if (!page.bodies) letter.body = {};
+    bytes += letter.body.size();
+    found.push_back({std::string(id), std::move(letter), body_bytes});
+    return found.size() < page.limit && bytes < page.bytes;
   }));
   return found;
 }

@@ -32,16 +32,23 @@ struct Filter {
 
 enum class Order : std::uint8_t { newest_first, oldest_first };
 
+// Ends at either bound, but has one letter at least if there is one: only an empty page means that there are no more.
 struct Page {
   std::size_t limit = 100;
+  std::size_t bytes = 16 << 20;  // of bodies that are kept
   std::string after;  // the id of the last letter of the page before; empty: from the start
   Order order = Order::newest_first;
+  bool bodies = true;  // false: letters come without, for whoever only shows what there is
 };
 
 struct Listed {
   std::string id;
   DeadLetter letter;
+  std::uint64_t body_bytes = 0;  // also of a body that was left out
 };
+
+// Whether the page had no room for more: there may be some.
+bool fills(const std::vector<Listed>& letters, const Page& page);
 
 class DeadLetterTable {
  public:

@@ -99,6 +99,42 @@ TEST_CASE("a listing is filtered, in order of time, and goes on where the last p
   }
 }
 
+TEST_CASE("a page ends at its bytes too, and the next one goes on there") {
+  Database database;
+  for (int i = 0; i < 5; ++i) {
+    DeadLetter large = letter(kT + i, "crm", "rejected");
+    large.body = std::string(1000, 'x');
+    database.put(large);
+  }
+  Page page{.limit = 100, .bytes = 1500, .after = {}, .order = Order::oldest_first};
+  std::vector<std::size_t> pages;
+  for (;;) {
+    const auto listed = database.table().list({}, page).value();
+    if (listed.empty()) break;
+    CHECK(fills(listed, page) == (listed.size() == 2));
+    pages.push_back(listed.size());
+    page.after = listed.back().id;
+  }
+  CHECK(pages == std::vector<std::size_t>{2, 2, 1});
+  page = {.limit = 100, .bytes = 1, .after = {}, .order = Order::oldest_first};
+  CHECK(database.table().list({}, page).value().size() == 1);
+}
+
+TEST_CASE("a page without bodies has as many letters as it may, and says how large they are") {
+  Database database;
+  for (int i = 0; i < 5; ++i) {
+    DeadLetter large = letter(kT + i, "crm", "rejected");
+    large.body = std::string(1000, 'x');
+    database.put(large);
+  }
+  const Page page{.limit = 4, .bytes = 1500, .after = {}, .bodies = false};
+  const auto listed = database.table().list({}, page).value();
+  REQUIRE(listed.size() == 4);
+  CHECK(listed[0].letter.body.empty());
+  CHECK(listed[0].body_bytes == 1000);
+  CHECK(fills(listed, page));
+}
+
 TEST_CASE("damaged bytes are an error that names the letter") {
   Database database;
   REQUIRE(database.db->Put({}, "1760000000000-x", "\x7fnonsense").ok());

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::uint8_t kCursorVersion = 1;
 constexpr std::size_t kWantedAtOnce = 1000;
+constexpr std::size_t kWantedBytesMax = 16 << 20;
 constexpr std::size_t kReleasedAtOnce = 1000;  // of one key
 constexpr std::size_t kKeysLookedAt = 1000;
 
@@ -192,14 +193,14 @@ Result<void> DeliveryStore::discard(std::span<const std::string> ids) {
 Result<std::uint64_t> DeliveryStore::want_again(const dead::Filter& filter) {
   TRY_ASSIGN(const auto held, impl_->hold_to_write());
   std::uint64_t count = 0;
-  dead::Page page{.limit = kWantedAtOnce, .after = {}, .order = dead::Order::oldest_first};
+  dead::Page page{.limit = kWantedAtOnce, .after = {}, .order = dead::Order::oldest_first, .bodies = false};
   for (;;) {
     TRY_ASSIGN(const auto letters, impl_->dead->list(filter, page));
+    if (letters.empty()) return count;
     rocksdb::WriteBatch batch;
     for (const auto& each : letters) batch.Put(impl_->family(kWanted), wanted_key(each.letter, each.id), {});
     TRY(impl_->write(batch, Sync::yes));
     count += letters.size();
-    if (letters.size() < page.limit) return count;
     page.after = letters.back().id;
   }
 }
@@ -223,15 +224,18 @@ Result<std::vector<dead::Listed>> DeliveryStore::wanted(std::string_view destina
                                                         const dead::Listed* after) const {
   TRY_ASSIGN(const auto held, impl_->trouble->hold());
   std::vector<dead::Listed> found;
+  std::size_t bytes = 0;
   const std::string prefix = wanted_prefix(destination);
   const std::unique_ptr<rocksdb::Iterator> rows(impl_->db->NewIterator({}, impl_->family(kWanted)));
   // Not from the first again and again: RocksDB steps over all that were removed.
   const std::string from = after == nullptr ? prefix : wanted_key(after->letter, after->id) + '\0';
-  for (rows->Seek(from); rows->Valid() && rows->key().starts_with(prefix) && found.size() < limit; rows->Next()) {
+  for (rows->Seek(from); rows->Valid() && rows->key().starts_with(prefix) && found.size() < limit && bytes < kWantedBytesMax;
+       rows->Next()) {
     std::string id = rows->key().ToString().substr(prefix.size() + kLogPlaceBytes);
     auto letter = impl_->dead->get(id);
     if (!letter && letter.error().kind == ErrorKind::not_found) continue;
     if (!letter) return fail(std::move(letter).error());
+    bytes += letter->body.size();
     found.push_back({std::move(id), *std::move(letter)});
   }
   if (!rows->status().ok()) return impl_->unread(rows->status());

@@ -78,7 +78,7 @@ class DeliveryStore {
   Result<std::uint64_t> want_again(const dead::Filter& filter);
   Result<std::uint64_t> want_again(std::span<const std::string> ids);
   // The first of those wanted by a destination that come after one of them (null: of all), each partition in the order of the log;
-  // and how many there are, up to `limit`.
+  // and how many there are, up to `limit`. No more than 16 MiB and a letter at a time.
   Result<std::vector<dead::Listed>> wanted(std::string_view destination, std::size_t limit,
                                            const dead::Listed* after = nullptr) const;
   Result<std::uint64_t> count_wanted(std::string_view destination, std::uint64_t limit) const;

@@ -116,12 +116,12 @@ void DestinationLoop::look_for_blocker() {
                            first.error().message);
   }
   if (!first || !*first) return;
-  const auto& [id, letter] = **first;
+  const auto& letter = (*first)->letter;
+  const auto& id = (*first)->id;
   blocker_ = fmt::format(
-      "{} {} held up by dead letters, the first of them {} ({}, distinct_id {}): `penstock dead replay {}` sends it "
-      "again, `penstock dead discard {}` lets the others go",
-      blocked_->size(), blocked_->size() == 1 ? "distinct_id is" : "distinct_ids are", id, letter.code, letter.distinct_id,
-      id, id);
+      "{} {} held up by dead letters, the first of them {} ({}, distinct_id {}): `penstock dead replay ID` sends it again, "
+      "`penstock dead discard ID` lets the others go",
+      blocked_->size(), blocked_->size() == 1 ? "distinct_id is" : "distinct_ids are", id, letter.code, letter.distinct_id);
 }
 
 void DestinationLoop::park(const Parcel& parcel, LowWater::Mark mark) {

@@ -2,12 +2,17 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+#include <system_error>
+
 #include "pipeline/base/log.h"
 #include "pipeline/ports/folders.h"
 #include "pipeline/ports/posix_disk.h"
 
 namespace penstock::topology {
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr std::string_view kFormat = "/FORMAT";
 
@@ -30,6 +35,15 @@ Result<void> check_free(Disk& disk, const std::string& data, const std::string& 
     return fail(ErrorKind::conflict,
                 fmt::format("{} is there: another backup is being made, or one was killed; remove it in that case", draft));
   }
+  std::error_code error;
+  if (const auto parent = fs::path(to).parent_path(); !fs::is_directory(parent, error)) {
+    return fail(ErrorKind::not_found,
+                fmt::format("{} is no folder that is there, and a backup makes only its own folder: make that first",
+                            parent.string()));
+  }
+  // All would be copied first, and then not be moved there.
+  if (fs::is_symlink(to, error))
+    return fail(ErrorKind::invalid, fmt::format("{} is a link: name the folder that it should lead to", to));
   if (!disk.exists(to)) return {};
   const auto names = disk.list(to);
   if (names && names->empty()) return {};

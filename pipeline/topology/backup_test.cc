@@ -136,6 +136,14 @@ TEST_CASE("a backup goes only where nothing is, and leaves nothing when it fails
     return refused.error();
   };
   CHECK(refusal("backup").kind == ErrorKind::invalid);
+  CHECK(refusal(temporary.path + "/missing/backup").message.find(temporary.path + "/missing is no folder that is there") ==
+        0);
+  CHECK_FALSE(fs::exists(temporary.path + "/missing"));
+  fs::create_symlink(temporary.path + "/nowhere", temporary.path + "/link");
+  CHECK(refusal(temporary.path + "/link/backup").kind == ErrorKind::not_found);
+  CHECK(refusal(temporary.path + "/link").message ==
+        temporary.path + "/link is a link: name the folder that it should lead to");
+  CHECK_FALSE(fs::exists(temporary.path + "/link.partial"));
   const std::string too_long = temporary.path + "/" + std::string(300, 'x');
   CHECK(refusal(too_long).message.find(too_long + " cannot be looked at: ") == 0);
   fs::create_directories(to + "/something");

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <utility>
 
 #include "connectors/logs/local/local_log.h"
@@ -32,16 +33,28 @@ Result<void> check_stage(const delivery::DeliveryStore& store, const std::string
 Result<std::vector<dead::Listed>> list_dead(const DerivedState& state, const delivery::DeliveryStore& store,
                                             const dead::Filter& filter, const dead::Page& page) {
   std::vector<dead::Listed> all;
+  std::vector<dead::Listed> others;
   if (filter.stage.empty() || filter.stage == ingest::kIngestStage) {
     TRY_ASSIGN(all, state.dead_letters().list(filter, page));
   }
   if (filter.stage != ingest::kIngestStage) {
-    TRY_ASSIGN(auto others, store.dead_letters().list(filter, page));
-    std::ranges::move(others, std::back_inserter(all));
+    TRY_ASSIGN(others, store.dead_letters().list(filter, page));
   }
+  const bool newest_first = page.order == dead::Order::newest_first;
+  const auto comes_later = [&](const dead::Listed& each, const std::string& end) {
+    return newest_first ? each.id < end : each.id > end;
+  };
+  // Behind the end of one that was cut short there may be letters that it has no room for.
+  const auto end_of = [&](const std::vector<dead::Listed>& list) {
+    return dead::fills(list, page) ? std::optional(list.back().id) : std::nullopt;
+  };
+  const auto end_of_all = end_of(all);
+  const auto end_of_others = end_of(others);
+  std::ranges::move(others, std::back_inserter(all));
+  for (const auto& end : {end_of_all, end_of_others})
+    if (end) std::erase_if(all, [&](const auto& each) { return comes_later(each, *end); });
   // Those of a destination that was removed are still there to be listed.
   if (all.empty()) TRY(check_stage(store, filter.stage));
-  const bool newest_first = page.order == dead::Order::newest_first;
   std::ranges::sort(all, [&](const auto& a, const auto& b) { return newest_first ? a.id > b.id : a.id < b.id; });
   if (all.size() > page.limit) all.resize(page.limit);
   return all;
@@ -53,16 +66,31 @@ Result<DeadLetter> find_dead(const DerivedState& state, const delivery::Delivery
   return state.dead_letters().get(id);
 }
 
-Result<std::uint64_t> for_each_page(const DeadLetterShelf& shelf, const DeadLetterChoice& choice,
-                                    const std::function<Result<std::uint64_t>(const std::vector<dead::Listed>&)>& act) {
+namespace {
+
+Result<std::uint64_t> for_each_of(const std::vector<std::string>& ids, const DeadLetterShelf& shelf, const PageAct& act) {
+  const dead::Page page{.limit = kPage, .after = {}};
+  std::vector<dead::Listed> letters;
+  std::uint64_t count = 0;
+  for (const auto& id : ids) {
+    TRY_ASSIGN(auto letter, shelf.find(id));
+    const std::uint64_t bytes = letter.body.size();
+    letters.push_back({id, std::move(letter), bytes});
+    if (&id != &ids.back() && !dead::fills(letters, page)) continue;
+    TRY_ASSIGN(const std::uint64_t done, act(letters));
+    count += done;
+    letters.clear();
+  }
+  return count;
+}
+
+}  // namespace
+
+Result<std::uint64_t> for_each_page(const DeadLetterShelf& shelf, const DeadLetterChoice& choice, const PageAct& act) {
   if (!choice.ids.empty()) {
-    std::vector<dead::Listed> letters;
-    for (const auto& id : choice.ids) {
-      auto letter = shelf.find(id);
-      if (!letter) return fail(std::move(letter).error());
-      letters.push_back({id, *std::move(letter)});
-    }
-    return act(letters);
+    // One that is not there is told before any is touched.
+    for (const auto& id : choice.ids) TRY(shelf.find(id));
+    return for_each_of(choice.ids, shelf, act);
   }
   // What dies again while this goes on comes after it, and would be met for ever.
   TRY_ASSIGN(const auto newest, shelf.list(choice.filter, {.limit = 1, .after = {}, .order = dead::Order::newest_first}));

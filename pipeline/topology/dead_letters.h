@@ -33,10 +33,11 @@ struct DeadLetterShelf {
   std::function<Result<std::vector<dead::Listed>>(const dead::Filter&, const dead::Page&)> list;
 };
 
+using PageAct = std::function<Result<std::uint64_t>(const std::vector<dead::Listed>&)>;
+
 // Calls `act` for the letters that are there when it is called, page by page from the oldest, each at most once, whatever `act`
 // makes of them; one that is new meanwhile is not met. The sum of what `act` says; the first error ends it.
-Result<std::uint64_t> for_each_page(const DeadLetterShelf& shelf, const DeadLetterChoice& choice,
-                                    const std::function<Result<std::uint64_t>(const std::vector<dead::Listed>&)>& act);
+Result<std::uint64_t> for_each_page(const DeadLetterShelf& shelf, const DeadLetterChoice& choice, const PageAct& act);
 
 // Holds the folder as a process would, so one at a time; closes it when destroyed.
 class StoppedPipeline {

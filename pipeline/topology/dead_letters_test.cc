@@ -22,12 +22,16 @@ struct Shelf {
       if (!letters.empty()) found.push_back({letters.rbegin()->first, letters.rbegin()->second});
       return found;
     }
-    for (auto at = letters.upper_bound(page.after); at != letters.end() && found.size() < page.limit; ++at)
+    for (auto at = letters.upper_bound(page.after); at != letters.end() && !dead::fills(found, page); ++at)
       found.push_back({at->first, at->second});
     return found;
   }
   DeadLetterShelf port() {
-    return {[this](const std::string& id) -> Result<DeadLetter> { return letters.at(id); },
+    return {[this](const std::string& id) -> Result<DeadLetter> {
+              const auto found = letters.find(id);
+              if (found == letters.end()) return fail(ErrorKind::not_found, "there is no " + id);
+              return found->second;
+            },
             [this](const dead::Filter&, const dead::Page& page) -> Result<std::vector<dead::Listed>> { return list(page); }};
   }
 
@@ -68,6 +72,35 @@ TEST_CASE("a walk over dead letters that stay meets each of them once") {
   });
   CHECK(walked == 1200);
   CHECK(met == 1200);
+}
+
+TEST_CASE("letters of a megabyte are acted on a few at a time, chosen by a filter or by name") {
+  Shelf shelf(100);
+  DeadLetterChoice choice;
+  for (auto& [id, letter] : shelf.letters) letter.body.resize(1 << 20);
+  SUBCASE("all") {}
+  SUBCASE("by name") {
+    for (const auto& [id, letter] : shelf.letters) choice.ids.push_back(id);
+  }
+  std::size_t most = 0;
+  const auto walked = for_each_page(shelf.port(), choice, [&](const auto& letters) -> Result<std::uint64_t> {
+    most = std::max(most, letters.size());
+    return letters.size();
+  });
+  CHECK(walked == 100);
+  CHECK(most == 16);
+}
+
+TEST_CASE("a name that no letter has is refused before any letter is touched") {
+  Shelf shelf(3);
+  bool acted = false;
+  const auto walked = for_each_page(shelf.port(), {.ids = {"000000", "nobody"}, .filter = {}}, [&](const auto& letters) {
+    acted = true;
+    return Result<std::uint64_t>(letters.size());
+  });
+  REQUIRE_FALSE(walked.has_value());
+  CHECK(walked.error().kind == ErrorKind::not_found);
+  CHECK_FALSE(acted);
 }
 
 }  // namespace penstock::topology

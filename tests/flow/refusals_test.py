@@ -71,6 +71,10 @@ class Refusals(FlowTest):
             if running:
                 self.stop(process)
 
+    def test_an_address_of_the_control_api_that_is_none(self):
+        for url in ("garbage", "127.0.0.1:7700", "http://", "ftp://127.0.0.1"):
+            self.assertIn("is no address", self.refused(2, "status", "--url", url, "--token", "t"))
+
     def test_two_that_write_one_file_or_listen_at_one_place(self):
         port = free_port()
         self.config(f"{FILE_OUT}\n  - {{ name: twin, type: file, path: out.ndjson }}\n"
