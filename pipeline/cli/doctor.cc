@@ -88,11 +88,13 @@ Result<void> check_positions(Log& log, const std::string& data, const std::vecto
   return topology::check_captured(log, read, data);
 }
 
-// Where it is more than the one that was told.
+// What can be read, and where damage is when it is more than the one that was told.
 void print_damage(const std::string& data, LogName log, int partitions) {
   const auto found =
       logs::local::list_damage(posix_disk(), fmt::format("{}/log/{}", data, to_string(log)), log, partitions, kPlacesMax);
   if (!found) return fmt::print("          {}\n", found.error().message);
+  fmt::print("          {} records with {} events can be read, before damage and behind it\n", found->records,
+             found->events);
   if (found->count() < 2) return;
   fmt::print("          {} damaged places of {}:\n", found->count(), to_string(log));
   for (const auto& place : found->places) fmt::print("          {}\n", place);
@@ -108,8 +110,9 @@ bool check_logs(Log& log, const std::string& data) {
     const auto checked = check_log(log, name, counts, positions);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
     const double megabytes = static_cast<double>(log.bytes(name)) / 1e6;
-    fmt::print("{:<9} {} records, {} events, {:.1f} MB in {:.1f} s: {}\n", to_string(name), counts.records, counts.events,
-               megabytes, took.count(), checked ? "whole" : "damaged, " + checked.error().message);
+    const std::string before = checked ? "" : " before the first damage";
+    fmt::print("{:<9} {} records, {} events{}, {:.1f} MB in {:.1f} s: {}\n", to_string(name), counts.records, counts.events,
+               before, megabytes, took.count(), checked ? "whole" : "damaged, " + checked.error().message);
     if (!checked) print_damage(data, name, log.partitions());
     well = well && checked;
   }

@@ -26,9 +26,10 @@ DeliveryMetrics::DeliveryMetrics(telemetry::Metrics& metrics, const std::string&
                                "Distinct ids that a dead letter holds up, with `on_dead: block`.", labels);
   lag_events = metrics.gauge("penstock_delivery_lag_events", "Events between the cursor and the end of the log.", labels);
   lag_seconds = metrics.gauge("penstock_delivery_lag_seconds", "Age of the oldest event that is not settled.", labels);
-  asked_until =
-      metrics.gauge("penstock_delivery_asked_until_timestamp_seconds",
-                    "Until when the receiver has asked, by Retry-After, not to be written to; 0: it has not.", labels);
+  asked_until = metrics.gauge(
+      "penstock_delivery_asked_until_timestamp_seconds",
+      "Until when the receiver has asked, by Retry-After, not to be written to, an hour ahead at most; 0: it has not.",
+      labels);
   write_seconds = metrics.histogram("penstock_delivery_write_seconds", "From handing over a batch to its answer.", labels,
                                     telemetry::latency_buckets());
   age_seconds =

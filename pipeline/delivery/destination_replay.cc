@@ -90,10 +90,16 @@ void DestinationLoop::replay_failed(const Error& error) {
   const bool told = !replay_->stopped.empty();
   replay_->read_again_at = around_.clock.steady() + read_backoff_.after(++replay_->failures);
   const auto end = error.kind == ErrorKind::corrupt ? error.message.find("; ") : std::string::npos;
-  replay_->stopped = fmt::format(
-      "cannot read the log ({}); `penstock replay {} --cancel` ends it, and one with a later --from passes the place by",
-      error.message.substr(0, end), name_);
-  if (!told) log_error("delivery", "destination {}: its replay {}", name_, replay_->stopped);
+  // Nothing to mend: the next reading begins with the oldest that is kept.
+  const bool overtaken = error.kind == ErrorKind::not_found;
+  if (overtaken) replay_->stopped = "was overtaken by retention, and goes on with the oldest event that is kept";
+  else
+    replay_->stopped = fmt::format(
+        "cannot read the log ({}); `penstock replay {} --cancel` ends it, and one with a later --from passes the place by",
+        error.message.substr(0, end), name_);
+  if (!told)
+    log_at(overtaken ? LogLevel::warning : LogLevel::error, "delivery", "destination {}: its replay {}", name_,
+           replay_->stopped);
 }
 
 void DestinationLoop::replay_reads() {

@@ -74,6 +74,20 @@ TEST_CASE("a stretch that cannot be read is the replay's trouble, named with wha
   CHECK_FALSE(in_store(rig));
 }
 
+TEST_CASE("a replay that retention overtakes says that, not that the log is unreadable, and goes on") {
+  Rig rig;
+  rig.start();
+  rig.add(3);
+  rig.pass_within();
+  rig.log.damage_events(0, {ErrorKind::not_found, "events/0001.seg was removed by retention while it was read"});
+  replay(rig, order_of(rig, Timestamp{0}));
+  CHECK(rig.runner->status().replay_stopped == "was overtaken by retention, and goes on with the oldest event that is kept");
+  rig.log.mend_events();
+  rig.advance(Duration{20'000});
+  CHECK(rig.runner->status().replay_stopped.empty());
+  CHECK(rig.crm.delivered().size() == 6);
+}
+
 TEST_CASE("events on which the condition of a replay fails are not sent, and counted") {
   Rig rig;
   rig.start();

@@ -243,6 +243,15 @@ Result<void> skip_record(std::string_view record, Offsets& next) {
   return advance(labels, next);
 }
 
+Result<std::uint64_t> count_events(std::string_view record) {
+  Reader in(record.substr(kRecordHeaderBytes));
+  TRY(in.varint());
+  TRY_ASSIGN(const auto labels, read_labels(in));
+  std::uint64_t events = 0;
+  for (const StoredLabel& label : labels) events += label.events;
+  return events;
+}
+
 Result<std::shared_ptr<const StoredRecord>> decode_record(std::string_view record, Offsets& next, PartitionShare share,
                                                           MemoryBudget* memory) {
   TRY_ASSIGN(const RecordHeader header, decode_header(record));

@@ -84,6 +84,8 @@ void append_record(PreparedRecord& record, const Place& place, Offsets& next, st
 
 // Moves `next` past the record's events without opening its chunks. corrupt: the record does not continue `next`.
 Result<void> skip_record(std::string_view record, Offsets& next);
+// How many events it has, wherever it continues.
+Result<std::uint64_t> count_events(std::string_view record);
 
 // Opens a record that check_record approved, without its chunks of other shares. `next` moves past it. Chunks are counted in
 // `memory`, if given.

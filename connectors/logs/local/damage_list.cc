@@ -36,6 +36,13 @@ class Search {
     else list_.places.push_back(fmt::format("{} at byte {}: {}", path, position, what));
   }
 
+  void count(std::string_view record) {
+    const auto events = log_format::count_events(record);
+    if (!events) return;  // whole, but of no use to a reader
+    ++list_.records;
+    list_.events += *events;
+  }
+
   Result<void> look_at(std::uint64_t first_sequence) {
     const std::string path = segment_path(folder_, first_sequence);
     TRY_ASSIGN(auto file, disk_.open_read(path));
@@ -84,6 +91,7 @@ class Search {
         if (sequence != next_ && !after_damage)
           note(cursor.path(), at, fmt::format("record {} stands where record {} should", sequence, next_));
         next_ = sequence + 1;
+        count((*record)->record);
         after_damage = false;
         continue;
       }

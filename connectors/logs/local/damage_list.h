@@ -14,6 +14,8 @@ namespace penstock::logs::local {
 struct DamageList {
   std::vector<std::string> places;  // a sentence each, with file and byte, in the order of the log
   std::uint64_t more = 0;  // and so many that it has no room for
+  std::uint64_t records = 0;  // that are whole, before damage and behind it
+  std::uint64_t events = 0;  // in them
 
   std::uint64_t count() const { return places.size() + more; }
 };

@@ -51,6 +51,8 @@ TEST_CASE("every damaged place of every segment is listed, up to a bound") {
   log.flip(3, log.disk.content(log.segments[3]).size() - 3);  // the header
   const DamageList found = log.damage();
   REQUIRE(found.count() == 4);
+  CHECK(found.records == 27);  // three are damaged
+  CHECK(found.events == 27);
   CHECK(found.places[0].starts_with(log.segments[0] + " at byte "));
   CHECK(found.places[1].starts_with(log.segments[2] + " at byte "));
   CHECK(found.places[2].starts_with(log.segments[2] + " at byte "));
