@@ -17,8 +17,15 @@ namespace {
 constexpr std::uint64_t kSmallestPart = 20;
 constexpr Duration kBetweenLooks{1'000};
 
-const LogRetention& of(const RetentionSettings& settings, LogName log) {
-  return log == LogName::captured ? settings.captured : settings.events;
+// How much of a log is kept.
+struct Keep {
+  Duration age;
+  Bytes bytes;
+};
+
+Keep keep_of(const RetentionSettings& settings, LogName log) {
+  if (log == LogName::captured) return {settings.captured.age, settings.captured.bytes};
+  return {settings.events.age, settings.events.bytes};
 }
 
 }  // namespace
@@ -41,7 +48,7 @@ Retention::Retention(const LogSettings& settings, std::string folder, Log& log, 
 void Retention::look() {
   tell(needs_.checkpoint_if_due());
   for (const LogName log : {LogName::captured, LogName::events}) {
-    const LogRetention& keep = of(settings_, log);
+    const Keep keep = keep_of(settings_, log);
     const Timestamp now = clock_.now();
     trim(log, keep.bytes.count, Timestamp{std::max<std::int64_t>(0, now.ms - keep.age.count())});
   }

@@ -41,9 +41,11 @@ using config::field;
 using config::Need;
 using config::range;
 
+// A type for each log, because what a setting is when not written is known by its type.
+template <int Days, int GiB>
 struct LogRetention {
-  Duration age;
-  Bytes bytes;
+  Duration age{Days * 86'400'000LL};
+  Bytes bytes{GiB * std::uint64_t{1} << 30};
 
   static constexpr auto fields() {
     constexpr Duration kYear{365LL * 86'400'000};
@@ -55,8 +57,8 @@ struct LogRetention {
 };
 
 struct RetentionSettings {
-  LogRetention events{Duration{7LL * 86'400'000}, 10_GiB};
-  LogRetention captured{Duration{86'400'000}, 2_GiB};
+  LogRetention<7, 10> events;
+  LogRetention<1, 2> captured;
   Bytes free_min = 1_GiB;
 
   static constexpr auto fields() {
@@ -227,11 +229,12 @@ struct DedupSettings {
   int uuids = 1'000'000;
 
   static constexpr auto fields() {
-    return std::tuple{
-        field("window", &DedupSettings::window, "How long the uuid of an event is remembered.",
-              range(Duration(1'000), Duration(7LL * 86'400'000))),
-        field("uuids", &DedupSettings::uuids, "How many are remembered at most, at 28 bytes each; 0 lets everything pass.",
-              range(0, 100'000'000))};
+    return std::tuple{field("window", &DedupSettings::window, "How long the uuid of an event is remembered.",
+                            range(Duration(1'000), Duration(7LL * 86'400'000))),
+                      field("uuids", &DedupSettings::uuids,
+                            "How many are remembered at most, at 28 bytes each; 0 lets everything pass, "
+                            "also a dead letter of ingest that is sent again twice before it is read.",
+                            range(0, 100'000'000))};
   }
 };
 

@@ -46,6 +46,17 @@ GOOD = {
 }
 
 
+def defaults_of(schema):
+    """What a configuration would say that writes down every default that the schema tells, outside of lists."""
+    told = {}
+    for name, field in schema.get("properties", {}).items():
+        if "default" in field:
+            told[name] = field["default"]
+        elif defaults := defaults_of(field):
+            told[name] = defaults
+    return told
+
+
 class Schema(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -78,6 +89,13 @@ class Schema(unittest.TestCase):
         for path in [*(ROOT / "examples").glob("*.yaml"), *(ROOT / "bench").glob("*/*.yaml")]:
             with self.subTest(path.name):
                 self.assertEqual(self.refused(path.read_text()), [])
+
+    def test_takes_every_default_that_it_tells(self):
+        for name, default in defaults_of(self.schema).items():
+            with self.subTest(name):
+                line = f"{name}: {json.dumps(default)}"
+                self.assertEqual(self.program_refuses(self.with_line(line)), "")
+                self.assertEqual(self.refused(self.with_line(line)), [])
 
     def test_refuses_what_the_program_refuses(self):
         for name, line in BAD.items():
