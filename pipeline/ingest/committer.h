@@ -60,6 +60,8 @@ class Committer {
   bool empty() const { return !opened_; }
   // A limit is reached: commit before reading on.
   bool full() const;
+  // About what the batch takes in the log, before compression.
+  std::size_t bytes() const { return chunks_.bytes() + dead_bytes_ + state_.bytes(); }
   bool in_flight() const;
   // Nothing is in flight, and no refusal waits to be told by settle().
   bool quiet() const;
@@ -84,7 +86,6 @@ class Committer {
   std::map<std::string, std::string> committed(const std::string& source) const;
 
  private:
-  std::size_t bytes() const { return chunks_.bytes() + dead_bytes_ + state_.bytes(); }
   void begin_batch();
 
   Log& log_;

@@ -24,16 +24,19 @@ std::string make_run_id(const Clock& clock) {
 }  // namespace
 
 CapturedIntake::CapturedIntake(SourceIdentity source, Log& log, const Clock& clock, SourceMetrics metrics,
-                               std::size_t pending_bytes_max, const Gate* gate, std::string run_id)
+                               std::size_t pending_bytes_max, Gate* gate, std::string run_id)
     : source_(std::move(source)), log_(log), clock_(clock), metrics_(metrics), pending_bytes_max_(pending_bytes_max),
       gate_(gate), facts_(source_.paths, source_.project), run_id_(run_id.empty() ? make_run_id(clock) : std::move(run_id)) {
 }
 
-Result<void> CapturedIntake::check_open() const {
+Result<void> CapturedIntake::check_open(std::size_t bytes) const {
   if (const auto failure = log_.failure()) {
     return fail(ErrorKind::unavailable, "the log cannot promise durability any more: " + failure->message);
   }
-  if (gate_ != nullptr && gate_->is_closed()) return fail(ErrorKind::unavailable, gate_->reason().value_or("sources wait"));
+  if (gate_ != nullptr && !gate_->has_room(bytes)) {
+    return fail(ErrorKind::unavailable,
+                gate_->reason().value_or("the disk is nearly full; there is no room for so much at once"));
+  }
   if (log_.pending_bytes() > pending_bytes_max_) {
     return fail(ErrorKind::unavailable, "the disk is behind; try again in a moment");
   }
@@ -41,10 +44,11 @@ Result<void> CapturedIntake::check_open() const {
 }
 
 void CapturedIntake::push(PushedRecords records, std::move_only_function<void(Result<Accepted>)> done) {
-  if (auto open = check_open(); !open) {
+  if (auto open = check_open(records.text.size()); !open) {
     done(fail(std::move(open).error()));
     return;
   }
+  if (gate_ != nullptr) gate_->spend(records.text.size());
   Accepted accepted;
   LogRecord record;
   {
@@ -66,7 +70,7 @@ void CapturedIntake::push(PushedRecords records, std::move_only_function<void(Re
 
 void CapturedIntake::push_again(const std::vector<const DeadLetter*>& letters,
                                 std::move_only_function<void(Result<void>)> done) {
-  if (auto open = check_open(); !open) {
+  if (auto open = check_open(0); !open) {
     done(fail(std::move(open).error()));
     return;
   }

@@ -31,7 +31,7 @@ class CapturedIntake final : public Intake {
   // So is it while the gate, if there is one, is closed. `run_id` tells the uuids of this process's events that came without
   // one from another's; empty: it is made up.
   CapturedIntake(SourceIdentity source, Log& log, const Clock& clock, SourceMetrics metrics, std::size_t pending_bytes_max,
-                 const Gate* gate = nullptr, std::string run_id = {});
+                 Gate* gate = nullptr, std::string run_id = {});
 
   void push(PushedRecords records, std::move_only_function<void(Result<Accepted>)> done) override;
   // Dead letters of ingest, all of this source, once more (event/sent_again.h): each as the event that it was, with its uuid and
@@ -40,7 +40,7 @@ class CapturedIntake final : public Intake {
   void refused(std::string_view code) override { metrics_.count_refusal(code); }
 
  private:
-  Result<void> check_open() const;
+  Result<void> check_open(std::size_t bytes) const;
   LogRecord to_record(const std::vector<const DeadLetter*>& letters);
   LogRecord to_record(const PushedRecords& records, Accepted& accepted);
 
@@ -49,7 +49,7 @@ class CapturedIntake final : public Intake {
   const Clock& clock_;
   const SourceMetrics metrics_;
   const std::size_t pending_bytes_max_;
-  const Gate* const gate_;
+  Gate* const gate_;
 
   std::mutex mutex_;
   BodyReader reader_;  // guarded by mutex_

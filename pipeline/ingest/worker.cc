@@ -87,7 +87,7 @@ Result<bool> Worker::step() {
   look_at_lag();
   tell_of_dead_letters();
   // What was taken before the chain began to hold is committed all the same.
-  holding_ = chain_->holding() || (options_.gate != nullptr && options_.gate->is_closed());
+  holding_ = chain_->holding() || (options_.gate != nullptr && options_.gate->is_shut());
   const auto read = holding_ ? Result<bool>(false) : read_inputs();
   if (!read) {
     if (transformer_.take_overflow()) return go_carefully();
@@ -98,6 +98,7 @@ Result<bool> Worker::step() {
     return read_again(read.error());
   }
   const bool progressed = *read;
+  if (!progressed && captured_at_end_ && sources_wait()) holding_ = true;
   if (trial_goes_on(progressed)) return true;
   if (trial_failed()) return give_up_trial();
   auto committed = commit_if_due(progressed);
@@ -172,12 +173,14 @@ Result<bool> Worker::read_inputs() {
   TRY_ASSIGN(bool progressed, read_captured(now));
   for (auto& polled : polled_) {
     if (!takes_more()) break;
-    if (polled->finished || draining_) continue;
+    if (polled->finished || draining_ || sources_wait()) continue;
     TRY_ASSIGN(const bool read, read_polled(*polled, now));
     progressed |= read;
   }
   return progressed;
 }
+
+bool Worker::sources_wait() const { return options_.gate != nullptr && options_.gate->is_closed(); }
 
 bool Worker::takes_more() const {
   if (committer_.full() || (careful_ > 0 && !committer_.empty())) return false;
@@ -312,6 +315,7 @@ Result<void> Worker::commit() {
       committer_.move_to(kCapturedSource, std::to_string(p),
                          encode_captured_position(captured_next_[static_cast<std::size_t>(p)]));
   }
+  if (options_.gate != nullptr) options_.gate->spend(committer_.bytes());
   TRY(committer_.commit(chain_version_));
   note_appended();
   return {};

@@ -45,7 +45,7 @@ struct PushedInput {
 struct WorkerOptions {
   CommitLimits commit;
   PartitionShare share{};  // of the partitions of `captured`
-  const Gate* gate = nullptr;  // while it is closed nothing is read
+  Gate* gate = nullptr;  // while it is closed polled sources are not read; while it is shut nothing is
   std::size_t poll_bytes = 256 << 10;  // of one polled source, before the next has its turn
   std::size_t trial_bytes = 4 << 10;  // the same, while the chain is on trial, or makes too much of it for one commit
 };
@@ -82,7 +82,7 @@ class Worker {
   Duration busy() const;
   // What waits to be read. Thread-safe.
   std::vector<InputLag> lag() const { return lag_.lag(); }
-  // The chain wants no events for now, so inputs are not read. Thread-safe.
+  // What is left to read is not to be read for now: the chain wants no events, or the gate is closed. Thread-safe.
   bool holding() const { return holding_; }
   // The record of `captured` before which all of its share is committed and durable. Thread-safe.
   std::uint64_t captured_committed() const { return captured_durable_; }
@@ -108,6 +108,7 @@ class Worker {
   Result<bool> commit_if_due(bool progressed);
   Result<bool> read_again(Error reason);
   Result<bool> go_carefully();
+  bool sources_wait() const;
   bool takes_more() const;
   bool trial_failed() const { return trial_ && chain_->standing() == Standing::out; }
   bool trial_goes_on(bool progressed);

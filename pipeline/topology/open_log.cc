@@ -20,7 +20,9 @@ Result<void> Parts::open_local_log() {
   logs::local::LocalLogOptions options;
   options.folder = plan.data;
   options.partitions = plan.settings.log.partitions;
-  options.segment_bytes = plan.settings.log.segment;
+  TRY(disk.create_directories(plan.data));
+  TRY_ASSIGN(const auto space, disk.space(plan.data));
+  options.segment_bytes = Bytes{plan.settings.log.segment_on(space.total)};
   options.memory = &chunk_memory;
   TRY_ASSIGN(auto opened, logs::local::LocalLog::open(std::move(options), disk, clock));
   local_log_ = opened.get();

@@ -15,6 +15,8 @@ namespace {
 
 // On a small disk a gigabyte would be half of it.
 constexpr std::uint64_t kSmallestPart = 20;
+// Files are removed whole, and ingest takes room for what it has of one before it can go.
+constexpr std::uint64_t kSegmentsFree = 4;
 constexpr Duration kBetweenLooks{1'000};
 
 // How much of a log is kept.
@@ -32,7 +34,7 @@ Keep keep_of(const RetentionSettings& settings, LogName log) {
 
 Retention::Retention(const LogSettings& settings, std::string folder, Log& log, Disk& disk, const Clock& clock,
                      RetentionNeeds needs, ingest::Gate& gate, telemetry::Metrics& metrics)
-    : settings_(settings.retention), events_max_(settings.retention.events.bytes.count + 2 * settings.segment.count),
+    : log_settings_(settings), events_max_(settings.retention.events.bytes.count + 2 * settings.segment.count),
       folder_(std::move(folder)), log_(log), disk_(disk), clock_(clock), needs_(std::move(needs)), gate_(gate),
       disk_free_(metrics.gauge("penstock_disk_free_bytes", "Free bytes of the disk that holds the data.")) {
   for (const LogName name : {LogName::captured, LogName::events}) {
@@ -58,6 +60,7 @@ void Retention::look() {
     found = pressure();
   }
   set_gate(found);
+  allow(found);
   tell_refusal();
   told_ = std::exchange(failed_, {});
 }
@@ -141,8 +144,23 @@ Retention::Pressure Retention::pressure() {
   }
   disk_free_.set(static_cast<double>(space->free));
   std::uint64_t wanted = std::min(settings_.free_min.count, space->total / kSmallestPart);
-  if (gate_.is_closed()) wanted += wanted / 10;  // so that it does not open and close with every event
-  return {wanted > space->free ? wanted - space->free : 0, space->free};
+  if (wanted == 0) return {.missing = 0, .full = false, .free = space->free, .wanted = 0};
+  const std::uint64_t segment = log_settings_.segment_on(space->total);
+  wanted = std::max(wanted, std::min(kSegmentsFree * segment, space->total / 8));
+  // So that it does not open and close with every event.
+  const std::uint64_t until = wanted + (closed_ ? wanted / 10 : 0);
+  const std::uint64_t at_ease = until + 2 * segment;
+  return {.missing = at_ease > space->free ? at_ease - space->free : 0,
+          .full = space->free < until + segment / 2,
+          .free = space->free,
+          .wanted = wanted};
+}
+
+void Retention::allow(const Pressure& pressure) {
+  if (pressure.wanted == 0) return gate_.allow(ingest::Gate::kNoBound, ingest::Gate::kNoBound);
+  const auto free = static_cast<std::int64_t>(pressure.free);
+  const auto wanted = static_cast<std::int64_t>(pressure.wanted);
+  gate_.allow(free - wanted, free - wanted / 2);
 }
 
 // As hard as is allowed: first what nobody needs any more, then the oldest events.
@@ -170,20 +188,23 @@ std::string Retention::who_holds() const {
 
 void Retention::set_gate(const Pressure& pressure) {
   std::string reason;
-  if (pressure.missing > 0) {
-    reason = fmt::format("the disk of {} is nearly full: {} bytes free; make room, or lower log.retention", folder_,
-                         pressure.free);
+  if (pressure.full) {
+    const std::string holders = who_holds();
+    reason = fmt::format("the disk of {} is nearly full: {} bytes free of {} wanted; make room{}", folder_, pressure.free,
+                         pressure.wanted,
+                         holders.empty() ? "" : fmt::format(", or mend {}: `hold: true` keeps events for it", holders));
   } else if (const auto bytes = log_.bytes(LogName::events); bytes > events_max_) {
     if (const std::string holders = who_holds(); !holders.empty())
       reason = fmt::format("events may take {} bytes, and {} with `hold: true` has not got them yet",
                            settings_.events.bytes.count, holders);
   }
-  if (reason.empty()) {
-    if (gate_.is_closed()) log_info("retention", "sources may go on");
+  const bool was_closed = std::exchange(closed_, !reason.empty());
+  if (!closed_) {
+    if (was_closed) log_info("retention", "sources may go on");
     gate_.open();
     return;
   }
-  if (!gate_.is_closed()) log_error("retention", "{}; sources wait", reason);
+  if (!was_closed) log_error("retention", "{}; sources wait", reason);
   gate_.close(std::move(reason));
 }
 

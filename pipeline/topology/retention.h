@@ -4,7 +4,8 @@
 // What is never removed: a record of `captured` that ingest has not committed; a record of `events` that the newest checkpoint
 // of derived state does not cover; an event that a destination with `hold: true` has not settled. Anything else goes, oldest
 // first, whoever has not read it yet: that destination then says how many events it has lost. When what must be kept fills the
-// disk, or is more than `events` may have, the gate is closed, and sources wait.
+// disk, or is more than `events` may have, the gate is closed, and sources wait. Ingest goes on with what is captured, and may use
+// half of what is to be free; the other half is for what makes room: a checkpoint of state, the cursors of destinations.
 
 #include <cstdint>
 #include <functional>
@@ -49,8 +50,11 @@ class Retention {
 
  private:
   struct Pressure {
-    std::uint64_t missing = 0;  // bytes that should be free and are not
+    std::uint64_t missing =
+        0;  // bytes that should be free for sources to go on as they do, and are not: time to remove some
+    bool full = false;  // so little is free that sources have to wait
     std::uint64_t free = 0;
+    std::uint64_t wanted = 0;  // bytes that sources have to leave free
   };
 
   Trimmed trim(LogName log, std::uint64_t bytes_max, Timestamp older_than);
@@ -61,9 +65,11 @@ class Retention {
   Pressure pressure();
   void relieve(const Pressure& pressure);
   void set_gate(const Pressure& pressure);
+  void allow(const Pressure& pressure);
   std::string who_holds() const;
 
-  const RetentionSettings settings_;
+  const LogSettings log_settings_;
+  const RetentionSettings& settings_ = log_settings_.retention;
   const std::uint64_t events_max_;  // above it, retention cannot do what it should: a segment is removed whole or not at all
   const std::string folder_;
   Log& log_;
@@ -76,6 +82,7 @@ class Retention {
   telemetry::Gauge disk_free_;
   std::set<std::string> told_;  // what failed at the last look: told when it begins, and again when it comes back
   std::set<std::string> failed_;  // at this one
+  bool closed_ = false;  // the gate, by this
   bool refused_ = false;  // so that it is told once that the log takes no records
 };
 

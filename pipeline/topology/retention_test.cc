@@ -175,6 +175,48 @@ TEST_CASE("a disk that is nearly full gets back what may go, and closes the gate
   CHECK_FALSE(bench.gate.is_closed());
 }
 
+TEST_CASE(
+    "each look says how much may be written until the next: to what must be free for sources, to half of it for ingest") {
+  Bench bench;
+  bench.disk.set_space({100 * kGiB, 2 * kGiB});
+  bench.look();
+  CHECK(bench.gate.has_room(kGiB));
+  CHECK_FALSE(bench.gate.has_room(kGiB + 1));
+  bench.gate.spend(kGiB);
+  CHECK(bench.gate.is_closed());
+  bench.gate.spend(kGiB / 2 - 1);
+  CHECK_FALSE(bench.gate.is_shut());
+  bench.gate.spend(1);
+  CHECK(bench.gate.is_shut());
+  bench.look();
+  CHECK_FALSE(bench.gate.is_closed());
+  CHECK_FALSE(bench.gate.is_shut());
+}
+
+TEST_CASE("without a bound nobody waits before the disk is full") {
+  Bench bench;
+  bench.settings.retention.free_min = Bytes{0};
+  bench.disk.set_space({100 * kGiB, 0});
+  bench.look();
+  CHECK(bench.gate.has_room(kGiB));
+  CHECK_FALSE(bench.gate.is_shut());
+}
+
+TEST_CASE("there is room for some files of the log, and a file is small on a small disk") {
+  LogSettings settings;
+  CHECK(settings.segment_on(1ULL << 40) == (64ULL << 20));
+  CHECK(settings.segment_on(1ULL << 30) == (16ULL << 20));
+  CHECK(settings.segment_on(32ULL << 20) == (1ULL << 20));
+  Bench bench;
+  bench.settings.segment = 4_MiB;
+  bench.disk.set_space({1ULL << 28, (19ULL << 20)});
+  bench.look();
+  CHECK_FALSE(bench.gate.is_closed());
+  bench.disk.set_space({1ULL << 28, (17ULL << 20)});
+  bench.look();
+  CHECK(bench.gate.is_closed());
+}
+
 TEST_CASE("of a small disk a twentieth is enough") {
   Bench bench;
   bench.disk.set_space({1000, 60});

@@ -69,8 +69,10 @@ struct RetentionSettings {
         field("captured", &RetentionSettings::captured, "Of what pushed sources sent; only what ingest is done with."),
         field(
             "free_min", &RetentionSettings::free_min,
-            "With less free on the disk the logs are cut as far as they may be, and then sources wait. At most a twentieth "
-            "of the disk.",
+            "With less free on the disk the logs are cut as far as they may be, and then sources wait; with less than half "
+            "of it ingest waits, too. Taken as at most a twentieth of the disk, but at least four `segment`s. 0B: nobody "
+            "waits before "
+            "the disk is full.",
             range(Bytes{0}, 1024_GiB))};
   }
 };
@@ -102,7 +104,11 @@ struct LogSettings {
             "compression", &LogSettings::compression,
             "How the local log `events` is stored. `zstd` takes less of the disk and more of the processor; what is stored "
             "stays as it is. On Kafka it is `compression.type` in `client`."),
-        field("segment", &LogSettings::segment, "Size at which the local log begins a new file.", range(1_MiB, 1_GiB)),
+        field("segment", &LogSettings::segment,
+              "Size at which the local log begins a new file, for only whole files can be removed. At most a 64th of the "
+              "disk, "
+              "but not below 1MiB.",
+              range(1_MiB, 1_GiB)),
         field("pending_max", &LogSettings::pending_max,
               "Bytes that may wait for the disk, or the brokers, before pushed sources are told to come again.",
               range(1_MiB, 4_GiB)),
@@ -134,6 +140,10 @@ struct LogSettings {
          {std::pair{"brokers", !brokers.empty()}, {"prefix", !prefix.empty()}, {"events", !events.empty()}}) {
       if (given) reader.problem(name, "it is for a log of `type: kafka`");
     }
+  }
+  // On a disk of so many bytes: files of the log that small disks have room for several of.
+  std::uint64_t segment_on(std::uint64_t disk_bytes) const {
+    return std::min(segment.count, std::max(Bytes{1_MiB}.count, disk_bytes / 64));
   }
   // What of it the log on Kafka is told.
   logs::kafka::Config on_kafka() const {
