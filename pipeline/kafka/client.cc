@@ -25,6 +25,12 @@ LogLevel level_of(int syslog) {
   return syslog <= kSyslogInfo ? LogLevel::info : LogLevel::debug;
 }
 
+// What librdkafka puts before a reason of ours.
+std::string_view without_preamble(std::string_view said) {
+  const auto ours = said.find(kNoToken);
+  return ours == std::string_view::npos ? said : said.substr(ours);
+}
+
 // Without how long a connection had been in which state, and how often: else the same trouble is another text each time.
 std::string_view without_counts(std::string_view said) {
   const auto counts = said.rfind(" (after ");
@@ -37,6 +43,7 @@ Client::Client(telemetry::Labels::value_type owner, telemetry::Metrics* metrics)
     : name_(owner.second), metrics_(metrics, std::move(owner)) {}
 
 Client::~Client() {
+  if (tokens_) tokens_->leave(token_place_);
   if (client_ == nullptr) return;
   rd_kafka_set_log_level(client_, kSyslogWarning);  // that it ends is no news
   rd_kafka_queue_forward(events_.get(), nullptr);
@@ -50,6 +57,7 @@ Result<void> Client::start(Role role, const Settings& settings, std::move_only_f
   rd_kafka_conf_t* conf = rd_kafka_conf_new();
   char why[512] = "";
   for (const auto& [name, value] : settings) {
+    if (is_of_tokens(name)) continue;
     if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), why, sizeof why) == RD_KAFKA_CONF_OK) continue;
     rd_kafka_conf_destroy(conf);
     return fail(ErrorKind::invalid, fmt::format("librdkafka refuses '{}'", name));
@@ -63,6 +71,10 @@ Result<void> Client::start(Role role, const Settings& settings, std::move_only_f
                                      (role == Role::producer ? RD_KAFKA_EVENT_DR : RD_KAFKA_EVENT_NONE));
   rd_kafka_conf_set_background_event_cb(
       conf, [](rd_kafka_t*, rd_kafka_event_t* raw, void* self) { static_cast<Client*>(self)->on_event(Event(raw)); });
+  if (auto prepared = prepare_tokens(settings, conf); !prepared) {
+    rd_kafka_conf_destroy(conf);
+    return prepared;
+  }
   client_ = rd_kafka_new(role == Role::producer ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf, why, sizeof why);
   if (client_ == nullptr) {
     rd_kafka_conf_destroy(conf);
@@ -71,7 +83,40 @@ Result<void> Client::start(Role role, const Settings& settings, std::move_only_f
   events_.reset(rd_kafka_queue_get_main(client_));
   const Queue background(rd_kafka_queue_get_background(client_));
   rd_kafka_queue_forward(events_.get(), background.get());
+  // Not before: who is asked for a token has to know whom to give it to.
+  if (const Queue questions(rd_kafka_queue_get_sasl(client_)); questions)
+    rd_kafka_queue_forward(questions.get(), background.get());
   return {};
+}
+
+Result<void> Client::prepare_tokens(const Settings& settings, rd_kafka_conf_t* conf) {
+  if (sasl_mechanism(settings) != "OAUTHBEARER") return {};
+  rd_kafka_conf_enable_sasl_queue(conf, 1);
+  const auto from = tokens_for(settings);
+  if (!from) return {};
+  TRY_ASSIGN(tokens_, shared_fetcher(*from));
+  token_principal_ = from->client_id;
+  token_extensions_ = token_extensions(settings);
+  token_place_ = tokens_->join([this](const Result<Token>& token) { take_token(token); });
+  rd_kafka_conf_set_oauthbearer_token_refresh_cb(conf, [](rd_kafka_t*, const char*, void* raw) {
+    const auto* const self = static_cast<const Client*>(raw);
+    self->tokens_->want(self->token_place_);
+  });
+  return {};
+}
+
+// On the fetcher's thread. The client asks for the next one itself, when four fifths of the life of this one are over.
+void Client::take_token(const Result<Token>& token) {
+  char why[512] = "";
+  std::vector<const char*> extensions;
+  for (const auto& each : token_extensions_) extensions.push_back(each.c_str());
+  if (!token) {
+    rd_kafka_oauthbearer_set_token_failure(client_, token.error().message.c_str());
+  } else if (rd_kafka_oauthbearer_set_token(client_, token->value.c_str(), token->expires.ms, token_principal_.c_str(),
+                                            extensions.data(), extensions.size(), why,
+                                            sizeof why) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    rd_kafka_oauthbearer_set_token_failure(client_, fmt::format("{}{}", kNoToken, why).c_str());
+  }
 }
 
 rd_kafka_topic_t* Client::topic(std::string_view name) {
@@ -129,7 +174,7 @@ void Client::on_error(const Event& event) {
   if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) return;
   const std::lock_guard lock(mutex_);
   trouble_code_ = code;
-  trouble_ = without_counts(rd_kafka_event_error_string(event.get()));
+  trouble_ = without_counts(without_preamble(rd_kafka_event_error_string(event.get())));
 }
 
 }  // namespace penstock::kafka

@@ -16,6 +16,7 @@
 #include "pipeline/base/result.h"
 #include "pipeline/kafka/client_metrics.h"
 #include "pipeline/kafka/client_settings.h"
+#include "pipeline/kafka/token_fetcher.h"
 
 namespace penstock::kafka {
 
@@ -55,10 +56,16 @@ class Client {
  private:
   void on_event(Event event);
   void on_error(const Event& event);
+  Result<void> prepare_tokens(const Settings& settings, rd_kafka_conf_t* conf);
+  void take_token(const Result<Token>& token);
 
   const std::string name_;
   ClientMetrics metrics_;  // the client's thread
   std::move_only_function<void(Event)> on_reports_;  // the client's thread
+  std::shared_ptr<TokenFetcher> tokens_;  // of the process; null: no tokens are needed
+  TokenFetcher::Id token_place_ = 0;
+  std::string token_principal_;
+  std::vector<std::string> token_extensions_;
   rd_kafka_t* client_ = nullptr;
   Queue events_;  // what the client's thread takes from
   mutable std::mutex mutex_;

@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "pipeline/kafka/token_settings.h"
+
 namespace penstock::kafka {
 namespace {
 
@@ -27,7 +29,6 @@ constexpr std::array kNobodys{
     Owned{"enabled_events", "the events are taken as the component needs them"},
     Owned{"log.queue", "log lines are taken where they are made"},
     Owned{"opaque", "it is for programs"},
-    Owned{"enable.sasl.oauthbearer.unsecure.jwt", "a token that nobody signed proves nothing"},
 };
 
 struct ConfigurationDeleter {
@@ -61,6 +62,8 @@ Properties read_properties() {
     if (!role.empty()) properties.try_emplace(std::string(name), role.front());
   }
   std::free(text);
+  for (const auto name : token_names())
+    properties.try_emplace(std::string(name), '*');  // ours, whether it knows them or not
   return properties;
 }
 
@@ -106,28 +109,15 @@ std::optional<std::string> problem_of(const Settings::value_type& entry, bool se
   if (known->second != '*' && known->second != role) {
     return fmt::format("'{}' is a setting of {}", name, role == 'P' ? "consumers" : "producers");
   }
+  if (is_of_tokens(name)) return std::nullopt;
   char why[512] = "";
   if (rd_kafka_conf_set(scratch, name.c_str(), entry.second.c_str(), why, sizeof why) == RD_KAFKA_CONF_OK)
     return std::nullopt;
   return secret ? fmt::format("librdkafka refuses the value of '{}'", name) : std::string(why);
 }
 
-std::string value_of(const Settings& settings, std::string_view name) {
-  const auto found = std::ranges::find_if(settings, [&](const auto& each) { return each.first == name; });
-  return found == settings.end() ? "" : found->second;
-}
-
-// Empty when it is not used.
-std::string sasl_mechanism(const Settings& client) {
-  auto protocol = value_of(client, "security.protocol");
-  std::ranges::transform(protocol, protocol.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  if (!protocol.starts_with("sasl")) return {};
-  const auto mechanism = value_of(client, "sasl.mechanisms") + value_of(client, "sasl.mechanism");
-  return mechanism.empty() ? "GSSAPI" : mechanism;
-}
-
 void say_nothing(const rd_kafka_t*, int, const char*, const char*) {}
+void give_no_token(rd_kafka_t*, const char*, void*) {}
 
 // What librdkafka says against all of them together; empty: nothing.
 std::string contradiction(const Settings& client, Role role, const Settings& ours) {
@@ -135,11 +125,12 @@ std::string contradiction(const Settings& client, Role role, const Settings& our
   char why[512] = "";
   for (const auto* settings : {&ours, &client}) {
     for (const auto& [name, value] : *settings) {
-      if (name == "bootstrap.servers") continue;
+      if (name == "bootstrap.servers" || is_of_tokens(name)) continue;
       if (rd_kafka_conf_set(conf.get(), name.c_str(), value.c_str(), why, sizeof why) != RD_KAFKA_CONF_OK) return why;
     }
   }
   rd_kafka_conf_set_log_cb(conf.get(), say_nothing);
+  if (tokens_for(client)) rd_kafka_conf_set_oauthbearer_token_refresh_cb(conf.get(), give_no_token);
   rd_kafka_conf_t* const given = conf.release();
   rd_kafka_t* made = rd_kafka_new(role == Role::producer ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, given, why, sizeof why);
   if (made == nullptr) {
@@ -182,12 +173,13 @@ void check_client(config::StructReader& reader, std::string_view field, const Se
     ok = false;
     reader.problem_in(field, entry.first, std::move(*problem));
   }
-  if (!ok) return;
-  const auto mechanism = sasl_mechanism(client);
-  // Debian's librdkafka cannot fetch tokens, and nothing here does: the client would wait for one for ever.
-  if (mechanism == "OAUTHBEARER") return reader.problem(field, "sasl.mechanism OAUTHBEARER is not supported yet");
+  for (auto& [name, text] : token_problems(client)) {
+    ok = false;
+    if (name.empty()) reader.problem(field, std::move(text));
+    else reader.problem_in(field, name, std::move(text));
+  }
   // A client with Kerberos runs a command as soon as it is made: that is nothing to do in a check.
-  if (mechanism == "GSSAPI") return;
+  if (!ok || sasl_mechanism(client) == "GSSAPI") return;
   if (const auto why = contradiction(client, role, ours); !why.empty()) reader.problem(field, why);
 }
 

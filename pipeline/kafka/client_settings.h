@@ -20,6 +20,12 @@ using Settings = config::StringMap;
 
 // What every component that speaks Kafka says of its field `brokers`, and how it names itself to them.
 inline constexpr std::string_view kBrokersHelp = "Some brokers of the cluster as host:port; they name the others.";
+// ... and of `client`.
+inline constexpr std::string_view kClientHelp =
+    "Any setting of librdkafka by its name, such as security.protocol or sasl.username. For sasl.mechanism: OAUTHBEARER "
+    "tokens are "
+    "fetched from sasl.oauthbearer.token.endpoint.url, for sasl.oauthbearer.client.id and .client.secret, with "
+    "sasl.oauthbearer.scope and .extensions if wanted.";
 // Notes under `brokers` what of them cannot be: none at all, or no host:port.
 void check_brokers(config::StructReader& reader, const std::vector<std::string>& brokers);
 Settings connection(const std::vector<std::string>& brokers);

@@ -64,10 +64,28 @@ TEST_CASE("what the component decides, what nobody may set, and what is for the 
   CHECK(problems_of("dr_cb: x").contains("must be set through dedicated"));
 }
 
-TEST_CASE("tokens are refused: a client without one would wait for ever") {
-  CHECK(problems_of("security.protocol: SASL_SSL, sasl.mechanism: OAUTHBEARER") ==
-        "p.yaml:1:9: out.client: sasl.mechanism OAUTHBEARER is not supported yet\n");
-  CHECK(problems_of("enable.sasl.oauthbearer.unsecure.jwt: true").contains("a token that nobody signed proves nothing"));
+TEST_CASE("tokens need an endpoint and who asks it, under librdkafka's names, or librdkafka's own that nobody signed") {
+  const std::string login = "security.protocol: SASL_SSL, sasl.mechanism: OAUTHBEARER";
+  const std::string who = ", sasl.oauthbearer.client.id: p, sasl.oauthbearer.client.secret: s";
+  const std::string endpoint = ", sasl.oauthbearer.token.endpoint.url: \"https://id.example/token\"";
+  CHECK(problems_of(login + who + endpoint) == "");
+  CHECK(problems_of(
+            login + who + endpoint +
+            ", sasl.oauthbearer.method: oidc, sasl.oauthbearer.scope: kafka, sasl.oauthbearer.extensions: \"a=1,b=2\", "
+            "https.ca.location: ca.pem") == "");
+  CHECK(problems_of(login) ==
+        "p.yaml:1:9: out.client: sasl.mechanism OAUTHBEARER needs sasl.oauthbearer.token.endpoint.url\n"
+        "p.yaml:1:9: out.client: sasl.mechanism OAUTHBEARER needs sasl.oauthbearer.client.id\n"
+        "p.yaml:1:9: out.client: sasl.mechanism OAUTHBEARER needs sasl.oauthbearer.client.secret\n");
+  CHECK(problems_of(login + who + ", sasl.oauthbearer.token.endpoint.url: id.example")
+            .contains("expected the http or https URL"));
+  CHECK(problems_of(login + who + endpoint + ", sasl.oauthbearer.method: other").contains("expected oidc"));
+  CHECK(problems_of(login + who + endpoint + ", sasl.oauthbearer.extensions: auth=1").contains("expected name=value"));
+  CHECK(problems_of("sasl.oauthbearer.scope: x").contains("'sasl.oauthbearer.scope' needs sasl.mechanism: OAUTHBEARER"));
+  const std::string unsecured = ", enable.sasl.oauthbearer.unsecure.jwt: true, sasl.oauthbearer.config: \"principal=p\"";
+  CHECK(problems_of(login + unsecured) == "");
+  CHECK(problems_of(login + unsecured + who).contains("exclude each other"));
+  CHECK(problems_of("sasl.oauthbearer.client.idd: x").contains("did you mean 'sasl.oauthbearer.client.id'?"));
 }
 
 TEST_CASE("settings that do not fit together are found, and files that cannot be read") {

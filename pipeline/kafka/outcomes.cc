@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "pipeline/kafka/token_request.h"
+
 namespace penstock::kafka {
 namespace {
 
@@ -41,6 +43,7 @@ std::string_view advice_for(std::string_view trouble) {
       {"alert certificate required",
        "the brokers want a client certificate; set ssl.certificate.location and ssl.key.location"},
       {"alert unknown ca", "the brokers do not know the authority that signed this client's certificate"},
+      {"invalid_token", "the brokers do not accept this token; see for whom, by whom and with which scope it was issued"},
       {"Unsupported SASL mechanism", "the brokers do not offer this sasl.mechanism"},
   };
   const auto* const found = std::ranges::find_if(kRows, [&](const Row& row) { return trouble.contains(row.said); });
@@ -71,6 +74,7 @@ std::string sentence_of(int code, const Circumstances& about) {
   if (const auto advice = advice_for(about.trouble); !advice.empty() && is_of_connection(error)) {
     return with_trouble(std::string(advice), about.trouble);
   }
+  if (about.trouble.starts_with(kNoToken) && is_of_connection(error)) return std::string(about.trouble);
   switch (error) {
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:

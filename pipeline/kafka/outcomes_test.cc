@@ -16,6 +16,12 @@ TEST_CASE("what is wrong with a connection is told with what to set, whatever th
   }
   CHECK(kafka::sentence_of(RD_KAFKA_RESP_ERR__SSL, {.trouble = "k1: eof"}) ==
         "no encrypted connection to the brokers: k1: eof");
+  const std::string tokenless = "no token to log in with: id.example answered 500";
+  for (const int error : {RD_KAFKA_RESP_ERR__AUTHENTICATION, RD_KAFKA_RESP_ERR__MSG_TIMED_OUT}) {
+    CHECK(kafka::sentence_of(error, {.trouble = tokenless}) == tokenless);
+  }
+  CHECK(kafka::sentence_of(RD_KAFKA_RESP_ERR__AUTHENTICATION, {.trouble = "k1: {\"status\":\"invalid_token\"}"})
+            .starts_with("the brokers do not accept this token; "));
   CHECK(kafka::sentence_of(RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, {.topic = "ev", .trouble = untrusted}) ==
         "topic 'ev' does not exist; create it, or correct its name");
 }

@@ -131,8 +131,10 @@ struct LogSettings {
         field("create", &LogSettings::create, "Kafka: whether topics that are missing are created."),
         field("replication", &LogSettings::replication, "Kafka: replicas of topics that are created. Default: the brokers'.",
               range(1, 32)),
-        field("client", &LogSettings::client,
-              "Kafka: any setting of librdkafka by its name, such as security.protocol or compression.type.")};
+        field(
+            "client", &LogSettings::client,
+            "Kafka: any setting of librdkafka by its name, such as security.protocol or compression.type; tokens as for the "
+            "destination `kafka`.")};
   }
   void check(config::StructReader& reader) const {
     if (type == LogType::kafka) return logs::kafka::check(on_kafka(), reader);

@@ -3,14 +3,16 @@
   TLS    encrypted, nobody says who they are
   MTLS   encrypted, and clients show a certificate: FOLDER/security/client.pem, .key
   SASL   encrypted, PLAIN or SCRAM-SHA-256
+  OAUTH  not encrypted, OAUTHBEARER with tokens that nobody signed, which is Kafka's default: their `sub` is the user. A connection
+         ends with its token
 
 Whoever trusts the broker trusts FOLDER/security/ca.pem; other.pem is of an authority that signed nothing here. `penstock` may do
 everything, with the password SECRET, or by certificate. `guest` may do what somebody allows: nothing at first. Those who
 do not say who they are may do everything, for tests have to prepare topics.
 """
 SECRET = "correct-horse"
-LISTENERS = ("TLS", "MTLS", "SASL")
-PROTOCOLS = {"TLS": "SSL", "MTLS": "SSL", "SASL": "SASL_SSL"}
+LISTENERS = ("TLS", "MTLS", "SASL", "OAUTH")
+PROTOCOLS = {"TLS": "SSL", "MTLS": "SSL", "SASL": "SASL_SSL", "OAUTH": "SASL_PLAINTEXT"}
 
 PROPERTIES = """\
 ssl.keystore.type=PEM
@@ -22,6 +24,10 @@ listener.name.sasl.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256
 listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
 user_penstock="{secret}" user_guest="{secret}";
 listener.name.sasl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.oauth.sasl.enabled.mechanisms=OAUTHBEARER
+listener.name.oauth.oauthbearer.sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required \
+unsecuredLoginStringClaim_sub="broker";
+listener.name.oauth.oauthbearer.connections.max.reauth.ms=3600000
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:ANONYMOUS;User:penstock;User:CN=penstock
 """

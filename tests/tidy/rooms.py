@@ -11,7 +11,7 @@ ROOMS = {
     "registry": {"base", "event", "ports", "config"},
     "http": {"base", "event", "ports", "config"},
     "telemetry": {"base"},
-    "kafka": {"base", "ports", "config", "telemetry"},
+    "kafka": {"base", "ports", "config", "http", "telemetry"},
     # Stages. They do not include each other: they meet at the log.
     "log": FOUNDATION,
     "database": {"base"},

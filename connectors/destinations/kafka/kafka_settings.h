@@ -74,8 +74,7 @@ struct Config {
         field("timeout", &Config::timeout,
               "How long a message may take with all that the client tries, before the destination counts as unavailable.",
               range(Duration(1000), Duration(900'000))),
-        field("client", &Config::client,
-              "Any setting of librdkafka by its name, such as security.protocol, sasl.username or linger.ms.")};
+        field("client", &Config::client, penstock::kafka::kClientHelp)};
   }
   void check(config::StructReader& reader) const;
 };

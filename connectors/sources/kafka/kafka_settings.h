@@ -70,8 +70,7 @@ struct Config {
               range(8_MiB, 16_GiB)),
         field("refresh", &Config::refresh, "How often topics and partitions are looked for.",
               range(Duration(100), Duration(3'600'000))),
-        field("client", &Config::client,
-              "Any setting of librdkafka by its name, such as security.protocol or sasl.username.")};
+        field("client", &Config::client, penstock::kafka::kClientHelp)};
   }
   void check(config::StructReader& reader) const;
 };
