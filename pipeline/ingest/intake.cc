@@ -85,6 +85,56 @@ void CapturedIntake::push_again(const std::vector<const DeadLetter*>& letters,
   });
 }
 
+void CapturedIntake::push_poll(const RawBatch& batch, std::move_only_function<void(Result<void>)> done) {
+  std::size_t bytes = 0;
+  for (const RawRecord& each : batch.records) bytes += each.body.size();
+  if (auto open = check_open(bytes); !open) return done(fail(std::move(open).error()));
+  if (gate_ != nullptr) gate_->spend(bytes);
+  Tally tally;
+  LogRecord record;
+  {
+    const std::lock_guard lock(mutex_);
+    record = to_record(batch, tally);
+  }
+  log_.append(LogName::captured, std::move(record),
+              [metrics = metrics_, tally, done = std::move(done)](Result<Appended> appended) mutable {
+                if (!appended) return done(refusal_of(std::move(appended).error()));
+                tally.add_to(metrics);
+                done({});
+              });
+}
+
+// As ingest reads a record in place (transformer.cc): the same facts, and the same uuid where it brings none.
+LogRecord CapturedIntake::to_record(const RawBatch& batch, Tally& tally) {
+  const Timestamp now = clock_.now();
+  ChunkSet chunks(log_.partitions());
+  LogRecord record;
+  for (const RawRecord& each : batch.records) {
+    ++tally.received;
+    tally.received_bytes += each.body.size();
+    const RecordPlace place{.source = source_.name, .partition = batch.partition, .offset = each.offset};
+    const auto refuse = [&](std::string_view code, std::string_view reason) {
+      record.dead.push_back(
+          refusal({.place = place, .label = batch.label, .now = now}, log_.partitions(), code, reason, each.body));
+      ++tally.dead;
+    };
+    if (!each.refused.empty()) {
+      refuse(kTooLarge, each.refused);
+    } else if (const auto repairs = reader_.read(each.body, index_); !repairs) {
+      refuse(kInvalidJson, repairs.error().message);
+    } else if (const auto facts = facts_.read(index_, place, now); !facts) {
+      refuse(kNoFacts, facts.error().message);
+    } else {
+      tally.lone_surrogates += repairs->lone_surrogates;
+      tally.duplicate_keys += repairs->duplicate_keys;
+      chunks.add(*facts, index_.text());
+    }
+  }
+  record.chunks = chunks.finish().chunks;
+  if (!batch.position.empty()) record.positions.push_back({source_.name, batch.partition, batch.position});
+  return record;
+}
+
 // The marks of a partition stand in the order of its events.
 LogRecord CapturedIntake::to_record(const std::vector<const DeadLetter*>& letters) {
   const Timestamp now = clock_.now();

@@ -37,12 +37,16 @@ class CapturedIntake final : public Intake {
   // Dead letters of ingest, all of this source, once more (event/sent_again.h): each as the event that it was, with its uuid and
   // its time of receipt. What cannot be read this time either is the same letter, tried once more. Durable when it is answered.
   void push_again(const std::vector<const DeadLetter*>& letters, std::move_only_function<void(Result<void>)> done);
+  // What one poll of a polled source gave, and the position after it, in one record. `batch` is read before this returns. An error
+  // as of push.
+  void push_poll(const RawBatch& batch, std::move_only_function<void(Result<void>)> done);
   void refused(std::string_view code) override { metrics_.count_refusal(code); }
 
  private:
   Result<void> check_open(std::size_t bytes) const;
   LogRecord to_record(const std::vector<const DeadLetter*>& letters);
   LogRecord to_record(const PushedRecords& records, Accepted& accepted);
+  LogRecord to_record(const RawBatch& batch, Tally& tally);
 
   const SourceIdentity source_;
   Log& log_;

@@ -233,6 +233,9 @@ Result<bool> Worker::take_record(const StoredRecord& record, Timestamp now) {
   for (const auto& letter : record.dead)
     if (is_ours(letter.partition) && !is_sent_again(letter)) TRY(transformer_.dead_on_arrival(letter, tally));
   if (tally.dead > 0) transformer_.count(tally, {});
+  // How far a source was read whose records come this way; one worker is enough to tell.
+  if (is_ours(0))
+    for (const auto& [source, input, position] : record.positions) committer_.move_to(source, input, position);
   for (std::uint64_t& next : captured_next_) next = std::max(next, record.sequence + 1);
   captured_moved_ = true;
   return ours;

@@ -54,6 +54,7 @@ struct Plan {
   bool finite = false;  // sources: ends by itself
   Bytes memory{0};  // sources: what they may hold that nobody has taken yet
   std::vector<Claim> claims{};
+  bool by_captured = false;  // polled sources: their records are divided anew, by way of `captured`
 };
 
 // What the catalogue says of one type, and how its settings are read.
@@ -72,7 +73,7 @@ template <class Made>
 class ConnectorTypes {
  public:
   // T has: struct Config with fields(); constructor T(Config, const ConnectorContext&); static constexpr kSummary, kExample.
-  // Sources may have `static bool finite(const Config&)` and `static Bytes memory(const Config&)`; a Config may have
+  // Sources may have `static bool finite(const Config&)`, `static Bytes memory(const Config&)` and `static bool by_captured(const Config&)`; a Config may have
   // `std::vector<Claim> claims() const`.
   template <class T>
   void add(std::string name);
@@ -107,6 +108,7 @@ void ConnectorTypes<Made>::add(std::string name) {
     Plan<Made> plan;
     if constexpr (requires { T::finite(settings); }) plan.finite = T::finite(settings);
     if constexpr (requires { T::memory(settings); }) plan.memory = T::memory(settings);
+    if constexpr (requires { T::by_captured(settings); }) plan.by_captured = T::by_captured(settings);
     if constexpr (requires { settings.claims(); }) plan.claims = settings.claims();
     plan.build = [settings](const ConnectorContext& context) -> Result<Made> {
       return Made(std::make_unique<T>(settings, context));

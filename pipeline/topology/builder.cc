@@ -186,6 +186,7 @@ Result<BuiltIngest> Parts::build_ingest() {
         [[maybe_unused]] const auto applied = state_->apply(sequence, changes);
       },
       *state_, std::move(chains), std::move(polled), pushed, dedup, options, ingest::WorkerMetrics(metrics));
+  workers_ = built.workers.get();
   return built;
 }
 
@@ -238,7 +239,9 @@ Result<void> Parts::build_source(const PlannedSource& planned, std::vector<inges
   const ingest::SourceIdentity identity{name, planned.project, paths_of(planned.settings)};
   const ingest::SourceMetrics source_metrics(metrics, name);
   TRY_ASSIGN(auto made, planned.plan.build(context(name)));
-  if (auto* source = std::get_if<std::unique_ptr<PolledSource>>(&made)) {
+  auto* const source = std::get_if<std::unique_ptr<PolledSource>>(&made);
+  if (source != nullptr && planned.plan.by_captured) return build_repartition(identity, std::move(*source), pushed, running);
+  if (source != nullptr) {
     polled.push_back({identity, std::move(*source), source_metrics});
     pushed.push_back({identity, source_metrics});  // its dead letters come again through `captured`
     return {};
@@ -248,6 +251,21 @@ Result<void> Parts::build_source(const PlannedSource& planned, std::vector<inges
                      std::make_unique<ingest::CapturedIntake>(identity, *log, clock, source_metrics,
                                                               plan.settings.log.pending_max.count, &gate),
                      std::get<std::unique_ptr<PushedSource>>(std::move(made))});
+  return {};
+}
+
+Result<void> Parts::build_repartition(const ingest::SourceIdentity& identity, std::unique_ptr<PolledSource> source,
+                                      std::vector<ingest::PushedInput>& pushed, std::vector<RunningSource>& running) {
+  TRY_ASSIGN(auto positions, ingest::positions_with_captured(
+                                 *log, identity.name, [this](const std::string& of) { return stored_positions(of); }));
+  const ingest::SourceMetrics source_metrics(metrics, identity.name);
+  auto intake = std::make_unique<ingest::CapturedIntake>(identity, *log, clock, source_metrics,
+                                                         plan.settings.log.pending_max.count, &gate);
+  auto reader = std::make_unique<ingest::Repartition>(
+      identity.name, std::move(source), std::move(positions), *intake, source_metrics,
+      [this] { return log->next_sequence(LogName::captured) - workers_->captured_committed(); });
+  pushed.push_back({identity, source_metrics});
+  running.push_back({identity.name, std::move(intake), std::move(reader)});
   return {};
 }
 

@@ -18,6 +18,7 @@
 #include "pipeline/http/curl_client.h"
 #include "pipeline/ingest/intake.h"
 #include "pipeline/ingest/refusal.h"
+#include "pipeline/ingest/repartition.h"
 #include "pipeline/ingest/workers.h"
 #include "pipeline/ports/posix_disk.h"
 #include "pipeline/state/derived_state.h"
@@ -118,7 +119,10 @@ class Parts {
   Result<std::vector<SourcePosition>> stored_positions(const std::string& source);
   Result<void> build_source(const PlannedSource& planned, std::vector<ingest::PolledInput>& polled,
                             std::vector<ingest::PushedInput>& pushed, std::vector<RunningSource>& running);
+  Result<void> build_repartition(const ingest::SourceIdentity& identity, std::unique_ptr<PolledSource> source,
+                                 std::vector<ingest::PushedInput>& pushed, std::vector<RunningSource>& running);
 
+  const ingest::Workers* workers_ = nullptr;  // of the pipeline, from when ingest is built
   logs::local::LocalLog* local_log_ = nullptr;  // `log`, when it is one
   std::size_t event_bytes_max_ = 0;  // that the log takes; 0: any
   std::size_t letter_bytes_max_ = 0;  // likewise

@@ -9,19 +9,19 @@ PORTION, AHEAD = 200, 2000
 
 
 class Writer(threading.Thread):
-    """Writes `count` events, each with its distinct id as key, never far ahead of `committed()`, about how many the pipeline has
+    """Writes `count` events, each with `key(event)` as key, or its distinct id, never far ahead of `committed()`, about how many the pipeline has
     committed: so at any moment there is something under way, and more to come."""
 
-    def __init__(self, kafka, topic, count, committed):
+    def __init__(self, kafka, topic, count, committed, key=lambda one: one["distinct_id"]):
         super().__init__()
-        self.kafka, self.topic, self.count, self.committed = kafka, topic, count, committed
+        self.kafka, self.topic, self.count, self.committed, self.key = kafka, topic, count, committed, key
         self.start()
 
     def run(self):
         writer = self.kafka.writer()
         for n in range(self.count):
             one = event(n)
-            writer.produce(self.topic, json.dumps(one), one["distinct_id"])
+            writer.produce(self.topic, json.dumps(one), self.key(one))
             if n % PORTION == 0:
                 writer.flush(30)
                 wait_until(lambda: n - self.committed() < AHEAD, "what was written is committed", 120)

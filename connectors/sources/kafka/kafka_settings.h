@@ -15,7 +15,7 @@
 namespace penstock::sources::kafka {
 
 enum class Codec : std::uint8_t { json, raw };
-enum class KeyedBy : std::uint8_t { none, distinct_id };
+enum class KeyedBy : std::uint8_t { none, distinct_id, repartition };
 
 }  // namespace penstock::sources::kafka
 
@@ -27,7 +27,8 @@ struct penstock::config::enum_names<penstock::sources::kafka::Codec> {
 template <>
 struct penstock::config::enum_names<penstock::sources::kafka::KeyedBy> {
   using KeyedBy = penstock::sources::kafka::KeyedBy;
-  static constexpr std::array names{std::pair{"none", KeyedBy::none}, std::pair{"distinct_id", KeyedBy::distinct_id}};
+  static constexpr std::array names{std::pair{"none", KeyedBy::none}, std::pair{"distinct_id", KeyedBy::distinct_id},
+                                    std::pair{"repartition", KeyedBy::repartition}};
 };
 
 namespace penstock::sources::kafka {
@@ -63,7 +64,11 @@ struct Config {
         field(
             "key", &Config::key,
             "What the messages' keys are. none: anything; on the direct route each goes on with what comes of its message. "
-            "distinct_id: the distinct id, and so it is that of what comes of it, also where an app has changed it."),
+            "distinct_id: the distinct id, and so it is that of what comes of it, also where an app has changed it. "
+            "repartition: something else, and events are to be divided and ordered by distinct id before apps see them: "
+            "they go "
+            "by way of the log `captured`, each once, as if they had been pushed. Keys, headers and tombstones do not go on "
+            "then."),
         field("message_max", &Config::message_max, "A larger message becomes a dead letter with its first 64 KiB.",
               range(1_KiB, 64_MiB)),
         field("memory", &Config::memory, "What is fetched ahead of ingest. Partitions that it is not enough for take turns.",

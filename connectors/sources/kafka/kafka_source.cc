@@ -82,7 +82,7 @@ KafkaSource::KafkaSource(Config config, const ConnectorContext& context)
                                       : metrics_->counter("penstock_kafka_tombstones_total",
                                                           "Tombstones: passed on by the direct route, else passed over.",
                                                           {{"source", name_}})),
-      attachments_(context.attachments) {}
+      attachments_(context.attachments && !by_captured(config_)) {}
 
 KafkaSource::~KafkaSource() { close(); }
 

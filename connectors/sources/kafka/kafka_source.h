@@ -32,6 +32,7 @@ class KafkaSource final : public PolledSource {
       "topics: [orders, shop.*]\n"
       "from: latest\n";
   static Bytes memory(const Config& config) { return config.memory; }
+  static bool by_captured(const Config& config) { return config.key == KeyedBy::repartition; }
 
   KafkaSource(Config config, const ConnectorContext& context);
   ~KafkaSource() override;

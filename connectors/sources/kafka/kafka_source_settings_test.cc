@@ -34,7 +34,9 @@ TEST_CASE("what is wrong with the settings is told at its place") {
   CHECK(problem_of(kGood + "from: yesterday\n") ==
         "p.yaml:3:7: in.from: expected earliest, latest or a time such as 2026-08-01T10:00:00Z, got 'yesterday'");
   CHECK(problem_of(kGood + "key: distinct_id\n") == "");
-  CHECK(problem_of(kGood + "key: user_id\n") == "p.yaml:3:6: in.key: expected one of none, distinct_id, got \"user_id\"");
+  CHECK(problem_of(kGood + "key: repartition\n") == "");
+  CHECK(problem_of(kGood + "key: user_id\n") ==
+        "p.yaml:3:6: in.key: expected one of none, distinct_id, repartition, got \"user_id\"");
   CHECK(problem_of(kGood + "codec: avro\n") == "p.yaml:3:8: in.codec: expected one of json, raw, got \"avro\"");
   CHECK(problem_of(kGood + "client: { group.id: x }\n") ==
         "p.yaml:3:11: in.client: 'group.id' cannot be set here: positions are part of Penstock's own commits");
