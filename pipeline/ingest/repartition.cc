@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t kPollBytes = 256 << 10;
 // Of `captured`, that ingest has still to commit: what comes faster than the apps take it waits where it is.
-constexpr std::uint64_t kAhead = 64;
+constexpr std::uint64_t kAhead = 256;
 constexpr Duration kIdleWait{20};
 constexpr Duration kTryAgain{1000};
 // Of a record that is too large for the log.
