@@ -15,9 +15,11 @@ Result<void> commit_group_offsets(Settings settings, const std::string& group, c
   TRY(client.start(Role::consumer, settings));
   const PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(offsets.size())));
   for (std::size_t p = 0; p < offsets.size(); ++p) {
+    if (offsets[p] == kNoOffset) continue;
     rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), static_cast<std::int32_t>(p))->offset =
         static_cast<std::int64_t>(offsets[p]);
   }
+  if (list->cnt == 0) return {};
   const Queue answers(rd_kafka_queue_new(client.get()));
   const auto asked = rd_kafka_commit_queue(client.get(), list.get(), answers.get(), nullptr, nullptr);
   const Event event(asked == RD_KAFKA_RESP_ERR_NO_ERROR
@@ -30,6 +32,25 @@ Result<void> commit_group_offsets(Settings settings, const std::string& group, c
   return fail(
       ErrorKind::unavailable,
       fmt::format("group '{}': {}", group, sentence_of(code, {.topic = topic, .reads = true, .trouble = client.trouble()})));
+}
+
+Result<std::vector<std::uint64_t>> group_offsets(Settings settings, const std::string& group, const std::string& topic,
+                                                 int partitions, Duration patience) {
+  settings.emplace_back("group.id", group);
+  Client client({"log", "groups"}, nullptr);
+  TRY(client.start(Role::consumer, settings));
+  const PartitionList list(rd_kafka_topic_partition_list_new(partitions));
+  for (int p = 0; p < partitions; ++p) rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), p);
+  const auto code = rd_kafka_committed(client.get(), list.get(), static_cast<int>(patience.count()));
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return fail(ErrorKind::unavailable,
+                fmt::format("group '{}': {}", group,
+                            sentence_of(code, {.topic = topic, .reads = true, .trouble = client.trouble()})));
+  }
+  std::vector<std::uint64_t> offsets;
+  for (int p = 0; p < partitions; ++p)
+    offsets.push_back(list->elems[p].offset < 0 ? kNoOffset : static_cast<std::uint64_t>(list->elems[p].offset));
+  return offsets;
 }
 
 }  // namespace penstock::kafka

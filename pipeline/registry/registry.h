@@ -36,6 +36,8 @@ struct ConnectorContext {
   // For what the connector's library knows and delivery does not; null: nobody looks.
   telemetry::Metrics* metrics = nullptr;
   bool attachments = false;  // a source is to give them: the log keeps them
+  // How far ingest has committed a source. Any thread, for as long as the connector lives. Null: nobody knows.
+  std::function<Result<std::vector<SourcePosition>>()> committed = nullptr;
 };
 
 using AnySource = std::variant<std::unique_ptr<PolledSource>, std::unique_ptr<PushedSource>>;

@@ -113,7 +113,13 @@ class Parts {
   AppBoard& board_of(const std::string& destination);
   Result<delivery::Preparing> build_preparing(const PlannedDestination& planned);
   ConnectorContext context(const std::string& name) {
-    return {name, plan.folder, clock, *http_, &metrics, log->keeps_attachments()};
+    return {name,
+            plan.folder,
+            clock,
+            *http_,
+            &metrics,
+            log->keeps_attachments(),
+            [this, name] { return state_->positions_of(name); }};
   }
   int worker_count() const;
   Result<std::vector<SourcePosition>> stored_positions(const std::string& source);

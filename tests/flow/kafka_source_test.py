@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The source `kafka` on a real broker: every message once, in the order of its partition, whatever is killed meanwhile."""
 import json
+import shutil
 import signal
 import unittest
 import uuid
@@ -81,6 +82,23 @@ class FromKafka(FlowTest):
         wait_until(lambda: self.events_in_log() == 4, "those from that time on are read")
         self.stop(self.processes[-1])
         self.assertEqual(sorted(body["properties"]["n"] for body in self.logged()), [6, 7, 8, 9])
+
+    def test_a_group_shows_how_far_it_is_and_tells_another_pipeline_where_to_begin(self):
+        self.kafka.create(f"{self.topic}:2")
+        self.kafka.write(self.topic, [("k", json.dumps(event(n)), {"partition": n % 2}) for n in range(10)])
+        group = f"shop.{self.topic}"
+        self.play(settings=f", group: {group}")
+        wait_until(lambda: self.kafka.group_offsets(group, self.topic, 2) == 10, "the group shows it while it runs")
+        self.kafka.write(self.topic, [("k", json.dumps(event(n)), {"partition": n % 2}) for n in range(10, 15)])
+        wait_until(lambda: self.events_in_log() == 15, "more is read")
+        self.stop(self.processes[-1])
+        self.assertEqual(self.kafka.group_offsets(group, self.topic, 2), 15)  # and once more at the end
+        self.kafka.write(self.topic, [("k", json.dumps(event(15)), {"partition": 1})])
+        shutil.rmtree(self.folder / "data")
+        self.play(settings=f", group: {group}, from: stored")
+        wait_until(lambda: self.events_in_log() == 1, "another pipeline begins where the group stands")
+        self.stop(self.processes[-1])
+        self.assertEqual([body["properties"]["n"] for body in self.logged()], [15])
 
     def position_is_noted(self):
         """There is a commit: the other log has nothing but its beginning."""

@@ -15,7 +15,7 @@ using penstock::kafka::Owned;
 
 constexpr std::string_view kPositions = "positions are part of Penstock's own commits";
 constexpr std::array kOwned{
-    Owned{"group.id", kPositions},
+    Owned{"group.id", "set `group` instead"},
     Owned{"group.instance.id", kPositions},
     Owned{"enable.auto.commit", kPositions},
     Owned{"enable.auto.offset.store", kPositions},
@@ -24,12 +24,14 @@ constexpr std::array kOwned{
     Owned{"queued.max.messages.kbytes", "set `memory` instead"},
 };
 
+constexpr std::string_view kStored = "stored";
+
 // Of each partition that is read: what is queued, and a fetch beyond it.
 constexpr Bytes kQueue = 4_MiB;
 constexpr Bytes kFetch = 1_MiB;
 
 std::optional<Beginning> read_beginning(const std::string& text) {
-  if (text == "earliest") return Beginning{};
+  if (text == "earliest" || text == kStored) return Beginning{};
   if (text == "latest") return Beginning{Beginning::Kind::latest, {}};
   if (const auto time = parse_timestamp(text)) return Beginning{Beginning::Kind::time, *time};
   return std::nullopt;
@@ -54,8 +56,11 @@ void Config::check(config::StructReader& reader) const {
     }
   }
   if (!read_beginning(from)) {
-    reader.problem("from", fmt::format("expected earliest, latest or a time such as 2026-08-01T10:00:00Z, got '{}'", from));
+    reader.problem("from",
+                   fmt::format("expected earliest, latest, stored or a time such as 2026-08-01T10:00:00Z, got '{}'", from));
   }
+  if (begins_where_group_stands(*this) && group.empty())
+    reader.problem("from", "`stored` is where a consumer group stands; set `group` too");
   penstock::kafka::check_client(reader, "client", client, penstock::kafka::Role::consumer, client_settings(*this), kOwned);
 }
 
@@ -71,6 +76,8 @@ penstock::kafka::Settings client_settings(const Config& config) {
 }
 
 penstock::kafka::Beginning beginning_of(const Config& config) { return read_beginning(config.from).value_or(Beginning{}); }
+
+bool begins_where_group_stands(const Config& config) { return config.from == kStored; }
 
 std::size_t partitions_at_once(const Config& config) {
   return std::max<std::size_t>(1, config.memory.count / (kQueue.count + kFetch.count));

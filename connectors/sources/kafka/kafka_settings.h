@@ -37,6 +37,7 @@ struct Config {
   std::vector<std::string> brokers;
   std::vector<std::string> topics;
   std::string from = "earliest";
+  std::string group{};
   Codec codec = Codec::json;
   KeyedBy key = KeyedBy::none;
   Bytes message_max = 1_MiB;
@@ -51,10 +52,16 @@ struct Config {
     return std::tuple{
         field("brokers", &Config::brokers, penstock::kafka::kBrokersHelp, Need::required),
         field("topics", &Config::topics, "Names of topics, and patterns in which * stands for any text.", Need::required),
-        field(
-            "from", &Config::from,
-            "Where to begin with partitions that were never read: earliest, latest, or a time such as 2026-08-01T10:00:00Z. "
-            "Those that a topic gets later are read from their beginning."),
+        field("from", &Config::from,
+              "Where to begin with partitions that were never read: earliest, latest, a time such as 2026-08-01T10:00:00Z, "
+              "or stored: where "
+              "`group` stands, and at the earliest of what it has never read. Those that a topic gets later are read from "
+              "their beginning. "
+              "What was read once goes on where ingest's commits say, whatever stands here."),
+        field("group", &Config::group,
+              "A consumer group that nobody else consumes with. Every few seconds it is told what ingest has committed, so "
+              "that Kafka's tools "
+              "show how far the source is; where to go on is in the commits themselves."),
         field("codec", &Config::codec,
               "json: the message's value is the event; tombstones are passed over. raw: the event is {\"topic\", "
               "\"partition\", "
@@ -83,6 +90,8 @@ struct Config {
 penstock::kafka::Settings client_settings(const Config& config);
 // Of a configuration that was checked.
 penstock::kafka::Beginning beginning_of(const Config& config);
+// Otherwise the beginning goes for what the group has never read.
+bool begins_where_group_stands(const Config& config);
 // How many partitions are read at the same time.
 std::size_t partitions_at_once(const Config& config);
 

@@ -3,10 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
+#include "connectors/sources/kafka/positions.h"
 #include "connectors/sources/kafka/raw_body.h"
+#include "pipeline/kafka/group_commit.h"
 
 namespace penstock::sources::kafka {
 namespace {
@@ -25,33 +26,8 @@ constexpr std::size_t kRoomTold = 1 << 20;
 constexpr Duration kTurnIdle{500};
 // A text so long is never inside its std::string, which may be moved on.
 constexpr std::size_t kNeverInside = 64;
+constexpr Duration kGroupPatience{5000};
 constexpr std::string_view kTooLarge = "the message is larger than `message_max`";
-
-template <class Number>
-std::optional<Number> read_number(std::string_view text) {
-  Number number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const bool whole = error == std::errc() && end == text.data() + text.size() && !text.empty() && text.front() != '-';
-  return whole ? std::optional(number) : std::nullopt;
-}
-
-Result<Offsets> read_positions(const std::vector<SourcePosition>& stored) {
-  Offsets offsets;
-  for (const auto& [source, name, position] : stored) {
-    const auto slash = name.rfind('/');
-    const auto partition =
-        slash == std::string::npos ? std::nullopt : read_number<int>(std::string_view(name).substr(slash + 1));
-    const auto offset = read_number<std::uint64_t>(position);
-    if (!partition || !offset) {
-      return fail(ErrorKind::corrupt,
-                  fmt::format("the stored position of '{}' is not one of a Kafka topic; was this source of "
-                              "another type? Give it another name",
-                              name));
-    }
-    offsets.emplace(TopicPartition{name.substr(0, slash), *partition}, *offset);
-  }
-  return offsets;
-}
 
 }  // namespace
 
@@ -82,7 +58,10 @@ KafkaSource::KafkaSource(Config config, const ConnectorContext& context)
                                       : metrics_->counter("penstock_kafka_tombstones_total",
                                                           "Tombstones: passed on by the direct route, else passed over.",
                                                           {{"source", name_}})),
-      attachments_(context.attachments && !by_captured(config_)) {}
+      attachments_(context.attachments && !by_captured(config_)) {
+  if (!config_.group.empty() && context.committed)
+    progress_ = std::make_unique<GroupProgress>(name_, config_.group, client_settings(config_), context.committed);
+}
 
 KafkaSource::~KafkaSource() { close(); }
 
@@ -90,8 +69,14 @@ Result<void> KafkaSource::open(const std::vector<SourcePosition>& stored) {
   close();
   TRY_ASSIGN(auto offsets, read_positions(stored));
   TRY_ASSIGN(consumer_, Consumer::start(client_settings(config_), {"source", name_}, metrics_));
+  PartitionFinder::OfGroup of_group;
+  if (begins_where_group_stands(config_)) {
+    of_group = [this](const std::string& topic, int partitions) {
+      return penstock::kafka::group_offsets(client_settings(config_), config_.group, topic, partitions, kGroupPatience);
+    };
+  }
   finder_ = std::make_unique<PartitionFinder>(*consumer_, config_.topics, beginning_of(config_), std::move(offsets),
-                                              config_.refresh);
+                                              config_.refresh, std::move(of_group));
   return {};
 }
 

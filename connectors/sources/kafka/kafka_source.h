@@ -1,6 +1,7 @@
 #pragma once
 // Reads Kafka topics in place: they are the log, and how far each partition was read is part of ingest's commit. Hence every
-// message comes exactly once, across restarts too, whatever Kafka knows of it; there is no consumer group.
+// message comes exactly once, across restarts too, whatever Kafka knows of it; a consumer group may show
+// how far it is, and tell where to begin, but holds nothing.
 //
 // An input partition is a partition of a topic, "orders/3"; its position is the offset of the message to be read next. Brokers that do
 // not answer, topics that are not there and messages that are gone are warnings: the others go on. No more partitions are read
@@ -15,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "connectors/sources/kafka/group_progress.h"
 #include "connectors/sources/kafka/kafka_settings.h"
 #include "connectors/sources/kafka/partition_finder.h"
 #include "pipeline/ports/source.h"
@@ -76,6 +78,7 @@ class KafkaSource final : public PolledSource {
   std::size_t active_ = 0;
   std::unique_ptr<PartitionFinder> finder_;  // ends before the consumer
   double mean_bytes_ = 0;
+  std::unique_ptr<GroupProgress> progress_;  // null: no group shows it
 };
 
 }  // namespace penstock::sources::kafka

@@ -32,14 +32,17 @@ TEST_CASE("what is wrong with the settings is told at its place") {
   CHECK(problem_of("brokers: [k1]\ntopics: [\"a b\"]\n") ==
         "p.yaml:2:9: in.topics: 'a b' is no topic: they have letters, digits, '.', '_' and '-', patterns '*' too");
   CHECK(problem_of(kGood + "from: yesterday\n") ==
-        "p.yaml:3:7: in.from: expected earliest, latest or a time such as 2026-08-01T10:00:00Z, got 'yesterday'");
+        "p.yaml:3:7: in.from: expected earliest, latest, stored or a time such as 2026-08-01T10:00:00Z, got 'yesterday'");
+  CHECK(problem_of(kGood + "from: stored\ngroup: shop.in\n") == "");
+  CHECK(problem_of(kGood + "from: stored\n") ==
+        "p.yaml:3:7: in.from: `stored` is where a consumer group stands; set `group` too");
   CHECK(problem_of(kGood + "key: distinct_id\n") == "");
   CHECK(problem_of(kGood + "key: repartition\n") == "");
   CHECK(problem_of(kGood + "key: user_id\n") ==
         "p.yaml:3:6: in.key: expected one of none, distinct_id, repartition, got \"user_id\"");
   CHECK(problem_of(kGood + "codec: avro\n") == "p.yaml:3:8: in.codec: expected one of json, raw, got \"avro\"");
   CHECK(problem_of(kGood + "client: { group.id: x }\n") ==
-        "p.yaml:3:11: in.client: 'group.id' cannot be set here: positions are part of Penstock's own commits");
+        "p.yaml:3:11: in.client: 'group.id' cannot be set here: set `group` instead");
   CHECK(problem_of(kGood + "client: { linger.ms: 5 }\n").contains("'linger.ms' is a setting of producers"));
 }
 

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <thread>
 
+#include "pipeline/kafka/group_commit.h"
 #include "tests/conformance/source_conformance.h"
 #include "tests/fakes/mock_kafka.h"
 
@@ -122,6 +123,30 @@ TEST_CASE("it begins where it is told to, but only with what was never read") {
   auto rest = read_all(config, {{"in", "orders/0", "1"}}).bodies;
   std::ranges::sort(rest);  // partitions come as they come
   CHECK(rest == std::vector<std::string>{"b", "c", "d"});
+}
+
+TEST_CASE("its group shows what ingest has committed, and tells another source where to begin") {
+  MockKafka kafka;
+  kafka.create("orders", 3);
+  for (int partition = 0; partition < 3; ++partition) kafka.write("orders", partition, values({"a", "b", "c"}));
+  auto config = of(kafka);
+  config.group = "shop.in";
+  {
+    ConnectorContext context{"in", ".", system_clock(), no_http()};
+    context.committed = [] {
+      return Result<std::vector<SourcePosition>>({{"in", "orders/0", "1"}, {"in", "orders/2", "3"}});
+    };
+    KafkaSource source(config, context);
+  }  // it tells once more at its end
+  const auto offsets = penstock::kafka::group_offsets(client_settings(config), config.group, "orders", 3, Duration(10'000));
+  REQUIRE(offsets.has_value());
+  CHECK(*offsets == std::vector<std::uint64_t>{1, penstock::kafka::kNoOffset, 3});
+  config.from = "stored";
+  auto given = read_all(config).bodies;
+  std::ranges::sort(given);
+  CHECK(given == std::vector<std::string>{"a", "b", "b", "c", "c"});
+  given = read_all(config, {{"in", "orders/0", "3"}, {"in", "orders/1", "2"}, {"in", "orders/2", "3"}}).bodies;
+  CHECK(given == std::vector<std::string>{"c"});
 }
 
 TEST_CASE("tombstones of JSON topics are passed over, once") {

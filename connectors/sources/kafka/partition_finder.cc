@@ -7,6 +7,8 @@
 #include <csignal>
 #include <utility>
 
+#include "pipeline/kafka/group_commit.h"
+
 namespace penstock::sources::kafka {
 namespace {
 
@@ -34,10 +36,10 @@ std::set<std::string> topics_of(const Offsets& offsets) {
 }  // namespace
 
 PartitionFinder::PartitionFinder(penstock::kafka::Consumer& consumer, std::vector<std::string> topics, Beginning beginning,
-                                 Offsets stored, Duration refresh)
+                                 Offsets stored, Duration refresh, OfGroup of_group)
     : consumer_(consumer), names_(those(topics, false)), patterns_(those(topics, true)),
       has_patterns_(std::ranges::any_of(topics, is_pattern)), beginning_(beginning), stored_(std::move(stored)),
-      refresh_(refresh), known_topics_(topics_of(stored_)) {
+      refresh_(refresh), of_group_(std::move(of_group)), known_topics_(topics_of(stored_)) {
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
 
@@ -103,7 +105,6 @@ bool PartitionFinder::look_for(const std::optional<std::string>& name, const std
 
 // Partitions of a topic that was read before are new themselves: everything in them is to be read.
 bool PartitionFinder::adopt(const std::string& topic, int partitions, const std::stop_token& stop) {
-  const Beginning beginning = known_topics_.contains(topic) ? Beginning{} : beginning_;
   for (int partition = 0; partition < partitions; ++partition) {
     const TopicPartition at{topic, partition};
     if (known_.contains(at)) continue;
@@ -113,7 +114,7 @@ bool PartitionFinder::adopt(const std::string& topic, int partitions, const std:
       found.offset = stored->second;
       found.stored = true;
     } else {
-      const auto offset = consumer_.find(at, beginning, kFindPatience);
+      const auto offset = first_of(at, partitions);
       if (!offset) {
         complain(topic, offset.error());
         return false;
@@ -126,6 +127,19 @@ bool PartitionFinder::adopt(const std::string& topic, int partitions, const std:
   }
   known_topics_.insert(topic);
   return true;
+}
+
+Result<std::uint64_t> PartitionFinder::first_of(const TopicPartition& at, int partitions) {
+  if (known_topics_.contains(at.topic)) return consumer_.find(at, Beginning{}, kFindPatience);
+  if (of_group_) {
+    auto& group = groups_[at.topic];
+    const auto partition = static_cast<std::size_t>(at.partition);
+    if (group.size() <= partition) {
+      TRY_ASSIGN(group, of_group_(at.topic, partitions));
+    }
+    if (partition < group.size() && group[partition] != penstock::kafka::kNoOffset) return group[partition];
+  }
+  return consumer_.find(at, beginning_, kFindPatience);
 }
 
 bool PartitionFinder::relocate() {

@@ -4,6 +4,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -13,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "connectors/sources/kafka/positions.h"
 #include "pipeline/base/clock.h"
 #include "pipeline/event/event_filter.h"
 #include "pipeline/kafka/consumer.h"
@@ -26,8 +28,6 @@ struct FoundPartition {
   bool stored = false;  // the log knows it already
 };
 
-using Offsets = std::map<penstock::kafka::TopicPartition, std::uint64_t>;
-
 // Any thread. Destroyed before the consumer.
 class PartitionFinder {
  public:
@@ -36,8 +36,12 @@ class PartitionFinder {
     std::vector<SourceWarning> warnings;
   };
 
+  // Where a group stands in a topic, by partition; kNoOffset: nowhere.
+  using OfGroup = std::function<Result<std::vector<std::uint64_t>>(const std::string& topic, int partitions)>;
+
+  // `of_group` goes before `beginning`; null: no group is asked.
   PartitionFinder(penstock::kafka::Consumer& consumer, std::vector<std::string> topics, penstock::kafka::Beginning beginning,
-                  Offsets stored, Duration refresh);
+                  Offsets stored, Duration refresh, OfGroup of_group = nullptr);
   ~PartitionFinder();
   PartitionFinder(const PartitionFinder&) = delete;
   PartitionFinder& operator=(const PartitionFinder&) = delete;
@@ -55,6 +59,7 @@ class PartitionFinder {
   bool look(const std::stop_token& stop);
   bool look_for(const std::optional<std::string>& name, const std::stop_token& stop);
   bool adopt(const std::string& topic, int partitions, const std::stop_token& stop);
+  Result<std::uint64_t> first_of(const penstock::kafka::TopicPartition& at, int partitions);
   bool relocate();
   void complain(const std::string& about, const Error& error);
   void complain_no_more(const std::string& about);
@@ -66,8 +71,10 @@ class PartitionFinder {
   const penstock::kafka::Beginning beginning_;
   const Offsets stored_;
   const Duration refresh_;
+  const OfGroup of_group_;
 
   std::set<penstock::kafka::TopicPartition> known_;  // the thread's
+  std::map<std::string, std::vector<std::uint64_t>> groups_;  // the thread's: where the group stands, by topic
   std::set<std::string> known_topics_;  // the thread's: with partitions that were read before
   std::map<std::string, std::string> complaints_;  // the thread's: what was said last, by what it was about
   std::vector<std::pair<penstock::kafka::TopicPartition, std::uint64_t>> relocating_;  // the thread's
