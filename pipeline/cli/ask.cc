@@ -88,6 +88,7 @@ void print_destinations(const json::array& destinations) {
     if (const auto stopped = text(d, "replay_stopped"); !stopped.empty())
       fmt::print("{:<16} replay stopped: {}\n", "", stopped);
     print_more(d, "replay_undecided", "replay, events not sent, for its `where` failed on them");
+    print_more(d, "replay_skipped", "replay, removed by retention before they were read");
     print_more(d, "again_waiting", "retry lane, dead letters waiting");
     print_more(d, "retrying", "writes that wait for another try");
     print_more(d, "blocked_keys", "distinct ids that a dead letter holds up");

@@ -77,6 +77,7 @@ json::array destination_views(const std::vector<topology::DestinationStatus>& de
                                {"replay_left", d.replay_left ? json::value(*d.replay_left) : json::value()},
                                {"replay_stopped", clean(d.replay_stopped)},
                                {"replay_undecided", d.replay_undecided},
+                               {"replay_skipped", d.replay_skipped},
                                {"apps", app_views(d.apps)}});
   }
   return out;

@@ -37,7 +37,7 @@ DestinationLoop::DestinationLoop(DestinationParts parts, const Surroundings& aro
                                  const std::vector<FirstDead>& dead_keys)
     : name_(std::move(parts.name)), settings_(std::move(parts.settings)), around_(around), filter_(settings_.events),
       destination_(std::move(parts.destination)), preparation_(std::move(parts.preparing)), metrics_(parts.metrics),
-      board_(start), home_(around.executor.make_strand()), blocking_(around.blocking.make_strand()),
+      board_(start, parts.replay ? parts.replay->needs(start) : start), home_(around.executor.make_strand()), blocking_(around.blocking.make_strand()),
       feed_(around.log, filter_, start), window_(settings_.order), low_water_(start),
       breaker_(Backoff(settings_.retry.wait_min, settings_.retry.wait_max, parts.seed)),
       retry_backoff_(settings_.retry.wait_min, settings_.retry.wait_max, parts.seed + 1),
@@ -224,6 +224,7 @@ void DestinationLoop::read_failed(Error error) {
 
 // Who reads finds out by itself. One that is paused or cannot deliver would know only when it goes on, perhaps days later.
 void DestinationLoop::look_at_retention() {
+  look_at_retention_of_replay();
   if (may_read() || !feed_.skip_removed()) return;
   if (draft_.empty()) low_water_.pass(feed_.position());
   collect_counts();
@@ -288,7 +289,9 @@ DestinationStatus DestinationLoop::status() const {
   status.replay_left = seen.replay_left;
   status.replay_stopped = seen.replay_stopped;
   status.replay_undecided = seen.replay_undecided;
+  status.replay_skipped = seen.replay_skipped;
   status.cursor = seen.cursor;
+  status.needed = seen.needed;
   return status;
 }
 
@@ -324,7 +327,8 @@ void DestinationLoop::publish() {
   if (!oldest && read_failure_ && last_received_at_.ms > 0) oldest = last_received_at_;
   const auto replay_left = replay_ ? std::optional(replay_->order.left()) : std::nullopt;
   board_.show({std::move(now), window_.in_flight(), window_.waiting(), oldest, low_water_.position(), replay_left,
-               blocked_ ? blocked_->size() : 0, replay_ ? replay_->stopped : "", replay_ ? replay_->undecided : 0});
+               blocked_ ? blocked_->size() : 0, replay_ ? replay_->stopped : "", replay_ ? replay_->undecided : 0,
+               replay_ ? replay_->skipped : 0, replay_ ? replay_->order.needs(low_water_.position()) : low_water_.position()});
 }
 
 void DestinationLoop::tick() {

@@ -62,6 +62,8 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   void seal_when_due(bool at_end);
   void read_failed(Error error);
   void look_at_retention();
+  void look_at_retention_of_replay();
+  void count_replay_skipped();
   void collect_counts();
   void arm();
 

@@ -81,7 +81,31 @@ void DestinationLoop::read_replay() {
   if (around_.memory != nullptr && around_.memory->full() && open) replay_->feed.let_go();
   if (!replay_->draft.empty() && (replay_->read_all() || now >= replay_->draft.due(draft_limits_))) seal_replay();
   if (replay_->draft.empty()) replay_->low_water.pass(replay_->feed.position());
+  count_replay_skipped();
   tend_replay();
+}
+
+// As what is live does: one that is held back for hours is told now, and what it has left is true.
+void DestinationLoop::look_at_retention_of_replay() {
+  const bool held_back = paused_ || suspended_until_ || apps_hold();
+  if (!replay_ || !held_back || !replay_->draft.empty() || !replay_->feed.skip_removed()) return;
+  replay_->low_water.pass(replay_->feed.position());
+  count_replay_skipped();
+  tend_replay();
+}
+
+// The first in the log at once; how many there were when it is over.
+void DestinationLoop::count_replay_skipped() {
+  const auto skipped = replay_->feed.collect_skipped();
+  if (skipped == 0) return;
+  metrics_.skipped.add(skipped);
+  if (replay_->skipped == 0) {
+    log_error("delivery",
+              "destination {}: its replay was overtaken by retention: {} events were removed before it had read them; it "
+              "goes on with the oldest that is kept. A higher --rate, or a longer retention of the log, gives it more time",
+              name_, skipped);
+  }
+  replay_->skipped += skipped;
 }
 
 // Told once. Its stretch may begin before the cursor, so what it cannot read need not concern what is live; nor is what the log
@@ -161,8 +185,10 @@ void DestinationLoop::tend_replay() {
   for (std::size_t p = 0; p < order.next.size(); ++p) order.next[p] = std::min(order.next[p], order.to[p]);
   if (!replay_->done()) return;
   const auto undecided = replay_->undecided;
-  log_at(undecided > 0 ? LogLevel::warning : LogLevel::info, "delivery", "destination {}: the replay of {} events is over{}",
-         name_, order.total,
+  const auto skipped = replay_->skipped;
+  log_at(undecided + skipped > 0 ? LogLevel::warning : LogLevel::info, "delivery",
+         "destination {}: the replay of {} events is over{}{}", name_, order.total,
+         skipped > 0 ? fmt::format("; {} of them were not sent, for retention had removed them", skipped) : "",
          undecided > 0
              ? fmt::format("; its `where` failed on {} of them, which were not sent: {}", undecided, replay_->undecided_for)
              : "");

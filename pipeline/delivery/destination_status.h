@@ -29,7 +29,9 @@ struct DestinationStatus {
       replay_left;  // events of the log that a replay has still to look at; none: there is no replay
   std::string replay_stopped;  // why it does not go on; empty: it does
   std::uint64_t replay_undecided = 0;  // events that it did not send, for its `where` failed on them
+  std::uint64_t replay_skipped = 0;  // events that retention removed before the replay had read them
   Offsets cursor;
+  Offsets needed;  // what of the log it has still to send begins here: the cursor, or where a replay stands before it
 };
 
 // Written by the destination's strand, read by anyone.
@@ -45,9 +47,15 @@ class StatusBoard {
     std::size_t blocked_keys = 0;
     std::string replay_stopped{};
     std::uint64_t replay_undecided = 0;
+    std::uint64_t replay_skipped = 0;
+    Offsets needed{};
   };
 
-  explicit StatusBoard(Offsets cursor) { now_.cursor = std::move(cursor); }
+  // `needed`: see DestinationStatus.
+  StatusBoard(Offsets cursor, Offsets needed) {
+    now_.cursor = std::move(cursor);
+    now_.needed = std::move(needed);
+  }
 
   void show(Snapshot snapshot) {
     const std::lock_guard lock(mutex_);

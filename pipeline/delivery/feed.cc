@@ -24,7 +24,8 @@ struct Held {
 
 }  // namespace
 
-Feed::Feed(Log& log, const EventFilter& filter, Offsets start) : log_(log), filter_(filter), position_(std::move(start)) {}
+Feed::Feed(Log& log, const EventFilter& filter, Offsets start, Offsets end)
+    : log_(log), filter_(filter), position_(std::move(start)), end_(std::move(end)) {}
 
 Result<void> Feed::open() {
   auto reader = log_.read(LogName::events, position_);
@@ -37,13 +38,18 @@ Result<void> Feed::open() {
   return {};
 }
 
-void Feed::jump_to_oldest() {
+// False: nothing was removed that it had not read.
+bool Feed::jump_to_oldest() {
   const Offsets oldest = log_.begin(LogName::events);
+  bool jumped = false;
   for (std::size_t p = 0; p < position_.size() && p < oldest.size(); ++p) {
     if (position_[p] >= oldest[p]) continue;
-    skipped_ += oldest[p] - position_[p];
+    const std::uint64_t lost_to = p < end_.size() ? std::min(oldest[p], end_[p]) : oldest[p];
+    if (lost_to > position_[p]) skipped_ += lost_to - position_[p];
     position_[p] = oldest[p];
+    jumped = true;
   }
+  return jumped;
 }
 
 Result<Feed::Step> Feed::next() {
@@ -146,9 +152,7 @@ void Feed::take() {
 }
 
 bool Feed::skip_removed() {
-  const std::uint64_t before = skipped_;
-  jump_to_oldest();
-  if (skipped_ == before) return false;
+  if (!jump_to_oldest()) return false;
   let_go();
   return true;
 }

@@ -26,8 +26,8 @@ class Feed {
     std::uint64_t offset = 0;
   };
 
-  // Log and filter must outlive it.
-  Feed(Log& log, const EventFilter& filter, Offsets start);
+  // Log and filter must outlive it. What lies behind `end` is nobody's loss when it is removed; empty: all that follows is wanted.
+  Feed(Log& log, const EventFilter& filter, Offsets start, Offsets end = {});
 
   // After an error the next call opens the log anew where reading stood, so the caller only waits.
   Result<Step> next();
@@ -52,7 +52,7 @@ class Feed {
   enum class Wants : std::uint8_t { all, some, none };
 
   Result<void> open();
-  void jump_to_oldest();
+  bool jump_to_oldest();
   void pass_record();
   void enter_chunk();
   bool wanted(std::string_view event);
@@ -63,6 +63,7 @@ class Feed {
   Log& log_;
   const EventFilter& filter_;
   Offsets position_;
+  const Offsets end_;
   std::unique_ptr<LogReader> reader_;
   std::shared_ptr<const StoredRecord> record_;
   std::size_t next_chunk_ = 0;  // in record_

@@ -54,4 +54,18 @@ TEST_CASE("after a body that cannot be read the feed asks the log again, and goe
   CHECK(feed.collect_skipped() == 1);
 }
 
+TEST_CASE("what retention removed behind the end of a stretch is not counted as its loss") {
+  const fakes::ManualClock clock;
+  fakes::MemoryLog log(clock, 1);
+  for (int i = 0; i < 5; ++i) log.add(LogName::events, {{.body = R"({"event":"b"})", .received_at = {}}});
+  const EventFilter filter;
+  Feed feed(log, filter, {0}, {2});
+  log.drop_records_before(LogName::events, 4);
+  CHECK(feed.skip_removed());
+  CHECK(feed.collect_skipped() == 2);
+  log.drop_records_before(LogName::events, 5);
+  CHECK(feed.skip_removed());
+  CHECK(feed.collect_skipped() == 0);
+}
+
 }  // namespace penstock::delivery

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "pipeline/base/codec.h"
 #include "pipeline/delivery/destination_status.h"
 
@@ -29,6 +31,12 @@ Result<Offsets> read_offsets(Reader& in) {
 }  // namespace
 
 std::uint64_t ReplayOrder::left() const { return events_between(next, to); }
+
+Offsets ReplayOrder::needs(Offsets cursor) const {
+  for (std::size_t p = 0; p < cursor.size() && p < next.size(); ++p)
+    if (next[p] < to[p]) cursor[p] = std::min(cursor[p], next[p]);
+  return cursor;
+}
 
 std::string encode(const ReplayOrder& order) {
   std::string stored;

@@ -28,6 +28,8 @@ struct ReplayOrder {
   std::uint64_t total = 0;  // events there were when it began, whatever the condition says
 
   std::uint64_t left() const;
+  // What of the log must stay for a destination that stands at `cursor` and has this replay.
+  Offsets needs(Offsets cursor) const;
   friend bool operator==(const ReplayOrder&, const ReplayOrder&) = default;
 };
 
@@ -38,7 +40,7 @@ Result<ReplayOrder> decode_replay(std::string_view stored);
 struct Replay {
   // Its marks are above `after`: what an earlier replay left in flight is never mistaken for its own.
   Replay(ReplayOrder given, When condition, Log& log, const EventFilter& filter, LowWater::Mark after)
-      : order(std::move(given)), where(std::move(condition)), feed(log, filter, order.next), low_water(order.next, after),
+      : order(std::move(given)), where(std::move(condition)), feed(log, filter, order.next, order.to), low_water(order.next, after),
         marks_after(after), tokens(static_cast<std::uint64_t>(order.rate)) {}
 
   // Nothing lies between where reading stands and the end.
@@ -62,6 +64,7 @@ struct Replay {
   Offsets saved;
   std::uint64_t undecided = 0;  // events on which `where` failed, since the process started
   std::string undecided_for;  // the first one's reason
+  std::uint64_t skipped = 0;  // events that retention removed before they were read, since the process started
 };
 
 }  // namespace penstock::delivery

@@ -107,6 +107,30 @@ TEST_CASE("events on which the condition of a replay fails are not sent, and cou
   CHECK_FALSE(in_store(rig));
 }
 
+TEST_CASE("a replay that retention overtakes says how many events it has lost, and holds what it needs") {
+  Rig rig;
+  rig.settings.batch.within = Duration{10};
+  rig.start();
+  for (int i = 0; i < 6; ++i) rig.add(10);
+  rig.advance(Duration{20});
+  auto order = order_of(rig, Timestamp{0}, 1);
+  rig.runner->pause("");
+  replay(rig, order);
+  for (int i = 0; i < 4; ++i) rig.add(10);
+  CHECK(events_between(rig.runner->status().needed, order.to) == 60);
+  rig.log.drop_records_before(LogName::events, 4);
+  rig.advance(Duration{1001});
+  CHECK(rig.runner->status().replay_skipped == 40);
+  CHECK(rig.runner->status().replay_left == 20);
+  CHECK(rig.runner->status().skipped == 0);
+  rig.runner->resume();
+  rig.advance(Duration{60'000});
+  CHECK(rig.crm.delivered().size() == 60 + 40 + 20);
+  CHECK_FALSE(rig.runner->status().replay_left);
+  CHECK_FALSE(in_store(rig));
+  CHECK(rig.runner->status().needed == rig.log.end(LogName::events));
+}
+
 TEST_CASE("a replay sends what lies between two times once more, says so, and leaves the cursor alone") {
   Rig rig;
   std::vector<std::string> replayed;

@@ -159,7 +159,7 @@ struct DestinationSettings {
         field("drain", &DestinationSettings::drain, "How long stopping waits for writes under way.",
               range(Duration{0}, Duration{600'000})),
         field("hold", &DestinationSettings::hold,
-              "Retention waits for this destination: when the log is full, sources wait instead of it losing events.")};
+              "Retention waits for this destination and its replay: when the log is full, sources wait instead of it losing events.")};
   }
   void check(config::StructReader& reader) const {
     if (on_dead == OnDead::block && order != Order::key)

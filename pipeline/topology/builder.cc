@@ -349,6 +349,7 @@ DestinationStatus to_status(const RunningDestination& running) {
           .replay_left = now.replay_left,
           .replay_stopped = now.replay_stopped,
           .replay_undecided = now.replay_undecided,
+          .replay_skipped = now.replay_skipped,
           .apps = running.app_board->apps()};
 }
 

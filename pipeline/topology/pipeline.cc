@@ -74,14 +74,15 @@ std::vector<Holder> Pipeline::Impl::holders() {
       const std::string& name = planned.settings.name;
       const auto running = destinations.find(name);
       if (running == destinations.end()) resting.push_back(name);
-      else holders.push_back({name, running->second->runner->status().cursor});
+      else holders.push_back({name, running->second->runner->status().needed});
     }
   }
   for (const auto& name : resting) {
     const auto cursor = parts.store().cursor(name);
+    const auto replay = parts.store().replay(name);
     // While the store cannot tell, everything is kept.
-    if (!cursor) holders.push_back({name, Offsets(static_cast<std::size_t>(parts.log->partitions()), 0)});
-    else if (*cursor) holders.push_back({name, (*cursor)->next});
+    if (!cursor || !replay) holders.push_back({name, Offsets(static_cast<std::size_t>(parts.log->partitions()), 0)});
+    else if (*cursor) holders.push_back({name, *replay ? (*replay)->needs((*cursor)->next) : (*cursor)->next});
   }
   return holders;
 }

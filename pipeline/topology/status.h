@@ -61,6 +61,7 @@ struct DestinationStatus {
   std::optional<std::uint64_t> replay_left{};  // events that a replay has still to look at; none: there is no replay
   std::string replay_stopped{};  // why it does not go on; empty: it does
   std::uint64_t replay_undecided = 0;  // events that it did not send, for its `where` failed on them
+  std::uint64_t replay_skipped = 0;  // events that retention removed before the replay had read them
   std::vector<AppStatus> apps{};  // its own
 };
 
