@@ -220,23 +220,28 @@ Result<std::uint64_t> DeliveryStore::want_again(std::span<const std::string> ids
   return count;
 }
 
-Result<std::vector<dead::Listed>> DeliveryStore::wanted(std::string_view destination, std::size_t limit,
-                                                        const dead::Listed* after) const {
+Result<DeliveryStore::Wanted> DeliveryStore::wanted(std::string_view destination, std::size_t limit,
+                                                    std::string_view after) const {
   TRY_ASSIGN(const auto held, impl_->trouble->hold());
-  std::vector<dead::Listed> found;
+  Wanted found;
   std::size_t bytes = 0;
   const std::string prefix = wanted_prefix(destination);
   const std::unique_ptr<rocksdb::Iterator> rows(impl_->db->NewIterator({}, impl_->family(kWanted)));
   // Not from the first again and again: RocksDB steps over all that were removed.
-  const std::string from = after == nullptr ? prefix : wanted_key(after->letter, after->id) + '\0';
-  for (rows->Seek(from); rows->Valid() && rows->key().starts_with(prefix) && found.size() < limit && bytes < kWantedBytesMax;
+  const std::string from = after.empty() ? prefix : std::string(after) + '\0';
+  for (rows->Seek(from); rows->Valid() && rows->key().starts_with(prefix) && bytes < kWantedBytesMax &&
+                         found.letters.size() + found.unread.size() < limit;
        rows->Next()) {
-    std::string id = rows->key().ToString().substr(prefix.size() + kLogPlaceBytes);
+    found.last = rows->key().ToString();
+    std::string id = found.last.substr(prefix.size() + kLogPlaceBytes);
     auto letter = impl_->dead->get(id);
     if (!letter && letter.error().kind == ErrorKind::not_found) continue;
-    if (!letter) return fail(std::move(letter).error());
+    if (!letter) {
+      found.unread.push_back({std::move(id), std::move(letter).error()});
+      continue;
+    }
     bytes += letter->body.size();
-    found.push_back({std::move(id), *std::move(letter)});
+    found.letters.push_back({std::move(id), *std::move(letter)});
   }
   if (!rows->status().ok()) return impl_->unread(rows->status());
   return found;

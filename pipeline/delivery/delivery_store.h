@@ -77,10 +77,18 @@ class DeliveryStore {
   // were: by filter (its stage names the destination), or by id, of which those that are not there are none.
   Result<std::uint64_t> want_again(const dead::Filter& filter);
   Result<std::uint64_t> want_again(std::span<const std::string> ids);
-  // The first of those wanted by a destination that come after one of them (null: of all), each partition in the order of the log;
-  // and how many there are, up to `limit`. No more than 16 MiB and a letter at a time.
-  Result<std::vector<dead::Listed>> wanted(std::string_view destination, std::size_t limit,
-                                           const dead::Listed* after = nullptr) const;
+  struct Wanted {
+    struct Unread {
+      std::string id;
+      Error error;
+    };
+    std::vector<dead::Listed> letters;
+    std::vector<Unread> unread;  // passed over; they stay wanted
+    std::string last;  // the place of the last one looked at; empty: there was none
+  };
+  // Of those wanted by a destination the first ones after a place (empty: of all), each partition in the order of the log; and how
+  // many there are, up to `limit`. No more than 16 MiB and a letter at a time.
+  Result<Wanted> wanted(std::string_view destination, std::size_t limit, std::string_view after = {}) const;
   Result<std::uint64_t> count_wanted(std::string_view destination, std::uint64_t limit) const;
 
   // For `on_dead: block`. The keys that have dead letters at a destination.

@@ -97,7 +97,7 @@ TEST_CASE("a folder of version 1 is taken over: what was wanted is wanted, and k
   }
   for (int i = 0; i < 2; ++i) {
     const auto store = open(folder, clock);
-    const auto wanted = store->wanted("crm", 10).value();
+    const auto wanted = store->wanted("crm", 10).value().letters;
     REQUIRE(wanted.size() == 1);
     CHECK(wanted[0].letter == letter);
     CHECK(store->dead_keys("crm").value().size() == 1);
@@ -117,7 +117,7 @@ TEST_CASE("wanted letters come in the order of the log, whatever their ids") {
   }
   REQUIRE(store->bury(letters).has_value());
   REQUIRE(store->want_again(dead::Filter{}).value() == letters.size());
-  const auto wanted = store->wanted("crm", letters.size()).value();
+  const auto wanted = store->wanted("crm", letters.size()).value().letters;
   REQUIRE(wanted.size() == letters.size());
   for (std::size_t i = 0; i < letters.size(); ++i) CHECK(wanted[i].letter.offset == i);
   // One that comes from the log once more is wanted as before; one that was sent again is not.

@@ -14,6 +14,8 @@ namespace {
 // Letters in memory at a time, besides the settings' batch.
 constexpr std::size_t kLettersMax = 1000;
 constexpr std::chrono::milliseconds kSlice{5};
+constexpr std::size_t kUnreadNamedMax = 1000;
+const std::string kUnread = "dead letters to be sent again cannot be read: ";
 
 EventView view_of(const DeadLetter& letter) {
   EventView view;
@@ -32,7 +34,8 @@ EventView view_of(const DeadLetter& letter) {
 
 void DestinationLoop::send_again() {
   home_.post([this] {
-    again_wanted_ = true;
+    again_wanted_ = found_again_ = true;
+    wanted_again_at_.reset();
     pump();
   });
 }
@@ -48,27 +51,65 @@ bool DestinationLoop::may_read_again() const {
   return (again_ || again_wanted_) && !paused_ && !suspended_until_ && !apps_hold();
 }
 
+// True: there are some now.
 bool DestinationLoop::take_wanted() {
+  if (wanted_again_at_ && around_.clock.steady() < *wanted_again_at_) return false;
+  wanted_again_at_.reset();
   const auto limit = std::min(kLettersMax, static_cast<std::size_t>(batch_limits_.events));
-  auto wanted = around_.store.wanted(name_, limit, last_again_ ? &*last_again_ : nullptr);
-  // Some may have become wanted before the place it has come to.
-  if (wanted && wanted->empty() && std::exchange(last_again_, std::nullopt)) wanted = around_.store.wanted(name_, limit);
-  again_wanted_ = wanted && !wanted->empty();
-  wanted_failure_.clear();
+  auto wanted = around_.store.wanted(name_, limit, last_again_);
   if (!wanted) {
-    wanted_failure_ = "dead letters to be sent again cannot be read: " + wanted.error().message;
-    log_error("delivery", "destination {}: {}", name_, wanted_failure_);
+    wait_for_wanted(wanted.error());
     return false;
   }
-  if (again_wanted_) {
-    last_again_ = dead::Listed{wanted->back().id, wanted->back().letter};
-    last_again_->letter.body.clear();
-    again_.emplace(*std::move(wanted));
-    hold_up_again();
-  } else {
-    all_through();
+  if (wanted->last.empty()) return end_of_wanted();
+  last_again_ = std::move(wanted->last);
+  note_unread(wanted->unread);
+  const auto held_up = leave_out_of_order(wanted->letters);
+  if (wanted->letters.empty()) {
+    wake();  // for what comes after them
+    return false;
   }
-  return again_wanted_;
+  found_again_ = true;
+  again_.emplace(std::move(wanted->letters));
+  for (std::size_t i = 0; i < again_->letters->size(); ++i)
+    again_->fates[i].held_up = std::ranges::find(held_up, (*again_->letters)[i].id) != held_up.end();
+  return true;
+}
+
+bool DestinationLoop::end_of_wanted() {
+  const bool from_the_first = last_again_.empty();
+  last_again_.clear();
+  const bool some_unread = !std::exchange(unread_again_, {}).empty();
+  const bool found = std::exchange(found_again_, false);
+  // Some may have become wanted before the place it had come to.
+  if (!from_the_first && found) return take_wanted();
+  all_through();
+  if (some_unread) {
+    wanted_again_at_ = around_.clock.steady() + read_backoff_.after(++wanted_failures_);
+    return false;
+  }
+  again_wanted_ = false;
+  wanted_failures_ = 0;
+  wanted_failure_.clear();
+  return false;
+}
+
+// The others go. Each is named once, if they are not too many.
+void DestinationLoop::note_unread(const std::vector<DeliveryStore::Wanted::Unread>& unread) {
+  for (const auto& each : unread) {
+    wanted_failure_ = kUnread + each.error.message;
+    unread_again_.insert(each.id);
+    if (unread_named_.size() >= kUnreadNamedMax || !unread_named_.insert(each.id).second) continue;
+    log_error("delivery", "destination {}: dead letter {} is to be sent again, but is passed over: {}",
+              name_, each.id, each.error.message);
+  }
+}
+
+void DestinationLoop::wait_for_wanted(const Error& error) {
+  const bool told = !wanted_failure_.empty();
+  wanted_failure_ = kUnread + error.message;
+  wanted_again_at_ = around_.clock.steady() + read_backoff_.after(++wanted_failures_);
+  if (!told) log_error("delivery", "destination {}: {}", name_, wanted_failure_);
 }
 
 void DestinationLoop::prepare_again() {

@@ -260,6 +260,7 @@ void DestinationLoop::arm() {
   if (replay_ && replay_->tokens_at) consider(*replay_->tokens_at);
   if (replay_ && replay_->read_again_at) consider(*replay_->read_again_at);
   if (replay_ && !replay_->draft.empty()) consider(replay_->draft.due(draft_limits_));
+  if (wanted_again_at_ && !again_ && may_read_again()) consider(*wanted_again_at_);
   if (suspended_until_) consider(*suspended_until_);
   if (!earliest || (next_timer_ && *next_timer_ <= *earliest)) return;
   next_timer_ = earliest;

@@ -3,8 +3,12 @@
 // (new events, an answer, a timer) ends in a pump.
 
 #include <atomic>
+#include <functional>
 #include <optional>
+#include <set>
 #include <stop_token>
+#include <string>
+#include <vector>
 
 #include "pipeline/delivery/again.h"
 #include "pipeline/delivery/blocked_keys.h"
@@ -107,6 +111,9 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   void read_again();
   bool may_read_again() const;
   bool take_wanted();
+  bool end_of_wanted();
+  void note_unread(const std::vector<DeliveryStore::Wanted::Unread>& unread);
+  void wait_for_wanted(const Error& error);
   void prepare_again();
   void seal_again();
   void delivered_again(const std::vector<Parcel>& parcels);
@@ -126,7 +133,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   void released(const DeliveryStore::Released& released);
   bool waits_behind(const Parcel& parcel, LowWater::Mark mark) const;
   bool waits_again(const DeadLetter& letter) const;
-  void hold_up_again();
+  std::vector<std::string> leave_out_of_order(std::vector<dead::Listed>& letters);
   void all_through();
   bool park_blocked(Shipment& shipment);
   void park_behind(const KeyLanes& lanes);
@@ -199,8 +206,13 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   bool again_wanted_ = true;  // there may be letters to be sent again; asked of the store when it is time
   std::optional<Again> again_;  // those under way
   LowWater::Mark again_mark_ = kAgainMarks;
-  std::string wanted_failure_;  // why they could not be read; empty: they could
-  std::optional<dead::Listed> last_again_;  // to which the retry lane has come, without its body
+  std::string wanted_failure_;  // why they, or some of them, could not be read; empty: they could
+  int wanted_failures_ = 0;  // in a row
+  std::optional<SteadyTime> wanted_again_at_;  // when they are to be read once more after that
+  std::string last_again_;  // the place to which the retry lane has come; empty: it begins with the first
+  bool found_again_ = false;  // since it began there, or some have become wanted since
+  std::set<std::string, std::less<>> unread_again_;  // those that could not be read since then
+  std::set<std::string, std::less<>> unread_named_;  // those that were told; a bounded number
 
   Phase phase_ = Phase::running;
   bool hurrying_ = false;

@@ -3,6 +3,7 @@
 // delivered or discarded, those that only wait behind it are sent again, in the order of the log.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <unordered_map>
 #include <utility>
 
@@ -48,7 +49,7 @@ void DestinationLoop::release(const DeadLetter& letter) {
 void DestinationLoop::released(const DeliveryStore::Released& released) {
   if (!blocked_) return;
   for (const OrderKey key : released.free) blocked_->free(key);
-  again_wanted_ |= released.wanted;
+  if (released.wanted) again_wanted_ = found_again_ = true;
   metrics_.blocked_keys.set(static_cast<double>(blocked_->size()));
 }
 
@@ -66,21 +67,33 @@ bool DestinationLoop::waits_again(const DeadLetter& letter) const {
   return blocked_ && blocked_->holds_again(key_of(letter), letter.offset);
 }
 
-// Somebody may want letters of a key without those before them: these stay where they are. All that were sent before are settled, so
-// the store says what is before them.
-void DestinationLoop::hold_up_again() {
-  if (!blocked_) return;
-  std::unordered_map<OrderKey, std::vector<std::size_t>> wanted;
-  for (std::size_t i = 0; i < again_->letters->size(); ++i) {
-    if (const OrderKey key = key_of((*again_->letters)[i].letter); key != 0) wanted[key].push_back(i);
-  }
-  for (const auto& [key, numbers] : wanted) {
-    const auto first = around_.store.first_of(name_, key, numbers.size());
-    for (std::size_t i = 0; i < numbers.size(); ++i) {
-      const bool is_next = first && i < first->size() && (*first)[i] == (*again_->letters)[numbers[i]].id;
-      if (!is_next) again_->fates[numbers[i]].held_up = true;
+// Somebody may want letters of a key without those before them: these stay where they are, and their ids are returned. All that were
+// sent before are settled, so the store says what is before them. While it cannot, or one before them cannot be read, nobody knows
+// whether they may go: those are taken out of `letters`, and are wanted as before.
+std::vector<std::string> DestinationLoop::leave_out_of_order(std::vector<dead::Listed>& letters) {
+  std::vector<std::string> held_up;
+  if (!blocked_) return held_up;
+  std::unordered_map<OrderKey, std::vector<std::string>> wanted;
+  for (const auto& each : letters)
+    if (const OrderKey key = key_of(each.letter); key != 0) wanted[key].push_back(each.id);
+  std::vector<DeliveryStore::Wanted::Unread> unread;
+  for (const auto& [key, ids] : wanted) {
+    const auto first = around_.store.first_of(name_, key, ids.size());
+    bool unknown = !first;
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      unknown = unknown || (i < first->size() && unread_again_.contains((*first)[i]));
+      if (unknown) {
+        unread.push_back({ids[i], first ? Error{ErrorKind::io, "a letter before it cannot be read"} : first.error()});
+      } else if (i >= first->size() || (*first)[i] != ids[i]) {
+        held_up.push_back(ids[i]);
+      }
     }
   }
+  note_unread(unread);
+  std::erase_if(letters, [&](const auto& each) {
+    return std::ranges::any_of(unread, [&](const auto& left) { return left.id == each.id; });
+  });
+  return held_up;
 }
 
 // Takes out of the shipment what a dead letter holds up; false: nothing is left of it.

@@ -70,7 +70,7 @@ struct Rig {
 
   void open_store() {
     store.reset();
-    auto opened = DeliveryStore::open(folder.path() + "/delivery", clock);
+    auto opened = DeliveryStore::open(folder.path() + "/delivery", clock, env);
     store = std::move(opened).value();
   }
   void start(When when = {}) { start(Preparing{.when = std::move(when), .apps = nullptr}); }
@@ -123,6 +123,7 @@ struct Rig {
   fakes::ManualClock clock;
   fakes::ManualExecutor executor{clock};
   fakes::MemoryLog log{clock};
+  rocksdb::Env* env = nullptr;  // what the store stands on when it is opened the next time
   std::unique_ptr<DeliveryStore> store;
   fakes::FakeDestination crm;
   DestinationSettings settings;

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cerrno>
+#include <expected>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -198,6 +199,79 @@ TEST_CASE("dead letters to be sent again that cannot be read are told at their d
   CHECK(condition.reason.find("dead letters to be sent again cannot be read: ") == 0);
   CHECK(condition.reason.find("`penstock doctor --verify`") != std::string::npos);
   CHECK_FALSE(rig.store->failure());
+}
+
+TEST_CASE("a dead letter that cannot be read is passed over and named, and the others are sent again") {
+  silence_log();
+  Rig rig;
+  REQUIRE(rig.store->bury(std::vector{letter_saying(0, "of the damaged table")}).has_value());
+  rig.open_store();
+  REQUIRE(rig.store->bury(std::vector{letter_saying(1, "whole"), letter_saying(2, "whole too")}).has_value());
+  REQUIRE(rig.store->want_again(dead::Filter{.stage = "crm", .code = {}, .since = {}}).value() == 3);
+  rig.open_store();
+  rig.store.reset();
+  damage_table_with(rig.folder.path() + "/delivery", "of the damaged table");
+  rig.open_store();
+  rig.start();
+  rig.advance(Duration{1000});
+  CHECK(rig.crm.delivered() == std::vector<std::string>{"whole", "whole too"});
+  CHECK(rig.store->count_wanted("crm", 10).value() == 1);
+  CHECK(rig.runner->status().condition.reason.find("dead letters to be sent again cannot be read: ") == 0);
+  REQUIRE(rig.store->discard(std::vector{dead_letter_id(letter_number(0))}).has_value());
+  rig.advance(Duration{20'000});
+}
+
+// One of its reads fails, each in its turn.
+TEST_CASE("letters are sent again in order when the disk could not be read for a moment") {
+  silence_log();
+  bool blocks = false;
+  SUBCASE("each by itself") {}
+  SUBCASE("behind those before them of their key") { blocks = true; }
+  bool met = true;
+  int reads = 0;
+  for (; met; ++reads) {
+    CAPTURE(reads);
+    const auto disk = FaultyFileSystem::make();
+    Rig rig;
+    rig.env = disk->env();
+    rig.open_store();
+    if (blocks) {
+      rig.settings.order = Order::key;
+      rig.settings.on_dead = OnDead::block;
+    }
+    std::vector<DeadLetter> letters;
+    for (int i = 0; i < 6; ++i) {
+      letters.push_back(letter_saying(i, body_of(i)));
+      letters.back().distinct_id = i % 2 == 0 ? "even" : "odd";
+      letters.back().offset = static_cast<std::uint64_t>(i);
+    }
+    REQUIRE(rig.store->bury(letters).has_value());
+    REQUIRE(rig.store->want_again(dead::Filter{}).value() == 6);
+    rig.open_store();
+    const int before = disk->calls(Verb::read);
+    disk->fail(Verb::read, EIO, reads);
+    try {
+      rig.start();
+    } catch (const std::bad_expected_access<Error>&) {
+      rig.start();
+    }
+    met = disk->calls(Verb::read) - before > reads;
+    rig.advance(Duration{30'000});
+    std::vector<std::string> even;
+    std::vector<std::string> odd;
+    for (const auto& body : rig.crm.delivered()) ((body[body.size() - 2] - '0') % 2 == 0 ? even : odd).push_back(body);
+    if (!blocks) {  // one that could not be read comes later
+      std::ranges::sort(even);
+      std::ranges::sort(odd);
+    }
+    CHECK(even == std::vector{body_of(0), body_of(2), body_of(4)});
+    CHECK(odd == std::vector{body_of(1), body_of(3), body_of(5)});
+    CHECK(rig.dead().empty());
+    CHECK(rig.runner->status().condition.reason.empty());
+    rig.runner.reset();
+    rig.store.reset();
+  }
+  CHECK(reads > 1);
 }
 
 // Every call that writes fails once, in its turn; then the power goes.
