@@ -100,11 +100,7 @@ Result<PreparedDestination> Parts::prepare(const PlannedDestination& planned) {
   if (!built) return fail(std::move(built).error().context("destination " + name));
   auto preparing = build_preparing(planned);
   if (!preparing) return fail(std::move(preparing).error().context("destination " + name));
-  TRY_ASSIGN(auto paused, pause_of(*catalog_, name));
-  TRY_ASSIGN(const auto rate, rate_of(*catalog_, name));
   TRY_ASSIGN(const auto started, catalog_->started());
-  TRY_ASSIGN(auto replay, store_->replay(name));
-  TRY_ASSIGN(auto replay_where, bind_condition(replay ? replay->where : ""));
   return PreparedDestination{.name = name,
                              .type = planned.settings.type,
                              .fingerprint = planned.fingerprint,
@@ -115,11 +111,16 @@ Result<PreparedDestination> Parts::prepare(const PlannedDestination& planned) {
                                        .preparing = *std::move(preparing),
                                        .metrics = delivery::DeliveryMetrics(metrics, name),
                                        .seed = std::random_device()(),
-                                       .started_before = std::ranges::binary_search(started, name),
-                                       .paused = std::move(paused),
-                                       .rate = rate,
-                                       .replay = std::move(replay),
-                                       .replay_where = std::move(replay_where)}};
+                                       .started_before = std::ranges::binary_search(started, name)}};
+}
+
+// Not before the one that it replaces has come to its end: what that was told until then, this one goes by.
+Result<void> Parts::take_orders(delivery::DestinationParts& destination) {
+  TRY_ASSIGN(destination.paused, pause_of(*catalog_, destination.name));
+  TRY_ASSIGN(destination.rate, rate_of(*catalog_, destination.name));
+  TRY_ASSIGN(destination.replay, store_->replay(destination.name));
+  TRY_ASSIGN(destination.replay_where, bind_condition(destination.replay ? destination.replay->where : ""));
+  return {};
 }
 
 Result<delivery::Preparing> Parts::build_preparing(const PlannedDestination& planned) {
@@ -141,6 +142,7 @@ AppBoard& Parts::board_of(const std::string& destination) { return destination_b
 
 Result<std::unique_ptr<RunningDestination>> Parts::start(PreparedDestination prepared) {
   const std::string name = prepared.name;
+  if (auto taken = take_orders(prepared.parts); !taken) return fail(std::move(taken).error().context("destination " + name));
   auto running = std::make_unique<RunningDestination>();
   running->type = std::move(prepared.type);
   running->fingerprint = prepared.fingerprint;

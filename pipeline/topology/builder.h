@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -68,6 +69,7 @@ class Parts {
   // The data folder and what lives in it. `stop` ends what waits for brokers.
   Result<void> open(std::stop_token stop);
   Result<PreparedDestination> prepare(const PlannedDestination& planned);
+  // With what people have told it so far; so with `orders` held until it can be found, once people can tell it something.
   Result<std::unique_ptr<RunningDestination>> start(PreparedDestination prepared);
   Result<BuiltIngest> build_ingest();
   // One for each worker.
@@ -98,6 +100,7 @@ class Parts {
   const Timestamp started_at = clock.now();
   telemetry::Metrics metrics;
   AppBoard app_board;
+  std::mutex orders;  // held while an order is written down and told, and while a destination starts by what is written down
   ingest::Gate gate;
   Disk& disk = posix_disk();
   MemoryBudget chunk_memory;  // of the logs' decoded chunks
@@ -111,6 +114,7 @@ class Parts {
   bool on_kafka() const { return plan.settings.log.type == LogType::kafka; }
   // Kept for every name there ever was: a destination that was told to stop may come to its end late.
   AppBoard& board_of(const std::string& destination);
+  Result<void> take_orders(delivery::DestinationParts& destination);
   Result<delivery::Preparing> build_preparing(const PlannedDestination& planned);
   ConnectorContext context(const std::string& name) {
     return {name,

@@ -97,6 +97,7 @@ Result<void> Pipeline::Impl::start_prepared(std::vector<PreparedDestination> pre
   Result<void> all;
   for (auto& made : prepared) {
     const std::string name = made.name;
+    const std::lock_guard orders(parts.orders);
     auto running = parts.start(std::move(made));
     if (!running) {
       const std::lock_guard lock(mutex);

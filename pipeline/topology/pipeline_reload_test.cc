@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <mutex>
 
 #include "connectors/logs/local/local_log.h"
 #include "pipeline/base/folder_watch.h"
@@ -14,6 +16,7 @@
 #include "pipeline/delivery/delivery_store.h"
 #include "pipeline/ports/posix_disk.h"
 #include "pipeline/topology/pipeline.h"
+#include "pipeline/topology/steering.h"
 #include "tests/conformance/sample_records.h"
 
 namespace penstock::topology {
@@ -54,6 +57,25 @@ class FrozenDestination final : public Destination {
   std::vector<Completion> waiting_;
 };
 
+// Calls the test while it is built, which is while a reload prepares.
+class ToldDestination final : public Destination {
+ public:
+  struct Config {
+    int mark = 0;
+    static constexpr auto fields() { return std::tuple{config::field("mark", &Config::mark, "Anything.")}; }
+  };
+  static constexpr std::string_view kSummary = "Tells when it is built.";
+  static constexpr std::string_view kExample = "";
+  static inline std::function<void()> built;
+
+  ToldDestination(Config, const ConnectorContext&) {
+    if (built) built();
+  }
+  Result<void> connect(std::stop_token) override { return {}; }
+  void submit(Batch, Completion done) override { done(Outcomes::all(Outcome::delivered())); }
+  void close() override {}
+};
+
 constexpr int kEvents = 60;
 
 // A data folder whose log `events` is three times as large as retention lets it be, and a configuration beside it.
@@ -61,6 +83,7 @@ struct Bench {
   Bench() {
     REQUIRE(::mkdtemp(folder.data()) != nullptr);
     registry.destinations.add<FrozenDestination>("frozen");
+    registry.destinations.add<ToldDestination>("told");
     const auto log = logs::local::LocalLog::open({.folder = data(), .partitions = 1, .segment_bytes = 1_MiB}, posix_disk(),
                                                  system_clock());
     REQUIRE(log.has_value());
@@ -156,6 +179,36 @@ TEST_CASE("a destination that a reload could not start is told as stopped, with 
   REQUIRE(bench.pipeline->reload(bench.plan(crm)).has_value());
   CHECK(bench.pipeline->status().destinations.size() == 1);
   CHECK(bench.pipeline->status().healthy);
+}
+
+TEST_CASE("what a destination is told while a reload prepares its successor, the successor goes by") {
+  Bench bench;
+  const auto both = [](int mark) {
+    const std::string crm = "  - { name: crm, type: frozen, from: now, drain: 1s, mark: " + std::to_string(mark) + " }\n";
+    return crm + "  - { name: last, type: told, from: now, mark: " + std::to_string(mark) + " }\n";
+  };
+  bench.start(both(1));
+  Steering& steering = bench.pipeline->steering();
+  const auto reload_while = [&](int mark, std::function<void()> told) {
+    ToldDestination::built = std::move(told);
+    const auto reloaded = bench.pipeline->reload(bench.plan(both(mark)));
+    ToldDestination::built = nullptr;
+    REQUIRE_MESSAGE(reloaded.has_value(), (reloaded ? "" : reloaded.error().message));
+    return bench.pipeline->status().destinations.front();
+  };
+  auto crm = reload_while(2, [&] {
+    REQUIRE(steering.pause("crm", "hands off"));
+    REQUIRE(steering.replay("crm", {.from = "earliest", .to = "now", .where = {}, .rate = 1}).has_value());
+  });
+  CHECK(crm.health == "paused");
+  CHECK(crm.reason == "hands off");
+  CHECK(crm.replay_left.has_value());
+  crm = reload_while(3, [&] {
+    REQUIRE(steering.cancel_replay("crm"));
+    REQUIRE(steering.resume("crm"));
+  });
+  CHECK(crm.health != "paused");
+  CHECK_FALSE(crm.replay_left.has_value());
 }
 
 }  // namespace penstock::topology

@@ -57,27 +57,41 @@ Result<void> Steering::with_runner(const std::string& destination,
   return {};
 }
 
+// What is written down. One that is being replaced at this moment goes by it when it starts.
+void Steering::tell(const std::string& destination, const std::function<void(delivery::DestinationRunner&)>& act) {
+  find_(destination, [&](RunningDestination* running) {
+    if (running != nullptr) act(*running->runner);
+  });
+}
+
 Result<void> Steering::pause(const std::string& destination, const std::string& note) {
+  const std::lock_guard lock(parts_.orders);
   TRY(with_runner(destination, [](auto&) {}));
   TRY(parts_.catalog().pause(destination, note));
-  return with_runner(destination, [&](delivery::DestinationRunner& runner) { runner.pause(note); });
+  tell(destination, [&](delivery::DestinationRunner& runner) { runner.pause(note); });
+  return {};
 }
 
 Result<void> Steering::resume(const std::string& destination) {
+  const std::lock_guard lock(parts_.orders);
   TRY(with_runner(destination, [](auto&) {}));
   TRY(parts_.catalog().resume(destination));
-  return with_runner(destination, [](delivery::DestinationRunner& runner) { runner.resume(); });
+  tell(destination, [](delivery::DestinationRunner& runner) { runner.resume(); });
+  return {};
 }
 
 Result<void> Steering::set_rate(const std::string& destination, const std::optional<delivery::RateSettings>& rate) {
+  const std::lock_guard lock(parts_.orders);
   TRY(with_runner(destination, [](auto&) {}));
   if (rate) TRY(parts_.catalog().set_rate(destination, static_cast<std::uint64_t>(rate->events), rate->bytes.count));
   else TRY(parts_.catalog().reset_rate(destination));
   log_info("delivery", "destination {}: its rate was {}", destination, rate ? "changed" : "reset to the configuration's");
-  return with_runner(destination, [&](delivery::DestinationRunner& runner) { runner.set_rate(rate); });
+  tell(destination, [&](delivery::DestinationRunner& runner) { runner.set_rate(rate); });
+  return {};
 }
 
 Result<std::uint64_t> Steering::replay(const std::string& destination, const ReplayRequest& request) {
+  const std::lock_guard lock(parts_.orders);
   TRY(with_runner(destination, [](auto&) {}));
   TRY_ASSIGN(const auto running, parts_.store().replay(destination));
   if (running) {
@@ -102,17 +116,19 @@ Result<std::uint64_t> Steering::replay(const std::string& destination, const Rep
   }
   TRY(parts_.store().save_replay(destination, order, delivery::Sync::yes));
   log_info("delivery", "destination {}: a replay of {} events begins", destination, order.total);
-  TRY(with_runner(destination, [&](delivery::DestinationRunner& runner) { runner.replay(order, *std::move(where)); }));
+  tell(destination, [&](delivery::DestinationRunner& runner) { runner.replay(order, *std::move(where)); });
   return order.total;
 }
 
 Result<void> Steering::cancel_replay(const std::string& destination) {
+  const std::lock_guard lock(parts_.orders);
   TRY(with_runner(destination, [](auto&) {}));
   TRY_ASSIGN(const auto running, parts_.store().replay(destination));
   if (!running) return fail(ErrorKind::not_found, fmt::format("{} has no replay", destination));
   // First what can be refused. The runner writes it once more, after what it may have under way.
   TRY(parts_.store().save_replay(destination, std::nullopt, delivery::Sync::yes));
-  return with_runner(destination, [](delivery::DestinationRunner& runner) { runner.end_replay(); });
+  tell(destination, [](delivery::DestinationRunner& runner) { runner.end_replay(); });
+  return {};
 }
 
 DeadLetterShelf Steering::shelf() const {

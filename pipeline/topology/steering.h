@@ -54,6 +54,7 @@ class Steering {
 
  private:
   Result<void> with_runner(const std::string& destination, const std::function<void(delivery::DestinationRunner&)>& act);
+  void tell(const std::string& destination, const std::function<void(delivery::DestinationRunner&)>& act);
   DeadLetterShelf shelf() const;
   Result<std::uint64_t> push_letters(const std::vector<dead::Listed>& letters);
 
