@@ -238,7 +238,7 @@ TEST_CASE("a batch that is let go without an answer comes again") {
   };
   Rig rig;
   auto started = DestinationRunner::start({"crm", rig.settings, std::make_unique<Forgetful>(), {}, {}, 7},
-                                          {rig.log, *rig.store, rig.clock, rig.executor, rig.executor});
+                                          {rig.log, *rig.store, rig.clock, rig.executor, rig.executor, rig.executor});
   rig.runner = std::move(started).value();
   rig.add(3);
   rig.pass_within();

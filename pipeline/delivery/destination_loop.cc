@@ -42,7 +42,7 @@ DestinationLoop::DestinationLoop(DestinationParts parts, const Surroundings& aro
       breaker_(Backoff(settings_.retry.wait_min, settings_.retry.wait_max, parts.seed)),
       retry_backoff_(settings_.retry.wait_min, settings_.retry.wait_max, parts.seed + 1),
       read_backoff_(kReadPauseMin, kReadPauseMax, parts.seed + 2),
-      recorder_(home_, around.blocking.make_strand(), around.clock,
+      recorder_(home_, around.storing.make_strand(), around.clock,
                 {.bury = [&store = around.store](auto letters, Sent sent) { return store.bury(letters, sent); },
                  .discard = [&store = around.store](auto ids) { return store.discard(ids); },
                  .release = [&store = around.store, name = name_](auto keys) { return store.release(name, keys); },

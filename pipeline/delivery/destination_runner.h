@@ -60,21 +60,23 @@ struct DestinationParts {
   When replay_where{};  // and its condition
 };
 
-// What a runner uses of the process; all of it outlives the runner and its tasks. `blocking` is for connect(), close() and what is
-// written to the store: a thread of it may be held for as long as a destination holds it. Start, and reads of dead letters on
-// the runner's strand, call the store themselves.
+// What a runner uses of the process; all of it outlives the runner and its tasks. `blocking` is for connect() and close(): a thread of
+// it may be held for as long as a destination holds it. So what is written to the store has threads of its own, `storing`: cursors
+// and dead letters of those that are well wait for no other. Start, and reads of dead letters on the runner's strand, call the store
+// themselves.
 struct Surroundings {
   Log& log;
   DeliveryStore& store;
   const Clock& clock;
   Executor& executor;
   Executor& blocking;
+  Executor& storing;
   MemoryBudget* memory = nullptr;  // of decoded chunks; null: no limit
 };
 
 class DestinationLoop;
 
-// Thread-safe. Destroy it only after `stopped` was called or both executors have stopped.
+// Thread-safe. Destroy it only after `stopped` was called or all executors have stopped.
 class DestinationRunner {
  public:
   // Where it starts: at its cursor; a new destination at the beginning of an empty log, else where `from` says. That

@@ -296,7 +296,7 @@ TEST_CASE("a cursor of a log with another number of partitions is refused by nam
   Rig rig;
   REQUIRE(rig.store->save_cursor("crm", Offsets(16, 5), Sync::yes).has_value());
   const auto started = DestinationRunner::start({"crm", rig.settings, rig.crm.make(), {}, {}, 7},
-                                                {rig.log, *rig.store, rig.clock, rig.executor, rig.executor});
+                                                {rig.log, *rig.store, rig.clock, rig.executor, rig.executor, rig.executor});
   REQUIRE_FALSE(started.has_value());
   CHECK(started.error().message == "destination crm: its cursor is over 16 partitions, but the log has 4");
 }
@@ -307,7 +307,7 @@ TEST_CASE("what happens is counted") {
   rig.settings.batch.events = 1;
   rig.settings.events = {"signup"};
   auto started = DestinationRunner::start({"crm", rig.settings, rig.crm.make(), {}, DeliveryMetrics(metrics, "crm"), 7},
-                                          {rig.log, *rig.store, rig.clock, rig.executor, rig.executor});
+                                          {rig.log, *rig.store, rig.clock, rig.executor, rig.executor, rig.executor});
   rig.runner = std::move(started).value();
   rig.executor.run_ready();
   rig.crm.fail_next(rejected());
@@ -337,7 +337,7 @@ TEST_CASE("every event of a batch has its own age") {
   Rig rig;
   rig.settings.batch.events = 5;
   auto started = DestinationRunner::start({"crm", rig.settings, rig.crm.make(), {}, DeliveryMetrics(metrics, "crm"), 7},
-                                          {rig.log, *rig.store, rig.clock, rig.executor, rig.executor});
+                                          {rig.log, *rig.store, rig.clock, rig.executor, rig.executor, rig.executor});
   rig.runner = std::move(started).value();
   rig.executor.run_ready();
   std::vector<fakes::SampleEvent> events;

@@ -77,7 +77,7 @@ struct Rig {
   void start(fakes::FakeApps& apps) { start(Preparing{.when = {}, .apps = apps.make()}); }
   void start(Preparing preparing) {
     auto started = DestinationRunner::start({"crm", settings, crm.make(), std::move(preparing), {}, 7},
-                                            {log, *store, clock, executor, executor, memory});
+                                            {log, *store, clock, executor, *blocking, *storing, memory});
     runner = std::move(started).value();
     executor.run_ready();
   }
@@ -122,6 +122,8 @@ struct Rig {
   TemporaryFolder folder;
   fakes::ManualClock clock;
   fakes::ManualExecutor executor{clock};
+  Executor* blocking = &executor;  // of runners that are started from now on
+  Executor* storing = &executor;
   fakes::MemoryLog log{clock};
   rocksdb::Env* env = nullptr;  // what the store stands on when it is opened the next time
   std::unique_ptr<DeliveryStore> store;

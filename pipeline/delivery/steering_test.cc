@@ -223,6 +223,22 @@ TEST_CASE("a poisonous event in every batch there is does not look like an outag
   CHECK(dead == poison);
 }
 
+TEST_CASE("dead letters and cursor are stored while all threads that destinations may block are blocked") {
+  Rig rig;
+  fakes::ManualExecutor connecting{rig.clock};
+  rig.blocking = &connecting;
+  rig.settings.batch.within = Duration{10};
+  rig.crm.answer_with(refuse(body_of(2)));
+  rig.start();
+  connecting.run_ready();  // and never again
+  rig.executor.run_ready();
+  rig.add(4);
+  rig.advance(Duration{2000});
+  CHECK(rig.dead_bodies() == std::vector{body_of(2)});
+  CHECK(rig.everything_settled());
+  CHECK(rig.store->cursor("crm").value()->next == rig.log.end(LogName::events));
+}
+
 TEST_CASE("a destination that rejects nearly everything is suspended, and tried again after a while") {
   Rig rig;
   rig.settings.batch.events = 10;

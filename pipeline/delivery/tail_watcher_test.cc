@@ -35,7 +35,7 @@ TEST_CASE("with real threads events go from the log to the destination, and all 
   DestinationSettings settings;
   settings.batch.within = Duration{5};
   const auto runner =
-      DestinationRunner::start({"crm", settings, crm.make(), {}, {}, 1}, {log, *store, system_clock(), pool, blocking})
+      DestinationRunner::start({"crm", settings, crm.make(), {}, {}, 1}, {log, *store, system_clock(), pool, blocking, blocking})
           .value();
   std::optional<TailWatcher> watcher(std::in_place, log, LogName::events, [&] { runner->wake(); });
 

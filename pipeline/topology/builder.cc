@@ -15,8 +15,10 @@
 namespace penstock::topology {
 namespace {
 
-// connect, close and the delivery store: as many destinations as this may block at a time before others wait.
+// connect and close: as many destinations as this may block at a time before others wait.
 constexpr int kBlockingThreads = 4;
+// Delivery's store, for all destinations: while one syncs, another's letters are made ready.
+constexpr int kStoringThreads = 2;
 
 // Ingest's slices take milliseconds; one that takes this long will not come back by itself soon.
 constexpr Duration kStuck{5'000};
@@ -90,6 +92,7 @@ Result<void> Parts::open(std::stop_token stop) {
   TRY_ASSIGN(http_, http::CurlClient::start(connections_for(plan)));
   delivery_threads_ = std::make_unique<ThreadPool>("delivery", plan.settings.delivery.threads);
   blocking_threads_ = std::make_unique<ThreadPool>("blocking", kBlockingThreads);
+  storing_threads_ = std::make_unique<ThreadPool>("storing", kStoringThreads);
   // All that may refuse has not, and nothing has been appended yet.
   return state_->remove_useless_checkpoints();
 }
@@ -152,7 +155,7 @@ Result<std::unique_ptr<RunningDestination>> Parts::start(PreparedDestination pre
   running->app_board = &board;
   running->drain = prepared.parts.settings.drain;
   auto runner = delivery::DestinationRunner::start(
-      std::move(prepared.parts), {*log, *store_, clock, *delivery_threads_, *blocking_threads_, &chunk_memory});
+      std::move(prepared.parts), {*log, *store_, clock, *delivery_threads_, *blocking_threads_, *storing_threads_, &chunk_memory});
   if (!runner) return fail(std::move(runner).error());
   running->runner = *std::move(runner);
   // Only now that its cursor is durable. On a full disk a later start notes it.
@@ -276,6 +279,7 @@ void Parts::close() {
   // Before the threads that may be waiting in a close() for its answers.
   if (http_) http_->stop();
   if (blocking_threads_) blocking_threads_->stop();
+  if (storing_threads_) storing_threads_->stop();
   if (log) log->close();
 }
 

@@ -143,6 +143,7 @@ class Parts {
   std::unique_ptr<http::CurlClient> http_;
   std::unique_ptr<ThreadPool> delivery_threads_;
   std::unique_ptr<ThreadPool> blocking_threads_;
+  std::unique_ptr<ThreadPool> storing_threads_;
 };
 
 // Where a source's `map:` says that facts are; without one, the SDKs' places.

@@ -4,11 +4,14 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <mutex>
+#include <thread>
 
 #include "connectors/logs/local/local_log.h"
 #include "pipeline/base/folder_watch.h"
@@ -76,6 +79,77 @@ class ToldDestination final : public Destination {
   void close() override {}
 };
 
+// What the two below wait for.
+struct Gate {
+  void set(int& number, int to) {
+    const std::lock_guard lock(mutex);
+    number = to;
+    changed.notify_all();
+  }
+  std::mutex mutex;
+  std::condition_variable_any changed;
+  int connecting = 0;  // of those that hang, how many are in connect()
+  int may_go = 0;
+  std::vector<std::pair<std::size_t, Completion>> writes;  // not answered yet
+};
+
+// Hangs in connect() until it may go.
+class HangingDestination final : public Destination {
+ public:
+  struct Config {
+    static constexpr auto fields() { return std::tuple<>(); }
+  };
+  static constexpr std::string_view kSummary = "Hangs.";
+  static constexpr std::string_view kExample = "";
+  static inline Gate gate;
+
+  HangingDestination(Config, const ConnectorContext&) {}
+  Result<void> connect(std::stop_token stop) override {
+    std::unique_lock lock(gate.mutex);
+    ++gate.connecting;
+    gate.changed.notify_all();
+    gate.changed.wait(lock, std::move(stop), [] { return gate.may_go > 0; });
+    return {};
+  }
+  void submit(Batch, Completion done) override { done(Outcomes::all(Outcome::delivered())); }
+  void close() override {}
+};
+
+// Keeps its writes for the test to answer.
+class KeepingDestination final : public Destination {
+ public:
+  struct Config {
+    static constexpr auto fields() { return std::tuple<>(); }
+  };
+  static constexpr std::string_view kSummary = "Keeps writes.";
+  static constexpr std::string_view kExample = "";
+
+  KeepingDestination(Config, const ConnectorContext&) {}
+  ~KeepingDestination() override { close(); }
+  Result<void> connect(std::stop_token) override { return {}; }
+  void submit(Batch batch, Completion done) override {
+    Gate& gate = HangingDestination::gate;
+    const std::lock_guard lock(gate.mutex);
+    gate.writes.emplace_back(batch.events.size(), std::move(done));
+    gate.changed.notify_all();
+  }
+  void close() override { answer_all(); }
+  // Each event is refused.
+  static void answer_all() {
+    Gate& gate = HangingDestination::gate;
+    std::vector<std::pair<std::size_t, Completion>> writes;
+    {
+      const std::lock_guard lock(gate.mutex);
+      writes.swap(gate.writes);
+    }
+    for (auto& [events, done] : writes) {
+      Outcomes outcomes;
+      outcomes.each.assign(events, {.kind = Outcome::Kind::rejected, .code = "no", .reason = "no", .retry_after = {}});
+      done(std::move(outcomes));
+    }
+  }
+};
+
 constexpr int kEvents = 60;
 
 // A data folder whose log `events` is three times as large as retention lets it be, and a configuration beside it.
@@ -84,6 +158,8 @@ struct Bench {
     REQUIRE(::mkdtemp(folder.data()) != nullptr);
     registry.destinations.add<FrozenDestination>("frozen");
     registry.destinations.add<ToldDestination>("told");
+    registry.destinations.add<HangingDestination>("hanging");
+    registry.destinations.add<KeepingDestination>("keeping");
     const auto log = logs::local::LocalLog::open({.folder = data(), .partitions = 1, .segment_bytes = 1_MiB}, posix_disk(),
                                                  system_clock());
     REQUIRE(log.has_value());
@@ -209,6 +285,29 @@ TEST_CASE("what a destination is told while a reload prepares its successor, the
   });
   CHECK(crm.health != "paused");
   CHECK_FALSE(crm.replay_left.has_value());
+}
+
+TEST_CASE("dead letters of one destination are stored while more than there are threads for hang in connect()") {
+  Bench bench;
+  Gate& gate = HangingDestination::gate;
+  const std::string crm = "  - { name: crm, type: keeping, from: earliest, drain: 1s }\n";
+  bench.start(crm);
+  std::string all = crm;
+  for (int i = 0; i < 6; ++i) all += "  - { name: hung-" + std::to_string(i) + ", type: hanging, drain: 1s }\n";
+  const auto wait_until = [&](auto what) {
+    std::unique_lock lock(gate.mutex);
+    REQUIRE(gate.changed.wait_for(lock, std::chrono::seconds(20), what));
+  };
+  wait_until([&] { return !gate.writes.empty(); });
+  REQUIRE(bench.pipeline->reload(bench.plan(all)).has_value());
+  wait_until([&] { return gate.connecting == 4; });
+  KeepingDestination::answer_all();
+  const auto dead = [&] { return bench.pipeline->status().destinations.front().dead; };
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (dead() == 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  CHECK(dead() > 0);
+  gate.set(gate.may_go, 1);
+  bench.pipeline.reset();
 }
 
 }  // namespace penstock::topology
