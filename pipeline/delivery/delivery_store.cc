@@ -9,6 +9,7 @@
 
 #include "pipeline/base/codec.h"
 #include "pipeline/delivery/delivery_database.h"
+#include "pipeline/delivery/settings.h"
 #include "pipeline/ports/folders.h"
 
 namespace penstock::delivery {
@@ -16,7 +17,6 @@ namespace {
 
 constexpr std::uint8_t kCursorVersion = 1;
 constexpr std::size_t kWantedAtOnce = 1000;
-constexpr std::size_t kWantedBytesMax = 16 << 20;
 constexpr std::size_t kReleasedAtOnce = 1000;  // of one key
 constexpr std::size_t kKeysLookedAt = 1000;
 
@@ -229,7 +229,7 @@ Result<DeliveryStore::Wanted> DeliveryStore::wanted(std::string_view destination
   const std::unique_ptr<rocksdb::Iterator> rows(impl_->db->NewIterator({}, impl_->family(kWanted)));
   // Not from the first again and again: RocksDB steps over all that were removed.
   const std::string from = after.empty() ? prefix : std::string(after) + '\0';
-  for (rows->Seek(from); rows->Valid() && rows->key().starts_with(prefix) && bytes < kWantedBytesMax &&
+  for (rows->Seek(from); rows->Valid() && rows->key().starts_with(prefix) && bytes < kLettersAgainMax.count &&
                          found.letters.size() + found.unread.size() < limit;
        rows->Next()) {
     found.last = rows->key().ToString();

@@ -87,7 +87,8 @@ class DeliveryStore {
     std::string last;  // the place of the last one looked at; empty: there was none
   };
   // Of those wanted by a destination the first ones after a place (empty: of all), each partition in the order of the log; and how
-  // many there are, up to `limit`. No more than 16 MiB and a letter at a time.
+  // many there are, up to `limit`. No more than kLettersAgainMax (settings.h) and a letter
+  // at a time.
   Result<Wanted> wanted(std::string_view destination, std::size_t limit, std::string_view after = {}) const;
   Result<std::uint64_t> count_wanted(std::string_view destination, std::uint64_t limit) const;
 

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kSlice{5};
 constexpr unsigned kStepsBetweenLooks = 32;      // at the clock
-constexpr std::size_t kLettersWaitingMax = 2000;
+constexpr std::size_t kLettersWaiting = 2000;
 // Ready batches that were tried in vain and do not keep others from being read: among those must be one that goes, if not the
 // destination but some events are at fault.
 constexpr std::size_t kTriedMax = 8;
@@ -116,7 +116,12 @@ bool DestinationLoop::window_has_room() const {
 bool DestinationLoop::may_read() const {
   return !paused_ && !suspended_until_ && !apps_hold() && window_has_room() &&
          low_water_.unsettled_marks() < unsettled_marks_max(settings_) + std::min(window_.alone(), kAloneMax) &&
-         recorder_.letters_waiting() < kLettersWaitingMax;
+         letters_allow();
+}
+
+// A `when:` or an app that fails on everything makes letters faster than a disk takes them.
+bool DestinationLoop::letters_allow() const {
+  return recorder_.letters_waiting() < kLettersWaiting && recorder_.letters_bytes() < kLettersWaitingMax.count;
 }
 
 // With nothing open it goes on even so, a record at a time: what others hold must not stop it.

@@ -57,6 +57,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   void read();
   bool read_slice();
   bool may_read() const;
+  bool letters_allow() const;
   bool memory_allows(bool anything_open);
   void accept(const Feed::Current& current);
   void add_to_draft(const Feed::Current& current, const Prepared& prepared);

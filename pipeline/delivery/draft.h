@@ -19,7 +19,7 @@ class Draft {
  public:
   bool empty() const { return parcels.empty() && letters.empty(); }
   bool fits(const EventView& event, const BatchSettings& limits) const {
-    return parcels.empty() || bytes + event.body.size() <= limits.bytes.count;
+    return empty() || bytes + event.body.size() <= limits.bytes.count;
   }
   bool full(const BatchSettings& limits) const {
     return parcels.size() + letters.size() >= static_cast<std::size_t>(limits.events) || bytes >= limits.bytes.count;
@@ -35,6 +35,7 @@ class Draft {
   // An event that goes no further, but is settled only once its letter is durable.
   void add_letter(const Feed::Current& event, DeadLetter letter) {
     note(event);
+    bytes += letter.body.size();
     letters.push_back(std::move(letter));
   }
 
@@ -42,7 +43,7 @@ class Draft {
   std::vector<std::shared_ptr<const void>> keeps;
   std::shared_ptr<MadeEvents> made;  // in `keeps`, too; null: there are none
   std::vector<DeadLetter> letters;
-  std::size_t bytes = 0;
+  std::size_t bytes = 0;  // of the bodies of both
   Timestamp oldest;        // received_at, when not empty
   SteadyTime opened_at{};  // set by the owner before the first
 

@@ -53,6 +53,34 @@ TEST_CASE("it reads on as soon as others give memory back") {
   CHECK_EQ(rig.crm.in_flight(), 4);
 }
 
+TEST_CASE("dead letters that a disk does not take yet keep the destination from reading on, by their bytes") {
+  Rig rig;
+  fakes::ManualExecutor disk{rig.clock};
+  rig.storing = &disk;
+  rig.settings.suspend.share = 1;
+  int read = 0;
+  rig.start([&](std::string_view, const Facts&) -> Result<bool> {
+    ++read;
+    return fail(ErrorKind::invalid, "it fails on everything");
+  });
+  for (int i = 0; i < 40; ++i) {
+    std::vector<fakes::SampleEvent> event(1);
+    event[0].body = R"({"event":"signup","n":)" + std::to_string(i) + R"(,"text":")" + std::string(1 << 20, 'x') + R"("})";
+    rig.log.add(LogName::events, event);
+  }
+  rig.wake();
+  rig.pass_within();
+  CHECK_LE(read, 6);
+  for (int i = 0; i < 100 && !rig.everything_settled(); ++i) {
+    disk.run_ready();
+    rig.executor.run_ready();
+    rig.pass_within();
+  }
+  CHECK_EQ(read, 40);
+  CHECK(rig.everything_settled());
+  CHECK_EQ(rig.runner->status().dead, 40);
+}
+
 TEST_CASE("a share is a destination's own, whatever others hold") {
   MemoryBudget memory(20'000);
   use_up(memory, 1);

@@ -10,6 +10,7 @@ namespace penstock::delivery {
 namespace {
 
 constexpr Duration kPauseAfterFailure{1000};
+constexpr std::size_t kPieceBytes = 1 << 20;
 
 template <class Value>
 Result<void> keep(Result<Value> made, Value& to) {
@@ -33,12 +34,8 @@ void Recorder::write() {
   disk_->post([owner = home_.owner(), store = store_, this, work = std::move(work)]() mutable {
     Result<void> letters;
     Result<void> cursor;
-    std::vector<DeadLetter> first;
-    std::vector<DeadLetter> again;
-    for (const auto& burial : work.burials)
-      (traffic_of(burial.mark) == Traffic::again ? again : first).push_back(burial.letter);
-    if (!first.empty()) letters = store->bury(first, Sent::first);
-    if (letters && !again.empty()) letters = store->bury(again, Sent::again);
+    letters = bury_in_pieces(*store, work.burials, Sent::first);
+    if (letters) letters = bury_in_pieces(*store, work.burials, Sent::again);
     if (letters && !work.discarded.empty()) letters = store->discard(work.discarded);
     if (letters && !work.keys.empty()) letters = keep(store->release(work.keys), work.released);
     if (work.cursor) cursor = store->save_cursor(*work.cursor);
@@ -49,6 +46,22 @@ void Recorder::write() {
       written(std::move(work), std::move(letters), std::move(cursor));
     });
   });
+}
+
+// The store makes a copy of what it is given. If a later piece fails all are written again, which changes nothing about a letter.
+Result<void> Recorder::bury_in_pieces(const Store& store, const std::vector<Burial>& burials, Sent sent) {
+  std::vector<DeadLetter> piece;
+  std::size_t bytes = 0;
+  for (const auto& [letter, mark, repeated] : burials) {
+    if ((traffic_of(mark) == Traffic::again) != (sent == Sent::again)) continue;
+    piece.push_back(letter);
+    bytes += bytes_of(letter);
+    if (bytes < kPieceBytes) continue;
+    TRY(store.bury(piece, sent));
+    piece.clear();
+    bytes = 0;
+  }
+  return piece.empty() ? Result<void>() : store.bury(piece, sent);
 }
 
 void Recorder::written(Work work, Result<void> letters, Result<void> cursor) {
@@ -67,6 +80,7 @@ void Recorder::written(Work work, Result<void> letters, Result<void> cursor) {
     releasing_.insert(releasing_.begin(), work.keys.begin(), work.keys.end());
     return;
   }
+  for (const auto& burial : work.burials) bytes_ -= bytes_of(burial.letter);
   if (!work.burials.empty() || !work.discarded.empty() || !work.keys.empty()) letters_failure_ = std::nullopt;
   buried_(work.burials, work.discarded.size(), work.released);
   write();

@@ -42,6 +42,7 @@ class Recorder {
   Recorder(Home& home, std::unique_ptr<Strand> disk, const Clock& clock, Store store, Buried buried);
 
   void bury(DeadLetter letter, LowWater::Mark mark, bool repeated = false) {
+    bytes_ += bytes_of(letter);
     waiting_.push_back({std::move(letter), mark, repeated});
   }
   void discard(std::string id) { discarding_.push_back(std::move(id)); }
@@ -56,6 +57,8 @@ class Recorder {
     return !writing_ && waiting_.empty() && discarding_.empty() && releasing_.empty() && !cursor_ && !replay_;
   }
   std::size_t letters_waiting() const { return waiting_.size() + letters_writing_; }
+  // What those come to in memory. While they are written a piece of them is there twice more.
+  std::size_t letters_bytes() const { return bytes_; }
   // What the last write of letters, or of a cursor, failed with; nullopt after a good one.
   const std::optional<Error>& letters_failure() const { return letters_failure_; }
   const std::optional<Error>& cursor_failure() const { return cursor_failure_; }
@@ -70,6 +73,8 @@ class Recorder {
     std::optional<std::optional<ReplayOrder>> replay;
   };
 
+  static std::size_t bytes_of(const DeadLetter& letter) { return letter.body.size() + letter.reason.size() + sizeof letter; }
+  static Result<void> bury_in_pieces(const Store& store, const std::vector<Burial>& burials, Sent sent);
   void written(Work work, Result<void> letters, Result<void> cursor);
   void pause();
 
@@ -84,6 +89,7 @@ class Recorder {
   std::optional<Offsets> cursor_;
   std::optional<std::optional<ReplayOrder>> replay_;
   std::size_t letters_writing_ = 0;
+  std::size_t bytes_ = 0;  // of all that wait or are being written
   bool writing_ = false;
   std::optional<Error> letters_failure_;
   std::optional<Error> cursor_failure_;

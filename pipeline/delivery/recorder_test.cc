@@ -68,6 +68,22 @@ TEST_CASE("letters that come during a write go together with the next") {
   CHECK(desk.recorder->idle());
 }
 
+TEST_CASE("letters are written in pieces, and counted until they are durable") {
+  Desk desk;
+  DeadLetter letter;
+  letter.body = std::string(700'000, 'x');
+  for (int i = 0; i < 5; ++i) desk.recorder->bury(letter, 1);
+  CHECK(desk.recorder->letters_bytes() > 3'500'000);
+  desk.failures = 1;
+  desk.recorder->write();
+  desk.executor.run_ready();
+  CHECK(desk.recorder->letters_bytes() > 3'500'000);
+  desk.executor.advance(Duration{3000});
+  CHECK(desk.writes == std::vector<std::size_t>{2, 2, 1});
+  CHECK(desk.settled == 5);
+  CHECK(desk.recorder->letters_bytes() == 0);
+}
+
 TEST_CASE("letters that could not be written are not settled, and are written again") {
   Desk desk;
   desk.failures = 3;

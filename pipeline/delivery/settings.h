@@ -17,6 +17,11 @@ namespace penstock::delivery {
 enum class Order : std::uint8_t { none, key };
 enum class OnDead : std::uint8_t { go_on, block };
 
+// Of one destination. Letters on their way to the store: above it reading waits, with a batch in hand. And letters that are read at
+// a time to be sent again.
+inline constexpr Bytes kLettersWaitingMax = 4_MiB;
+inline constexpr Bytes kLettersAgainMax = 4_MiB;
+
 }  // namespace penstock::delivery
 
 template <>

@@ -57,6 +57,8 @@ MemoryPlan plan_memory(const PipelinePlan& plan) {
   for (const auto& destination : plan.destinations) {
     add(fmt::format("writes of destination {} (in_flight_max times batch.bytes)", destination.settings.name),
         static_cast<std::uint64_t>(destination.delivery.in_flight_max) * destination.delivery.batch.bytes.count);
+    add("dead letters of destination " + destination.settings.name,
+        delivery::kLettersWaitingMax.count + delivery::kLettersAgainMax.count + destination.delivery.batch.bytes.count);
   }
   const Bytes parts = sum_of(memory.parts);
   memory.needed = in_whole_mib(parts.count + fewest_chunks(settings.ingest).count);

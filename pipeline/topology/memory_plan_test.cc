@@ -25,7 +25,8 @@ TEST_CASE("by default every buffer has what its setting says, and the chunks som
   const auto few = plan_memory(a_plan(1));
   const auto many = plan_memory(a_plan(11));
   CHECK_FALSE(too_little(few));
-  CHECK_EQ(many.max.count - few.max.count, 10 * 4 * (2_MiB).count);
+  const auto letters = delivery::kLettersWaitingMax.count + delivery::kLettersAgainMax.count + (2_MiB).count;
+  CHECK_EQ(many.max.count - few.max.count, 10 * (4 * (2_MiB).count + letters));
   CHECK_EQ(many.chunks, few.chunks);
   CHECK_GE(few.chunks, 64_MiB);
 }
@@ -47,7 +48,7 @@ TEST_CASE("too little memory is refused with the sum and the largest parts") {
   plan.settings.memory_max = 128_MiB;
   const auto problem = too_little(plan_memory(plan));
   REQUIRE(problem);
-  CHECK_NE(problem->find("writes of destination d1 (in_flight_max times batch.bytes) 256MiB, the stores 48MiB"),
+  CHECK_NE(problem->find("writes of destination d1 (in_flight_max times batch.bytes) 256MiB, dead letters of destination d1 72MiB"),
            std::string::npos);
   plan.settings.memory_max = plan_memory(plan).needed;
   CHECK_FALSE(too_little(plan_memory(plan)));
