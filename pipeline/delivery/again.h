@@ -18,7 +18,7 @@ struct Again {
     std::size_t open = 0;  // events that the destination's apps made of it, of which nothing is known yet
     std::optional<DeadLetter> death;  // one of them died
     bool held_up = false;  // a letter of its key is before it and is not on its way
-    bool discarded = false;  // before it was prepared
+    bool discarded = false;  // by somebody, while it was here
   };
 
   explicit Again(std::vector<dead::Listed> wanted)

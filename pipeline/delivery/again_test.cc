@@ -23,6 +23,14 @@ void want(Rig& rig, const dead::Filter& filter = {}) {
   rig.executor.run_ready();
 }
 
+void discard_all(Rig& rig) {
+  std::vector<std::string> ids;
+  for (const auto& letter : rig.dead()) ids.push_back(dead_letter_id(letter));
+  REQUIRE(rig.store->discard(ids).has_value());
+  rig.runner->letters_discarded();
+  rig.executor.run_ready();
+}
+
 std::uint64_t wanted(Rig& rig) { return rig.store->count_wanted("crm", 1'000'000).value(); }
 
 }  // namespace
@@ -51,6 +59,59 @@ TEST_CASE("letters that are replayed are delivered with their bytes and facts, a
   rig.add(5);
   rig.pass_within();
   CHECK(rig.crm.delivered().size() == 30);
+  CHECK(rig.everything_settled());
+}
+
+TEST_CASE("letters that are discarded while they wait in the window are not sent any more") {
+  Rig rig;
+  kill_some(rig, 5);
+  rig.crm.answer_with([](const Batch&) { return Outcomes::all(unavailable()); });
+  want(rig);
+  rig.advance(Duration{10'000});
+  discard_all(rig);
+  rig.crm.deliver_everything();
+  rig.advance(Duration{60'000});
+  CHECK(rig.crm.delivered().empty());
+  CHECK(rig.dead().empty());
+  CHECK(wanted(rig) == 0);
+  CHECK(rig.everything_settled());
+}
+
+TEST_CASE("letters that are discarded while they are in flight do not come back when they are refused") {
+  Rig rig;
+  kill_some(rig, 5);
+  rig.crm.cork();
+  want(rig);
+  REQUIRE(rig.crm.in_flight() == 1);
+  const auto writes = rig.crm.submitted().size();
+  discard_all(rig);
+  rig.crm.uncork();
+  rig.advance(Duration{60'000});
+  CHECK(rig.crm.submitted().size() == writes);  // nor are their halves tried
+  CHECK(rig.dead().empty());
+  CHECK(rig.everything_settled());
+}
+
+TEST_CASE("a destination is not settled while it has letters to send again, or a replay") {
+  Rig rig;
+  kill_some(rig, 3);
+  CHECK(rig.everything_settled());
+  rig.crm.answer_with([](const Batch&) { return Outcomes::all(unavailable()); });
+  want(rig);
+  CHECK_FALSE(rig.everything_settled());
+  rig.crm.deliver_everything();
+  rig.advance(Duration{60'000});
+  CHECK(rig.everything_settled());
+  ReplayOrder order;
+  order.next = Offsets(4, 0);
+  order.to = rig.log.end(LogName::events);
+  order.rate = 1;
+  order.total = order.left();
+  REQUIRE(rig.store->save_replay("crm", order, Sync::yes));
+  rig.runner->replay(order, {});
+  rig.executor.run_ready();
+  CHECK_FALSE(rig.everything_settled());
+  rig.advance(Duration{60'000});
   CHECK(rig.everything_settled());
 }
 

@@ -161,11 +161,15 @@ Result<void> DeliveryStore::bury(std::span<const DeadLetter> letters, Sent sent)
   rocksdb::WriteBatch batch;
   for (const auto& letter : letters) {
     const std::string id = dead_letter_id(letter);
-    bool there = false;
+    bool as_it_is = false;
     if (letter.code == kBehindDead) {
-      TRY_ASSIGN(there, impl_->keys->has(letter, id));
+      TRY_ASSIGN(as_it_is, impl_->keys->has(letter, id));
     }
-    if (!there) {
+    if (sent == Sent::again && !as_it_is) {
+      const auto there = impl_->dead->get(id);
+      as_it_is = !there && there.error().kind == ErrorKind::not_found;
+    }
+    if (!as_it_is) {
       TRY(impl_->dead->put(batch, letter));
       impl_->keys->put(batch, letter, id);
     }

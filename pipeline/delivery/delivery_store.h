@@ -67,7 +67,7 @@ class DeliveryStore {
   Result<void> save_replay(std::string_view destination, const std::optional<ReplayOrder>& order, Sync sync);
 
   // All of them or none, synced. One that only waits behind another (dead_keys.h) changes nothing about a letter that is there.
-  // `again`: they were sent again, and are wanted no more; while a letter that comes from the log once more, after a crash, says
+  // `again`: they were sent again, and are wanted no more, and those that were discarded meanwhile stay so; while a letter that comes from the log once more, after a crash, says
   // nothing about that.
   Result<void> bury(std::span<const DeadLetter> letters, Sent sent = Sent::first);
   // Synced. Ids that are not there are no error.

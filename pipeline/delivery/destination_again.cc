@@ -100,8 +100,8 @@ void DestinationLoop::note_unread(const std::vector<DeliveryStore::Wanted::Unrea
     wanted_failure_ = kUnread + each.error.message;
     unread_again_.insert(each.id);
     if (unread_named_.size() >= kUnreadNamedMax || !unread_named_.insert(each.id).second) continue;
-    log_error("delivery", "destination {}: dead letter {} is to be sent again, but is passed over: {}",
-              name_, each.id, each.error.message);
+    log_error("delivery", "destination {}: dead letter {} is to be sent again, but is passed over: {}", name_, each.id,
+              each.error.message);
   }
 }
 
@@ -171,14 +171,28 @@ bool DestinationLoop::rehearse_again(SteadyTime until) {
   return true;
 }
 
-// Letters may lie here for as long as apps are held, and somebody has thrown some away.
+// Letters may lie here for as long as apps are held, or wait in the window for as long as an outage lasts, and somebody has thrown
+// some away. What is in flight of them may still arrive; if it does not, it is no letter again.
 void DestinationLoop::forget_discarded_again() {
   if (!again_) return;
-  const auto letters = around_.store.dead_letters();
-  for (std::size_t number = again_->next; number < again_->letters->size(); ++number) {
-    const auto there = letters.get((*again_->letters)[number].id);
-    if (!there && there.error().kind == ErrorKind::not_found) again_->fates[number].discarded = true;
+  {
+    const auto letters = around_.store.dead_letters();
+    for (std::size_t number = 0; number < again_->letters->size(); ++number) {
+      const auto there = letters.get((*again_->letters)[number].id);
+      if (!there && there.error().kind == ErrorKind::not_found) again_->fates[number].discarded = true;
+    }
   }
+  take_out_discarded();
+}
+
+void DestinationLoop::take_out_discarded() {
+  if (!again_) return;
+  const auto taken =
+      window_.take_out(Traffic::again, [this](const Parcel& parcel) { return again_->fates[parcel.offset].discarded; });
+  for (const Shipment& shipment : taken)
+    for (const Parcel& parcel : shipment.parcels)
+      if (--again_->fates[parcel.offset].open == 0) conclude_again(parcel.offset);
+  recorder_.write();
 }
 
 void DestinationLoop::seal_again() {
@@ -203,13 +217,13 @@ void DestinationLoop::died_again(const Parcel& parcel, DeadLetter letter) {
 
 // Nothing of the letter is under way any more: it is the same letter, by its id, with what is new about it, or none.
 void DestinationLoop::conclude_again(std::size_t number) {
-  auto& death = again_->fates[number].death;
+  Again::Fate& fate = again_->fates[number];
   const dead::Listed& listed = (*again_->letters)[number];
-  if (!death) {
+  if (!fate.death || fate.discarded) {
     recorder_.discard(listed.id);
     return release(listed.letter);
   }
-  record(*std::move(death), again_mark_);
+  record(*std::move(fate.death), again_mark_);
 }
 
 DeadLetter DestinationLoop::letter_again(std::size_t number) const {

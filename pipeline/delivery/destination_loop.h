@@ -91,6 +91,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   Result<bool> rehearse_lane(Feed& ahead, Replay* of, SteadyTime until);
   bool rehearse_again(SteadyTime until);
   void forget_discarded_again();
+  void take_out_discarded();
   bool may_take(const Feed::Current& current, const std::optional<Feed>& ahead) const;
   bool apps_hold() const { return preparation_.holding() || preparation_.rehearsing(); }
 
@@ -204,7 +205,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
 
   std::unique_ptr<Replay> replay_;
   LowWater::Mark replay_marks_ = 0;  // those that ended replays had
-  bool again_wanted_ = true;  // there may be letters to be sent again; asked of the store when it is time
+  bool again_wanted_;  // there may be letters to be sent again; asked of the store when it is time
   std::optional<Again> again_;  // those under way
   LowWater::Mark again_mark_ = kAgainMarks;
   std::string wanted_failure_;  // why they, or some of them, could not be read; empty: they could

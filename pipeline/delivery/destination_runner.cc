@@ -80,7 +80,10 @@ DestinationRunner::~DestinationRunner() = default;
 
 void DestinationRunner::wake() { loop_->wake(); }
 void DestinationRunner::hurry() { loop_->hurry(); }
-bool DestinationRunner::settled(const Offsets& end) const { return events_between(loop_->status().cursor, end) == 0; }
+bool DestinationRunner::settled(const Offsets& end) const {
+  const DestinationStatus now = loop_->status();
+  return events_between(now.cursor, end) == 0 && !now.replay_left && !now.again_outstanding;
+}
 DestinationStatus DestinationRunner::status() const { return loop_->status(); }
 void DestinationRunner::pause(std::string note) { loop_->pause(std::move(note)); }
 void DestinationRunner::resume() { loop_->resume(); }

@@ -88,7 +88,7 @@ class DestinationRunner {
   void wake();
   // No more events will come: a batch waits for no others once the end of the log is reached.
   void hurry();
-  // Whether everything before `end` is settled.
+  // Whether everything before `end` is settled, no replay is under way, and no dead letter is to be sent again that can be read.
   bool settled(const Offsets& end) const;
   DestinationStatus status() const;
 

@@ -31,6 +31,7 @@ struct DestinationStatus {
   std::uint64_t replay_undecided = 0;  // events that it did not send, for its `where` failed on them
   std::uint64_t replay_skipped = 0;  // events that retention removed before the replay had read them
   Offsets cursor;
+  bool again_outstanding = false;  // dead letters are to be sent again that can be read
   Offsets needed;  // what of the log it has still to send begins here: the cursor, or where a replay stands before it
 };
 
@@ -49,6 +50,7 @@ class StatusBoard {
     std::uint64_t replay_undecided = 0;
     std::uint64_t replay_skipped = 0;
     Offsets needed{};
+    bool again_outstanding = true;
   };
 
   // `needed`: see DestinationStatus.

@@ -122,6 +122,7 @@ void DestinationLoop::follow(Verdict verdict, LowWater::Mark mark) {
     window_.add_later(*std::move(verdict.later), now + pause);
   }
   park_behind(died);
+  if (again) take_out_discarded();
 }
 
 void DestinationLoop::found_unavailable(const Outcome& outcome, SteadyTime now) {

@@ -40,8 +40,8 @@ Result<ReplayOrder> decode_replay(std::string_view stored);
 struct Replay {
   // Its marks are above `after`: what an earlier replay left in flight is never mistaken for its own.
   Replay(ReplayOrder given, When condition, Log& log, const EventFilter& filter, LowWater::Mark after)
-      : order(std::move(given)), where(std::move(condition)), feed(log, filter, order.next, order.to), low_water(order.next, after),
-        marks_after(after), tokens(static_cast<std::uint64_t>(order.rate)) {}
+      : order(std::move(given)), where(std::move(condition)), feed(log, filter, order.next, order.to),
+        low_water(order.next, after), marks_after(after), tokens(static_cast<std::uint64_t>(order.rate)) {}
 
   // Nothing lies between where reading stands and the end.
   bool read_all() const { return ends_before(feed.position()); }

@@ -109,7 +109,8 @@ struct SuspendSettings {
     using config::range;
     return std::tuple{
         field("share", &SuspendSettings::share,
-              "The destination is suspended when more than this share of its events is rejected, or fails in `when`; 1 never suspends it.",
+              "The destination is suspended when more than this share of its events is rejected, or fails in `when`; 1 "
+              "never suspends it.",
               range(0.01, 1.0)),
         field("events", &SuspendSettings::events, "Rejected events there must be before it is.", range(1, 10'000'000)),
         field("within", &SuspendSettings::within, "The time that is looked at: this and as much again at most.",
@@ -164,7 +165,8 @@ struct DestinationSettings {
         field("drain", &DestinationSettings::drain, "How long stopping waits for writes under way.",
               range(Duration{0}, Duration{600'000})),
         field("hold", &DestinationSettings::hold,
-              "Retention waits for this destination and its replay: when the log is full, sources wait instead of it losing events.")};
+              "Retention waits for this destination and its replay: when the log is full, sources wait instead of it losing "
+              "events.")};
   }
   void check(config::StructReader& reader) const {
     if (on_dead == OnDead::block && order != Order::key)

@@ -231,7 +231,8 @@ TEST_CASE("a destination whose `when` fails on nearly everything is suspended") 
   rig.add(1000);
   rig.pass_within();
   CHECK(rig.health() == Health::suspended);
-  CHECK(rig.runner->status().condition.reason == "40 of the last 40 events were rejected or failed; the last one: `when` failed: no such "
+  CHECK(rig.runner->status().condition.reason ==
+        "40 of the last 40 events were rejected or failed; the last one: `when` failed: no such "
         "field");
   CHECK(rig.dead().size() == 40);
   rig.runner->resume();

@@ -34,9 +34,9 @@ TEST_CASE("with real threads events go from the log to the destination, and all 
   ThreadPool blocking("blocking", 1);
   DestinationSettings settings;
   settings.batch.within = Duration{5};
-  const auto runner =
-      DestinationRunner::start({"crm", settings, crm.make(), {}, {}, 1}, {log, *store, system_clock(), pool, blocking, blocking})
-          .value();
+  const auto runner = DestinationRunner::start({"crm", settings, crm.make(), {}, {}, 1},
+                                               {log, *store, system_clock(), pool, blocking, blocking})
+                          .value();
   std::optional<TailWatcher> watcher(std::in_place, log, LogName::events, [&] { runner->wake(); });
 
   std::vector<std::string> expected;

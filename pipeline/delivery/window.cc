@@ -137,6 +137,18 @@ std::optional<SteadyTime> Window::longest_in_flight() const {
 
 std::vector<Shipment> Window::take_out(const KeyLanes& lanes,
                                        const std::function<bool(const Shipment&, const Parcel&)>& wanted) {
+  return take_out_of(
+      [&](const Shipment& whole) { return (whole.key_lanes() & lanes).any(); },
+      [&](const Shipment& whole, const Parcel& parcel) { return lanes[parcel.key_lane] && wanted(whole, parcel); });
+}
+
+std::vector<Shipment> Window::take_out(Traffic traffic, const std::function<bool(const Parcel&)>& wanted) {
+  return take_out_of([traffic](const Shipment& whole) { return traffic_of(whole.mark) == traffic; },
+                     [&](const Shipment&, const Parcel& parcel) { return wanted(parcel); });
+}
+
+std::vector<Shipment> Window::take_out_of(const Touched& touched,
+                                          const std::function<bool(const Shipment&, const Parcel&)>& wanted) {
   std::vector<Shipment> taken;
   std::vector<Shipment> ready;
   std::vector<std::pair<SteadyTime, Shipment>> waiting;
@@ -144,19 +156,18 @@ std::vector<Shipment> Window::take_out(const KeyLanes& lanes,
   const auto part = [&](Shipment whole) -> std::optional<Shipment> {
     std::vector<Parcel> goes;
     std::vector<Parcel> stays;
-    for (const Parcel& parcel : whole.parcels)
-      (lanes[parcel.key_lane] && wanted(whole, parcel) ? goes : stays).push_back(parcel);
+    for (const Parcel& parcel : whole.parcels) (wanted(whole, parcel) ? goes : stays).push_back(parcel);
     if (!goes.empty()) taken.push_back(part_of(whole, std::move(goes)));
     return stays.empty() ? std::nullopt : std::optional(part_of(whole, std::move(stays)));
   };
   std::erase_if(ready_, [&](auto& entry) {
-    if ((entry.second.lanes & lanes).none()) return false;
+    if (!touched(entry.second.shipment)) return false;
     leaves_ready(entry.second.shipment);
     if (auto stays = part(std::move(entry.second.shipment))) ready.push_back(*std::move(stays));
     return true;
   });
   std::erase_if(waiting_, [&](auto& entry) {
-    if ((entry.second.key_lanes() & lanes).none()) return false;
+    if (!touched(entry.second)) return false;
     if (auto stays = part(std::move(entry.second))) waiting.emplace_back(entry.first, *std::move(stays));
     return true;
   });

@@ -52,6 +52,8 @@ class Window {
 
   // What of the ready and the waiting ones is in these lanes and `wanted`: it is in the window no more.
   std::vector<Shipment> take_out(const KeyLanes& lanes, const std::function<bool(const Shipment&, const Parcel&)>& wanted);
+  // The same of one kind, whatever its lanes.
+  std::vector<Shipment> take_out(Traffic traffic, const std::function<bool(const Parcel&)>& wanted);
 
   // Forgets what is ready or waiting, all of it or that of one kind; what is in flight stays.
   void drop_waiting();
@@ -68,6 +70,10 @@ class Window {
   }
 
  private:
+  using Touched = std::function<bool(const Shipment&)>;
+  std::vector<Shipment> take_out_of(const Touched& touched,
+                                    const std::function<bool(const Shipment&, const Parcel&)>& wanted);
+
   struct Ready {
     Shipment shipment;
     KeyLanes lanes;  // empty without an order

@@ -155,7 +155,8 @@ Result<std::unique_ptr<RunningDestination>> Parts::start(PreparedDestination pre
   running->app_board = &board;
   running->drain = prepared.parts.settings.drain;
   auto runner = delivery::DestinationRunner::start(
-      std::move(prepared.parts), {*log, *store_, clock, *delivery_threads_, *blocking_threads_, *storing_threads_, &chunk_memory});
+      std::move(prepared.parts),
+      {*log, *store_, clock, *delivery_threads_, *blocking_threads_, *storing_threads_, &chunk_memory});
   if (!runner) return fail(std::move(runner).error());
   running->runner = *std::move(runner);
   // Only now that its cursor is durable. On a full disk a later start notes it.

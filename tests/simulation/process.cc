@@ -84,9 +84,9 @@ Result<void> Process::start_destination(std::size_t index) {
                                    .replay = std::move(replay),
                                    .replay_where = {}};
   if (world_.paused.contains(name)) parts.paused = "for a while";
-  TRY_ASSIGN(runners_[index], delivery::DestinationRunner::start(
-                                  std::move(parts), {*log_, world_.store, world_.clock, world_.executor, world_.executor,
-                                                     world_.executor}));
+  TRY_ASSIGN(runners_[index],
+             delivery::DestinationRunner::start(
+                 std::move(parts), {*log_, world_.store, world_.clock, world_.executor, world_.executor, world_.executor}));
   return {};
 }
 
