@@ -44,12 +44,15 @@ class Penstock:
             return
         raise SystemExit(f"penstock ended by itself with {code}; see penstock.log")
 
-    def live_and_die(self, kills, pause):
-        """So many lives, each of them ended at a random moment within `pause` seconds, and the beginning of one more."""
-        for _ in range(kills):
+    def live_and_die(self, kills, pause, when_dead=lambda kill: None, when_back=lambda kill: None):
+        """So many lives, each of them ended at a random moment within `pause` seconds, and the beginning of one more. The other
+        two are called with the number of the kill: while no process has the data folder, and when the next one has begun."""
+        for kill in range(kills):
             self.outlives(random.uniform(0.02, pause))
             self.kill()
+            when_dead(kill)
             self.start()
+            when_back(kill)
         self.wait_until("ready after the last kill", lambda s: s["state"] == "running", 30)
 
     def kill(self):
@@ -90,8 +93,8 @@ class Penstock:
                 return letters
             after = ["--after", page["next"]]
 
-    def events_in_log(self):
-        return [json.loads(line) for line in self.cli("log", "cat", self.data).splitlines()]
+    def events_in_log(self, log="events"):
+        return [json.loads(line) for line in self.cli("log", "cat", self.data, "--log", log).splitlines()]
 
 
 class Settled:

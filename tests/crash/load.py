@@ -9,15 +9,18 @@ import uuid
 
 
 class HttpClient(threading.Thread):
-    """Sends batches of one distinct id, in order, each until it is answered; notes which were, and which was not in the end."""
+    """Sends batches of a few dozen distinct ids, in order, each until it is answered; notes which were, and which was not in
+    the end."""
 
     sends_again = True
+    distinct_ids = 50
+    padding = 0  # bytes that each event is larger, of what cannot be compressed
 
     def __init__(self, name, port, stop):
         super().__init__(daemon=True)
         self.who, self.port, self.stop_flag = name, port, stop
         self.sequence = 0
-        self.resent = 0
+        self.resent = self.refused = 0
         self.acknowledged, self.unanswered = [], []  # lists of batches, as make_batch gives them
 
     def make_batch(self):
@@ -26,8 +29,14 @@ class HttpClient(threading.Thread):
         for _ in range(random.randrange(1, 30)):
             self.sequence += 1
             batch.append((str(uuid.uuid4()), self.sequence))
-        return batch, "\n".join(json.dumps({"event": "sent", "uuid": u, "distinct_id": self.who,
-                                            "properties": {"sequence": s}}) for u, s in batch)
+        return batch, "\n".join(self.line(u, s) for u, s in batch)
+
+    def line(self, identity, sequence):
+        properties = {"sequence": sequence}
+        if self.padding:
+            properties["padding"] = random.randbytes(self.padding // 2).hex()
+        return json.dumps({"event": "sent", "uuid": identity, "properties": properties,
+                           "distinct_id": f"{self.who}-{random.randrange(self.distinct_ids)}"})
 
     def run(self):
         connection = batch = None
@@ -57,6 +66,7 @@ class HttpClient(threading.Thread):
                 self.acknowledged.append(batch)
                 batch = None
             elif answer.status == 503:
+                self.refused += 1
                 self.stop_flag.wait(0.02)  # refused whole, so nothing of it may appear
             else:
                 raise SystemExit(f"the source answered {answer.status}")
@@ -78,9 +88,9 @@ class HttpClient(threading.Thread):
 class FileWriter(threading.Thread):
     """Appends lines to a file that it renames again and again, as logrotate does, once `may_rotate` is set."""
 
-    def __init__(self, path, stop):
+    def __init__(self, path, stop, pause=0.003):
         super().__init__(daemon=True)
-        self.path, self.stop_flag, self.may_rotate = path, stop, threading.Event()
+        self.path, self.stop_flag, self.pause, self.may_rotate = path, stop, pause, threading.Event()
         self.lines, self.sequence, self.rotations = [], 0, 0
 
     def run(self):
@@ -96,7 +106,7 @@ class FileWriter(threading.Thread):
                 cut = random.randrange(len(line))
                 out.write(line[:cut].encode())
                 out.write(line[cut:].encode())
-            self.stop_flag.wait(0.003)
+            self.stop_flag.wait(self.pause)
             if self.may_rotate.is_set() and time.monotonic() > rotate_at:
                 # So often that files come and go between two lives of the process.
                 rotate_at = time.monotonic() + random.uniform(0.05, 0.4)

@@ -40,7 +40,7 @@ class Receiver(http.server.ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}/{path}"
 
     def take(self, path, events):
-        """The status of the answer. What is answered 200 is remembered; under the lock."""
+        """The status of the answer, or None for none at all. What is answered 200 is remembered; under the lock."""
         if path == "/ordered" and random.random() < 0.02:
             return 503
         if path in ("/fussy", "/ordered") and not self.lenient and any(map(is_refused, events)):
@@ -78,6 +78,10 @@ class ReceiverRequest(http.server.BaseHTTPRequestHandler):
         events = [json.loads(line) for line in body.splitlines()]
         with self.server.lock:
             status = self.server.take(self.path, events)
+        if status is None:
+            self.server.hang()
+            self.close_connection = True
+            return
         self.send_response(status)
         self.send_header("Content-Length", "0")
         self.end_headers()
