@@ -53,7 +53,11 @@ std::string log_place(const DeadLetter& letter) {
 
 void DeadKeys::put(rocksdb::WriteBatch& batch, const DeadLetter& letter, std::string_view id) {
   if (const OrderKey key = key_of(letter); key != 0) {
-    batch.Put(&family_, row_of(letter, key, id), letter.code == kBehindDead ? "1" : "0");
+    const std::string row = row_of(letter, key, id);
+    batch.Put(&family_, row, letter.code == kBehindDead ? "1" : "0");
+    const std::lock_guard lock(mutex_);
+    const auto begin = begins_.find(prefix_of(letter.stage, key));
+    if (begin != begins_.end() && row < begin->second) begin->second = row;
   }
 }
 
@@ -109,11 +113,26 @@ Result<std::string> DeadKeys::oldest_first(std::string_view destination, std::si
 Result<std::vector<DeadKeys::Entry>> DeadKeys::first(std::string_view destination, OrderKey key, std::size_t limit) const {
   std::vector<Entry> found;
   const std::string prefix = prefix_of(destination, key);
+  std::string from = prefix;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto begin = begins_.find(prefix); begin != begins_.end()) from = begin->second;
+  }
   const std::unique_ptr<rocksdb::Iterator> rows(database_.NewIterator({}, &family_));
-  for (rows->Seek(prefix); rows->Valid() && rows->key().starts_with(prefix) && found.size() < limit; rows->Next()) {
+  for (rows->Seek(from); rows->Valid() && rows->key().starts_with(prefix) && found.size() < limit; rows->Next()) {
     found.push_back({rows->key().ToString().substr(prefix.size()), rows->value() == "1"});
   }
   if (!rows->status().ok()) return fail(read_error(rows->status()));
+  return found;
+}
+
+Result<std::vector<DeadKeys::Entry>> DeadKeys::first_to_release(std::string_view destination, OrderKey key,
+                                                                std::size_t limit) {
+  TRY_ASSIGN(auto found, first(destination, key, limit));
+  std::string prefix = prefix_of(destination, key);
+  const std::lock_guard lock(mutex_);
+  if (found.empty()) begins_.erase(prefix);
+  else begins_[prefix] = prefix + found.front().place_and_id;
   return found;
 }
 

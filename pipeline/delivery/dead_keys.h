@@ -5,8 +5,10 @@
 // Key: destination, zero byte, order key, partition, offset, id of the letter. Value: one byte, whether it only waits behind
 // another. Changes go into the owner's WriteBatch. Thread-safe; database and family must outlive it. Errors: io or corrupt.
 
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "pipeline/base/result.h"
@@ -50,11 +52,17 @@ class DeadKeys {
   };
   // The first ones of a key in the order of the log, `limit` at most.
   Result<std::vector<Entry>> first(std::string_view destination, OrderKey key, std::size_t limit) const;
+  // The same, and remembers where the first one stands: RocksDB steps over all that were removed before it. Not while a batch that
+  // puts letters of this destination is not yet written.
+  Result<std::vector<Entry>> first_to_release(std::string_view destination, OrderKey key, std::size_t limit);
   void remove(rocksdb::WriteBatch& batch, std::string_view destination, OrderKey key, const Entry& entry);
 
  private:
   rocksdb::DB& database_;
   rocksdb::ColumnFamilyHandle& family_;
+  mutable std::mutex mutex_;
+  std::unordered_map<std::string, std::string>
+      begins_;  // by destination and key: no row of it is before this one; under mutex_
 };
 
 }  // namespace penstock::delivery

@@ -297,7 +297,7 @@ Result<DeliveryStore::Released> DeliveryStore::release(std::string_view destinat
 // None or one. A letter of a version that did not store its offset may have left a second row, at another place.
 Result<std::vector<DeadKeys::Entry>> DeliveryStore::Impl::first_letter(std::string_view destination, OrderKey key) {
   for (;;) {
-    TRY_ASSIGN(auto next, keys->first(destination, key, 1));
+    TRY_ASSIGN(auto next, keys->first_to_release(destination, key, 1));
     if (next.empty()) return next;
     const auto letter = dead->get(next.front().id());
     if (letter || letter.error().kind != ErrorKind::not_found) return next;

@@ -2,12 +2,14 @@
 
 #include <doctest/doctest.h>
 #include <rocksdb/db.h>
+#include <rocksdb/perf_context.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
+#include "pipeline/delivery/dead_keys.h"
 #include "pipeline/delivery/runner_rig.h"
 
 namespace penstock::delivery {
@@ -125,6 +127,45 @@ TEST_CASE("wanted letters come in the order of the log, whatever their ids") {
   CHECK(store->count_wanted("crm", 1000).value() == 300);
   REQUIRE(store->bury(std::span(letters).first(3), Sent::again).has_value());
   CHECK(store->count_wanted("crm", 1000).value() == 297);
+}
+
+TEST_CASE("what waits behind a dead letter goes without a look at all that went before") {
+  const TemporaryFolder folder;
+  fakes::ManualClock clock;
+  auto store = open(folder, clock);
+  std::vector<DeadLetter> letters(100);
+  std::vector<std::string> ids;
+  for (std::size_t i = 0; i < letters.size(); ++i) {
+    letters[i].stage = "crm";
+    letters[i].uuid.bytes[0] = static_cast<std::uint8_t>(i);
+    letters[i].distinct_id = "user";
+    letters[i].code = kBehindDead;
+    letters[i].offset = 100 + i;
+    ids.push_back(dead_letter_id(letters[i]));
+  }
+  const std::vector<OrderKey> keys{key_of(letters[0])};
+  REQUIRE(keys[0] != 0);
+  REQUIRE(store->bury(letters).has_value());
+  std::uint64_t looked_at = 0;
+  rocksdb::SetPerfLevel(rocksdb::PerfLevel::kEnableCount);
+  for (const auto& id : ids) {
+    REQUIRE(store->discard(std::vector{id}).has_value());
+    rocksdb::get_perf_context()->Reset();
+    REQUIRE(store->release("crm", keys).has_value());
+    looked_at += rocksdb::get_perf_context()->internal_delete_skipped_count;
+    if (id == ids[97]) break;
+  }
+  rocksdb::SetPerfLevel(rocksdb::PerfLevel::kDisable);
+  CHECK(looked_at < 1000);  // of 4900, if each began at the first
+
+  DeadLetter earlier = letters[0];  // sent by a replay of the log, and refused
+  earlier.uuid.bytes[0] = 200;
+  earlier.code = "http_400";
+  earlier.offset = 7;
+  REQUIRE(store->bury(std::vector{earlier}).has_value());
+  CHECK(store->first_of("crm", keys[0], 3).value() == std::vector{dead_letter_id(earlier), ids[98], ids[99]});
+  REQUIRE(store->release("crm", keys).has_value());
+  CHECK(store->first_of("crm", keys[0], 1).value() == std::vector{dead_letter_id(earlier)});
 }
 
 TEST_CASE("a folder of a newer program is refused, and both versions are named") {
