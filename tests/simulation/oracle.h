@@ -1,6 +1,7 @@
 #pragma once
 // What must be true of a run that has come to its end.
 
+#include <set>
 #include <vector>
 
 #include "tests/simulation/ledger.h"
@@ -12,7 +13,8 @@ struct Ending {
   const Ledger& ledger;
   Offsets begin;  // of `events`: what retention has left
   Offsets end;
-  const std::vector<OrderedReplay>& replays;
+  const std::vector<OrderedReplay>& replays;  // those that nobody cancelled
+  const std::vector<std::set<Uuid>>& discarded;  // by destination: events of which a dead letter was discarded
   bool restarted = false;  // without a restart nothing is delivered twice
 };
 

@@ -85,8 +85,8 @@ Result<void> Process::start_destination(std::size_t index) {
                                    .replay_where = {}};
   if (world_.paused.contains(name)) parts.paused = "for a while";
   TRY_ASSIGN(runners_[index],
-             delivery::DestinationRunner::start(
-                 std::move(parts), {*log_, world_.store, world_.clock, world_.executor, world_.executor, world_.executor}));
+             delivery::DestinationRunner::start(std::move(parts), {*log_, world_.store, world_.clock, world_.executor,
+                                                                   world_.executor, world_.executor, world_.memory.get()}));
   return {};
 }
 

@@ -25,6 +25,7 @@ DestinationPlan draw_destination(const std::string& name, Chance& chance) {
   settings.suspend.retry = Duration{5000};
   if (chance.one_in(3)) settings.suspend.events = chance.between(2, 4);
   if (chance.one_in(6)) settings.rate.events = chance.between(5, 40);
+  if (chance.one_in(8)) settings.rate.bytes = Bytes{static_cast<std::uint64_t>(chance.between(1000, 20'000))};
   settings.drain = Duration{2000};
   return plan;
 }
@@ -63,8 +64,9 @@ Settings draw_settings(Chance& chance) {
   }
   if (chance.one_in(2)) settings.destinations.front().settings.events = {"pur*", "split"};
   settings.clients = chance.between(1, 4);
-  settings.steps = chance.between(60, 300);
+  settings.steps = chance.between(40, 200);
   settings.kills_max = chance.between(0, 3);
+  if (chance.one_in(3)) settings.memory = static_cast<std::size_t>(chance.between(1, 4000));
   return settings;
 }
 

@@ -34,6 +34,7 @@ struct Settings {
   int clients = 0;
   int steps = 0;
   int kills_max = 0;
+  std::size_t memory = 0;  // bytes of decoded chunks, of all destinations together; 0: no limit
 };
 
 Settings draw_settings(Chance& chance);

@@ -21,9 +21,10 @@ std::string to_text(const Offsets& offsets) { return fmt::format("{}", fmt::join
 
 }  // namespace
 
-Simulation::Simulation(std::uint64_t seed, delivery::DeliveryStore& store, bool traced)
-    : world_(seed, store, traced), chance_(world_.chance), trace_(world_.trace), poisons_(world_.receivers.size()),
-      doomed_(world_.receivers.size()), kills_left_(world_.settings.kills_max) {
+Simulation::Simulation(std::uint64_t seed, delivery::DeliveryStore& store, Traced traced, Planted planted)
+    : world_(seed, store, traced), chance_(world_.chance), trace_(world_.trace), discarded_(world_.receivers.size()),
+      planted_(planted), poisons_(world_.receivers.size()), doomed_(world_.receivers.size()),
+      kills_left_(world_.settings.kills_max) {
   plan_requests();
 }
 
@@ -81,6 +82,7 @@ void Simulation::kill() {
   for (const auto& receiver : world_.receivers) receiver->forget();
   world_.disk = std::move(left);
   if (chance_.one_in(2)) lose_unsynced_writes();
+  if (planted_ == Planted::cursor_too_far) push_cursors();
   world_.clock.advance(Duration{chance_.between(0, 2000)});
   start();
 }
@@ -94,6 +96,16 @@ void Simulation::lose_unsynced_writes() {
         trace_.wrong("{}: no cursor", name);
     }
     if (!world_.store.save_replay(name, on_medium_[i].replay, delivery::Sync::no)) trace_.wrong("{}: no replay", name);
+  }
+}
+
+void Simulation::push_cursors() {
+  for (const auto& receiver : world_.receivers) {
+    auto cursor = world_.store.cursor(receiver->name()).value();
+    if (!cursor) continue;
+    ++cursor->next.front();
+    if (!world_.store.save_cursor(receiver->name(), cursor->next, delivery::Sync::no))
+      trace_.wrong("{}: no cursor", receiver->name());
   }
 }
 
@@ -113,6 +125,7 @@ void Simulation::heal() {
   for (std::size_t i = 0; i < world_.receivers.size(); ++i) {
     world_.receivers[i]->heal();
     process_->runner(i).resume();
+    process_->runner(i).set_rate(std::nullopt);
   }
 }
 
@@ -189,6 +202,7 @@ void Simulation::check_end() {
                           .begin = process_->log().begin(LogName::events),
                           .end = process_->log().end(LogName::events),
                           .replays = replays_,
+                          .discarded = discarded_,
                           .restarted = restarted_});
 }
 

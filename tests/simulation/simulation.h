@@ -1,10 +1,15 @@
 #pragma once
 // One run: clients send, the process works, disk and receivers fail, the process is killed and starts again, all by chance from
 // one seed; then everything is healed, time runs on until everything is settled, and the promises are checked (oracle.h).
+//
+// Not in it: polled sources, apps that change events for one destination, more than one worker of ingest (a worker waits for its
+// commit on its own thread), retention that removes what a destination has not read (it is as if each said `hold`), backups,
+// changes of the configuration, a disk that loses what was synced, and anything that two threads do to each other.
 
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "tests/simulation/ledger.h"
@@ -13,13 +18,17 @@
 
 namespace penstock::simulation {
 
+// A fault that somebody might make, to see that it is found. cursor_too_far: after a kill a cursor has passed one event more.
+enum class Planted { nothing, cursor_too_far };
+
 class Simulation {
  public:
   // The store must have nothing of the destinations in it, see forget_destinations.
-  Simulation(std::uint64_t seed, delivery::DeliveryStore& store, bool traced);
+  Simulation(std::uint64_t seed, delivery::DeliveryStore& store, Traced traced, Planted planted = Planted::nothing);
 
   // What was found wrong, a sentence each.
   std::vector<std::string> run();
+  const Trace& trace() const { return trace_; }
 
  private:
   // What delivery's store holds on the medium whatever happens: writes without sync that came later may go with the power.
@@ -40,6 +49,9 @@ class Simulation {
   void trouble_receiver();
   void steer();
   void order_replay(std::size_t destination);
+  void cancel_replay(std::size_t destination);
+  void change_rate(std::size_t destination);
+  void discard_letters(std::size_t destination);
   void look_after_logs();
   Offsets needed_by_clients() const;
   void check_bounds();
@@ -47,6 +59,7 @@ class Simulation {
   void start();
   void kill();
   void lose_unsynced_writes();
+  void push_cursors();
   void note_medium();
 
   void heal();
@@ -61,6 +74,8 @@ class Simulation {
   std::unique_ptr<Process> process_;
   Ledger ledger_;
   std::vector<OrderedReplay> replays_;
+  std::vector<std::set<Uuid>> discarded_;  // by destination
+  const Planted planted_;
   std::vector<OnMedium> on_medium_;
   std::map<std::string, int> sequences_;  // of each distinct id, so far
   std::vector<int> poisons_;  // by destination, events so far

@@ -1,13 +1,15 @@
-// Thousands of runs of intake, ingest and delivery, each a function of its seed. PENSTOCK_SIMULATION_SEED=17 runs that one
-// alone and prints what happens in it; PENSTOCK_SIMULATION_SECONDS says how long seeds are tried; PENSTOCK_TEST_LONG makes it
-// minutes.
+// Thousands of runs of intake, ingest and delivery, each a function of its seed: two thousand, or the test fails.
+// PENSTOCK_SIMULATION_SEED=17 runs that one alone and prints what happens in it; PENSTOCK_SIMULATION_SECONDS says how long seeds
+// are tried; PENSTOCK_TEST_LONG makes it minutes.
 #include <doctest/doctest.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 #include <random>
 #include <stdexcept>
 
@@ -19,8 +21,10 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kSeconds{10};
+constexpr std::uint64_t kRuns = 2000;
+constexpr std::chrono::seconds kSecondsForRuns{180};  // on a machine that has much else to do
 constexpr std::chrono::seconds kSecondsLong{300};
+constexpr std::uint64_t kSeedsWithFault = 200;
 constexpr unsigned kSecondsStuck = 60;  // of the machine's time, for one run
 constexpr std::uint64_t kRunsOfStore = 50;  // then a new one: what was deleted still slows it down
 
@@ -72,7 +76,7 @@ class Store {
 };
 
 // True: it kept every promise.
-bool run(std::uint64_t seed, Store& store, bool traced) {
+bool run(std::uint64_t seed, Store& store, Traced traced) {
   running = seed;
   alarm(kSecondsStuck);
   const auto wrong = Simulation(seed, store.cleared(), traced).run();
@@ -91,17 +95,48 @@ TEST_CASE("whatever fails, what was accepted arrives, and a seed says how") {
   std::signal(SIGALRM, tell_seed);
   Store store;
   if (const char* given = std::getenv("PENSTOCK_SIMULATION_SEED")) {
-    run(std::strtoull(given, nullptr, 10), store, true);
+    run(std::strtoull(given, nullptr, 10), store, Traced::printed);
     return;
   }
-  std::chrono::seconds budget = std::getenv("PENSTOCK_TEST_LONG") != nullptr ? kSecondsLong : kSeconds;
+  std::optional<std::chrono::seconds> budget;
+  if (std::getenv("PENSTOCK_TEST_LONG") != nullptr) budget = kSecondsLong;
   if (const char* given = std::getenv("PENSTOCK_SIMULATION_SECONDS")) budget = std::chrono::seconds(std::atoi(given));
-  const auto end = steady_clock::now() + budget;
+  const auto end = steady_clock::now() + budget.value_or(kSecondsForRuns);
   const std::uint64_t first = std::random_device()();
   std::uint64_t seeds = 0;
-  for (; steady_clock::now() < end; ++seeds)
-    if (!run(first + seeds, store, false)) break;
+  bool kept = true;
+  for (; kept && steady_clock::now() < end && (budget || seeds < kRuns); ++seeds)
+    kept = run(first + seeds, store, Traced::no);
   MESSAGE(seeds, " seeds from ", first);
+  if (kept && !budget) CHECK(seeds == kRuns);
+}
+
+TEST_CASE("a seed says everything: two runs of it have one trace") {
+  silence_log();
+  Store store;
+  const std::uint64_t first = std::random_device()();
+  for (std::uint64_t seed = first; seed < first + 20; ++seed) {
+    CAPTURE(seed);
+    std::string traces[2];
+    for (auto& each : traces) {
+      Simulation simulation(seed, store.cleared(), Traced::kept);
+      CHECK(simulation.run().empty());
+      each = simulation.trace().kept();
+    }
+    CHECK_FALSE(traces[0].empty());
+    CHECK(traces[0] == traces[1]);
+  }
+}
+
+TEST_CASE("a cursor that has passed one event too many is found") {
+  silence_log();
+  Store store;
+  const std::uint64_t first = std::random_device()();
+  for (std::uint64_t seed = first; seed < first + kSeedsWithFault; ++seed) {
+    const auto wrong = Simulation(seed, store.cleared(), Traced::no, Planted::cursor_too_far).run();
+    if (std::ranges::any_of(wrong, [](const std::string& each) { return each.ends_with("is lost"); })) return;
+  }
+  FAIL("no run in ", kSeedsWithFault, " seeds from ", first, " has lost an event");
 }
 
 }  // namespace penstock::simulation

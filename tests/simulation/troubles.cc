@@ -104,7 +104,10 @@ void Simulation::steer() {
   const std::size_t index = chance_.below(world_.receivers.size());
   const std::string& name = world_.receivers[index]->name();
   delivery::DestinationRunner& runner = process_->runner(index);
-  switch (chance_.below(6)) {
+  switch (chance_.below(9)) {
+    case 6: return cancel_replay(index);
+    case 7: return change_rate(index);
+    case 8: return discard_letters(index);
     case 0:
       trace_.say("{}: is paused", name);
       world_.paused.insert(name);
@@ -146,6 +149,48 @@ void Simulation::order_replay(std::size_t destination) {
   replays_.push_back({destination, order.next, order.to, world_.receivers[destination]->taken().size()});
   note_medium();
   process_->runner(destination).replay(order, {});
+}
+
+// Another may be ordered at once.
+void Simulation::cancel_replay(std::size_t destination) {
+  const std::string& name = world_.receivers[destination]->name();
+  const auto running = world_.store.replay(name);
+  if (!running || !*running) return;
+  trace_.say("{}: its replay is cancelled", name);
+  std::erase_if(replays_,
+                [&](const OrderedReplay& each) { return each.destination == destination && each.to == (*running)->to; });
+  if (const auto saved = world_.store.save_replay(name, std::nullopt, delivery::Sync::yes); !saved)
+    return trace_.wrong("{}: {}", name, saved.error().message);
+  note_medium();
+  process_->runner(destination).end_replay();
+}
+
+void Simulation::change_rate(std::size_t destination) {
+  std::optional<delivery::RateSettings> rate;
+  if (chance_.one_in(2)) rate = {.events = chance_.between(0, 40), .bytes = {}};
+  if (rate && chance_.one_in(2)) rate->bytes = Bytes{static_cast<std::uint64_t>(chance_.between(1000, 20'000))};
+  trace_.say("{}: its rate is {} events, {} bytes a second", world_.receivers[destination]->name(), rate ? rate->events : -1,
+             rate ? rate->bytes.count : 0);
+  process_->runner(destination).set_rate(rate);
+}
+
+// Some of them, whatever becomes of them at this moment.
+void Simulation::discard_letters(std::size_t destination) {
+  const std::string& name = world_.receivers[destination]->name();
+  const auto letters = world_.store.dead_letters().list({.stage = name, .code = {}, .since = {}},
+                                                        {.limit = 100'000, .after = {}, .order = dead::Order::oldest_first});
+  if (!letters) return trace_.wrong("{}: {}", name, letters.error().message);
+  std::vector<std::string> ids;
+  for (const auto& each : *letters) {
+    if (!chance_.one_in(3)) continue;
+    ids.push_back(each.id);
+    discarded_[destination].insert(each.letter.uuid);
+  }
+  trace_.say("{}: {} of {} dead letters are discarded", name, ids.size(), letters->size());
+  if (const auto discarded = world_.store.discard(ids); !discarded)
+    return trace_.wrong("{}: {}", name, discarded.error().message);
+  note_medium();
+  process_->runner(destination).letters_discarded();
 }
 
 void Simulation::look_after_logs() {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "pipeline/base/memory_budget.h"
 #include "pipeline/delivery/delivery_store.h"
 #include "tests/fakes/manual_clock.h"
 #include "tests/fakes/memory_disk.h"
@@ -19,12 +20,13 @@ namespace penstock::simulation {
 
 struct World {
   // The store is empty, and is the caller's, because opening one takes longer than a run.
-  World(std::uint64_t seed, delivery::DeliveryStore& used, bool traced)
+  World(std::uint64_t seed, delivery::DeliveryStore& used, Traced traced)
       : chance(seed), trace(traced, clock), settings(draw_settings(chance)), store(used) {
     for (const auto& plan : settings.destinations)
       receivers.push_back(std::make_unique<Receiver>(plan.habits, chance, trace));
     for (int i = 0; i < settings.clients; ++i)
       clients.push_back(std::make_unique<Client>("client " + std::to_string(i), clock, chance, trace));
+    if (settings.memory > 0) memory = std::make_unique<MemoryBudget>(settings.memory);
   }
 
   Chance chance;
@@ -39,6 +41,7 @@ struct World {
   std::vector<std::unique_ptr<Client>> clients;
   std::set<std::string> paused;  // destinations, as the catalog would know
   int started = 0;  // processes so far
+  std::unique_ptr<MemoryBudget> memory;  // null: no limit
 };
 
 }  // namespace penstock::simulation
