@@ -4,6 +4,8 @@
 #include <rocksdb/utilities/checkpoint.h>
 
 #include <filesystem>
+#include <mutex>
+#include <shared_mutex>
 #include <system_error>
 #include <utility>
 
@@ -61,6 +63,10 @@ Result<Cursor> read_cursor(std::string_view destination, std::string_view stored
 
 struct DeliveryStore::Impl : DeliveryDatabase {
   using DeliveryDatabase::DeliveryDatabase;
+
+  // Unique: who wants letters by what is there to be read. Shared: who takes them away, or puts them. Else one would be wanted
+  // for ever that somebody took away in between.
+  std::shared_mutex letters_change;
 
   Result<std::vector<Cursor>> cursors() const;
   Result<std::vector<DeadKeys::Entry>> first_letter(std::string_view destination, OrderKey key);
@@ -158,6 +164,7 @@ Result<void> DeliveryStore::save_replay(std::string_view destination, const std:
 
 Result<void> DeliveryStore::bury(std::span<const DeadLetter> letters, Sent sent) {
   TRY_ASSIGN(const auto held, impl_->hold_to_write());
+  const std::shared_lock lock(impl_->letters_change);
   rocksdb::WriteBatch batch;
   for (const auto& letter : letters) {
     const std::string id = dead_letter_id(letter);
@@ -180,6 +187,7 @@ Result<void> DeliveryStore::bury(std::span<const DeadLetter> letters, Sent sent)
 
 Result<void> DeliveryStore::discard(std::span<const std::string> ids) {
   TRY_ASSIGN(const auto held, impl_->hold_to_write());
+  const std::shared_lock lock(impl_->letters_change);
   rocksdb::WriteBatch batch;
   for (const auto& id : ids) {
     const auto letter = impl_->dead->get(id);
@@ -199,6 +207,7 @@ Result<std::uint64_t> DeliveryStore::want_again(const dead::Filter& filter) {
   std::uint64_t count = 0;
   dead::Page page{.limit = kWantedAtOnce, .after = {}, .order = dead::Order::oldest_first, .bodies = false};
   for (;;) {
+    const std::unique_lock lock(impl_->letters_change);
     TRY_ASSIGN(const auto letters, impl_->dead->list(filter, page));
     if (letters.empty()) return count;
     rocksdb::WriteBatch batch;
@@ -211,6 +220,7 @@ Result<std::uint64_t> DeliveryStore::want_again(const dead::Filter& filter) {
 
 Result<std::uint64_t> DeliveryStore::want_again(std::span<const std::string> ids) {
   TRY_ASSIGN(const auto held, impl_->hold_to_write());
+  const std::unique_lock lock(impl_->letters_change);
   std::uint64_t count = 0;
   rocksdb::WriteBatch batch;
   for (const auto& id : ids) {
@@ -287,6 +297,7 @@ Result<std::optional<dead::Listed>> DeliveryStore::first_blocker(std::string_vie
 
 Result<DeliveryStore::Released> DeliveryStore::release(std::string_view destination, std::span<const OrderKey> keys) {
   TRY_ASSIGN(const auto held, impl_->hold_to_write());
+  const std::unique_lock lock(impl_->letters_change);
   Released released;
   rocksdb::WriteBatch batch;
   for (const OrderKey key : keys) TRY(impl_->release(batch, destination, key, released));

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <thread>
 
 #include "pipeline/delivery/dead_keys.h"
 #include "pipeline/delivery/runner_rig.h"
@@ -166,6 +167,26 @@ TEST_CASE("what waits behind a dead letter goes without a look at all that went 
   CHECK(store->first_of("crm", keys[0], 3).value() == std::vector{dead_letter_id(earlier), ids[98], ids[99]});
   REQUIRE(store->release("crm", keys).has_value());
   CHECK(store->first_of("crm", keys[0], 1).value() == std::vector{dead_letter_id(earlier)});
+}
+
+TEST_CASE("a letter that goes while somebody wants all of them again is not wanted for ever") {
+  const TemporaryFolder folder;
+  fakes::ManualClock clock;
+  auto store = open(folder, clock);
+  std::vector<DeadLetter> letters(300);
+  for (std::size_t i = 0; i < letters.size(); ++i) {
+    letters[i].stage = "crm";
+    letters[i].uuid.bytes[0] = static_cast<std::uint8_t>(i);
+    letters[i].uuid.bytes[1] = static_cast<std::uint8_t>(i >> 8);
+    letters[i].offset = i;
+  }
+  REQUIRE(store->bury(letters).has_value());
+  std::thread wanting([&] {
+    while (store->want_again(dead::Filter{}).value_or(0) > 0) {}
+  });
+  for (const auto& letter : letters) CHECK(store->discard(std::vector{dead_letter_id(letter)}).has_value());
+  wanting.join();
+  CHECK(store->count_wanted("crm", 1000).value() == 0);
 }
 
 TEST_CASE("a folder of a newer program is refused, and both versions are named") {
