@@ -62,22 +62,17 @@ void Pipeline::Impl::start_retention() {
   retention_thread = std::jthread([this](const std::stop_token& stop) { retention->run(stop); });
 }
 
-// Whoever says `hold: true`, whether it runs at this moment or not: while a reload restarts it, and when it could not be started
-// again, the store knows what it has not got.
+// Whoever says `hold: true`, whether it runs at this moment or not. The store's word counts also for one that runs: from there the
+// next life goes on, should this one be killed, and what is removed by then would be a loss to it.
 std::vector<Holder> Pipeline::Impl::holders() {
   std::vector<Holder> holders;
-  std::vector<std::string> resting;
+  std::vector<std::string> names;
   {
     const std::lock_guard lock(mutex);
-    for (const auto& planned : planned_destinations) {
-      if (!planned.delivery.hold) continue;
-      const std::string& name = planned.settings.name;
-      const auto running = destinations.find(name);
-      if (running == destinations.end()) resting.push_back(name);
-      else holders.push_back({name, running->second->runner->status().needed});
-    }
+    for (const auto& planned : planned_destinations)
+      if (planned.delivery.hold) names.push_back(planned.settings.name);
   }
-  for (const auto& name : resting) {
+  for (const auto& name : names) {
     const auto cursor = parts.store().cursor(name);
     const auto replay = parts.store().replay(name);
     // While the store cannot tell, everything is kept.

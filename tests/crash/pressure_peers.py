@@ -53,7 +53,8 @@ class PressureOrders(threading.Thread):
         self.random = random.Random(random.random())  # the seed's, whatever other threads draw
 
     def run(self):
-        kinds = [self.pause, self.resume, self.resume, self.rate, self.discard, self.dead_replay, self.dead_replay, self.reload,
+        discards = [self.discard] if self.random.random() < 0.5 else []
+        kinds = [self.pause, self.resume, self.resume, self.rate, *discards, self.dead_replay, self.dead_replay, self.reload,
                  self.turn_lenience, self.die_or_heal]
         while not self.stop_flag.is_set():
             self.random.shuffle(kinds)
@@ -105,3 +106,4 @@ class PressureOrders(threading.Thread):
         for name in ("keeper", "held", "ordered"):
             self.penstock.cli("resume", name, "--data", self.penstock.data)
             self.penstock.cli("rate", name, "--reset", "--data", self.penstock.data)
+        self.penstock.cli("dead", "replay", "--all", "--stage", "ordered", "--data", self.penstock.data)

@@ -10,7 +10,8 @@ sends dead letters again and reloads with a changed destination. The oracle:
   - with no process there, before the next one starts: each event of a request that was answered 200 has arrived at each
     destination that holds, or is its dead letter, or is in a log; and the next process counts what has not arrived as its lag
   - in the end what was answered 200, and each line, is at each destination that holds; nothing is in the log twice
-  - the one with `on_dead: block` got each distinct id in the order of sending, without any exception
+  - the one with `on_dead: block` got each distinct id in the order of sending; every other run discards no dead letter, and then
+    what was refused at first is no exception
   - the one that lost events tells how many they were, to the event
 """
 import collections
@@ -144,7 +145,8 @@ def judge_hold(clients, writer, receiver, orders, problems):
     missing = logged - receiver.arrived("ordered")
     check(missing <= refused, problems, f"{len(missing - refused)} events, never refused, are not at ordered")
     check(not missing or orders.discards_begun, problems, "events are not at ordered that nobody discarded")
-    check_order(receiver.ordered, problems, "ordered")
+    # A discarded one that a killed process reads again may come after those that it let go.
+    check_order([event for event in receiver.ordered if not (orders.discards_begun and is_refused(event))], problems, "ordered")
     return logged
 
 
@@ -170,7 +172,7 @@ def run(args, folder):
     write_config = config_writer(folder, source_port, receiver)
     penstock = Penstock(args.binary, folder)
     clients, writer, orders, pending = live_under_load(args, penstock, receiver, source_port, write_config, problems)
-    orders.heal()
+    orders.heal()  # sends all letters again that there are; some may be behind one that is just dying
     penstock.wait_until("everything delivered", Settled(), 300)
     penstock.cli("dead", "replay", "--all", "--stage", "ordered", "--data", penstock.data)
     penstock.wait_until("the dead letters delivered", Settled(), 300)
@@ -181,6 +183,8 @@ def run(args, folder):
     logged = judge_hold(clients, writer, receiver, orders, problems)
     judge_removed(logged, receiver, status, penstock.events_in_log(), problems)
     messages = [json.loads(line)["message"] for line in (folder / "penstock.log").read_text().splitlines()]
+    overtaken = [m for m in messages if "was overtaken by retention" in m and "destination frozen " not in m]
+    check(not overtaken, problems, f"although it holds: {overtaken[:1]}")
     print(f"sent and acknowledged {len(acknowledged_by(clients))}, refused for a while {sum(c.refused for c in clients)} times; "
           f"checkpoints {sum(m.startswith('took a checkpoint') for m in messages)}, pending judged after {pending.judged} kills; "
           + ", ".join(f"{kind} {n}" for kind, n in sorted(orders.taken.items())))
