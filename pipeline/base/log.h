@@ -28,10 +28,6 @@ void log_at(LogLevel level, std::string_view component, fmt::format_string<Args.
   if (log_enabled(level)) log_line(level, component, fmt::format(format, std::forward<Args>(args)...));
 }
 template <class... Args>
-void log_debug(std::string_view component, fmt::format_string<Args...> format, Args&&... args) {
-  log_at(LogLevel::debug, component, format, std::forward<Args>(args)...);
-}
-template <class... Args>
 void log_info(std::string_view component, fmt::format_string<Args...> format, Args&&... args) {
   log_at(LogLevel::info, component, format, std::forward<Args>(args)...);
 }

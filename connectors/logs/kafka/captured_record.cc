@@ -38,11 +38,6 @@ std::string encode_captured(log_format::PreparedRecord& record, Timestamp now, O
   return message;
 }
 
-Result<Offsets> events_before(std::string_view message) {
-  Reader in(message);
-  return read_before(in);
-}
-
 Result<std::shared_ptr<const StoredRecord>> decode_captured(std::string_view message, std::uint64_t sequence,
                                                             PartitionShare share, MemoryBudget* memory) {
   Reader in(message);

@@ -16,9 +16,6 @@ namespace penstock::logs::kafka {
 // `next` moves past the record's events.
 std::string encode_captured(log_format::PreparedRecord& record, Timestamp now, Offsets& next);
 
-// How many events each partition had before it.
-Result<Offsets> events_before(std::string_view message);
-
 Result<std::shared_ptr<const StoredRecord>> decode_captured(std::string_view message, std::uint64_t sequence,
                                                             PartitionShare share, MemoryBudget* memory);
 
