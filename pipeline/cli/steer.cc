@@ -149,18 +149,26 @@ void add_steering(CLI::App& app, CLI::App& dead, Command& chosen) {
   add_destination(*rate, order);
   auto* events =
       rate->add_option("--events", order.events, "Events a second; 0 is no limit")->check(CLI::Range(0, 10'000'000));
-  rate->add_option("--bytes", order.bytes, "Bytes a second; 0 is no limit")->check(CLI::Range(0LL, 100LL << 30));
-  rate->add_flag("--reset", order.reset, "Back to what the configuration says")->excludes(events);
+  auto* bytes = rate->add_option("--bytes", order.bytes, "Bytes a second, such as 500000 or 1MiB; 0 is no limit")
+                    ->transform(CLI::AsSizeValue(false))
+                    ->check(CLI::Range(0LL, 100LL << 30));
+  rate->add_flag("--reset", order.reset, "Back to what the configuration says")->excludes(events)->excludes(bytes);
 
   auto* again = add(app, "replay", "Send a stretch of the log to a destination once more, beside what is live",
                     "penstock replay crm --from 2h --to 1h --where 'event.properties.plan == \"pro\"' --rate 500", chosen,
                     [](const auto& context) { return replay_log(order, context); });
   add_destination(*again, order);
-  again->add_option("--from", order.from, "earliest, a time, or how long ago: by when events came into the log");
-  again->add_option("--to", order.to, "The same; now")->capture_default_str();
-  again->add_option("--where", order.where, "A Lua expression over event and facts, as in `when:`");
-  again->add_option("--rate", order.rate, "Events a second; 0 is as fast as it goes")->check(CLI::Range(0, 10'000'000));
-  again->add_flag("--cancel", order.cancel, "End the one that runs");
+  auto* from =
+      again->add_option("--from", order.from, "earliest, a time, or how long ago: by when events came into the log");
+  auto* to = again->add_option("--to", order.to, "The same; now")->capture_default_str();
+  auto* where = again->add_option("--where", order.where, "A Lua expression over event and facts, as in `when:`");
+  auto* pace =
+      again->add_option("--rate", order.rate, "Events a second; 0 is as fast as it goes")->check(CLI::Range(0, 10'000'000));
+  again->add_flag("--cancel", order.cancel, "End the one that runs")
+      ->excludes(from)
+      ->excludes(to)
+      ->excludes(where)
+      ->excludes(pace);
 
   auto* replay = add(dead, "replay",
                      "Send letters again: to the destination they died at, or through ingest with the apps as they are now",

@@ -83,6 +83,9 @@ class FileSink {
           field("atomic", &Config::atomic, "Write to <path>.part, and give the file its name when it is complete."),
       };
     }
+    void check(config::StructReader& reader) const {
+      if (path.empty()) reader.problem("path", "it is empty; it names a file");
+    }
     std::vector<Claim> claims() const { return {{.field = "path", .file = path}}; }
   };
   static constexpr std::string_view kSummary =

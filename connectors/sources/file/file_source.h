@@ -69,6 +69,9 @@ class FileSource final : public PolledSource {
                 "One JSON object per line, and blank lines, which are skipped; gzip and zstd are recognised."),
       };
     }
+    void check(config::StructReader& reader) const {
+      if (path.empty()) reader.problem("path", "it is empty; it names a file");
+    }
   };
   static constexpr std::string_view kSummary =
       "Reads files of one JSON object per line, plain, gzip or zstd, once or as they grow; every line exactly once.";
