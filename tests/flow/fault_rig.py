@@ -14,6 +14,14 @@ FILE_OUT = "  - { name: out, type: file, path: ./out.ndjson, batch: { within: 20
 SIDE_BY_SIDE = 12
 
 
+def cases(table):
+    """Says of a test which cases it has, so that fault_contract.py can name them."""
+    def tell(test):
+        test.cases = tuple(table)
+        return test
+    return tell
+
+
 def numbers(events):
     return sorted(e["properties"]["n"] for e in events)
 

@@ -2,14 +2,16 @@
 import collections
 import contextlib
 import gzip
+import http.client
 import json
 import resource
 import signal
 import socket
 import struct
+import threading
 import zlib
 
-from fault_rig import FILE_OUT, FaultTest, numbers
+from fault_rig import FILE_OUT, FaultTest, cases, numbers
 from rig import event, wait_until
 
 BODY_MAX = 64 << 10
@@ -107,6 +109,7 @@ class HttpSourceTest(FaultTest):
 
 
 class BadRequests(HttpSourceTest):
+    @cases(REFUSED)
     def test_what_cannot_be_taken_is_answered_and_not_stored(self):
         for name, (text, status) in REFUSED.items():
             with self.subTest(name):
@@ -216,4 +219,31 @@ class OddClients(HttpSourceTest):
         self.process = self.start()
         expected = [*self.good, 1000] if status == 200 else self.good
         wait_until(lambda: numbers(self.lines()) == expected, "what was accepted is there, what was not is not")
+        self.stop(self.process)
+
+    def test_what_many_clients_were_promised_while_it_stopped_is_there_once(self):
+        clients, sent, promised = 8, [], []
+
+        def client(first):
+            with contextlib.suppress(OSError, http.client.HTTPException):  # it goes away, which is what is tested
+                for n in range(first, first + 10_000):
+                    sent.append(n)
+                    status, _ = self.post([event(n)])
+                    if status != 200:
+                        break
+                    promised.append(n)
+
+        threads = [threading.Thread(target=client, args=(10_000 * n,)) for n in range(clients)]
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: len(promised) > 50, "all are busy")
+        self.stop(self.process)
+        for thread in threads:
+            thread.join()
+        self.process = self.start()
+        wait_until(lambda: self.destination("out")["lag_events"] == 0 and self.status()["ingest"]["idle"], "all is delivered")
+        got = numbers(self.lines())
+        self.assertEqual(got, sorted(set(got)), "nothing twice")
+        self.assertLessEqual(set(promised), set(got))
+        self.assertLessEqual(set(got), set(sent))
         self.stop(self.process)

@@ -1,9 +1,13 @@
 """What can be wrong with files and standard input that are read, beside sources that are well."""
+import contextlib
 import gzip
+import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
+import threading
 
 from fault_rig import FILE_OUT, FaultTest, numbers
 from rig import BINARY, event, wait_until
@@ -71,6 +75,28 @@ class StandardInput(FaultTest):
         self.stop(process)
         os.close(writer)
 
+    def test_a_stop_while_lines_come_takes_whole_lines_up_to_one_and_no_other(self):
+        self.config(FILE_OUT, "  - { name: in, type: stdin }")
+        reader, writer = os.pipe()
+        process = self.start(stdin=reader)
+        os.close(reader)
+
+        def write():
+            with contextlib.suppress(BrokenPipeError), open(writer, "wb", buffering=0) as out:
+                for n in itertools.count():
+                    out.write(lines(n))
+
+        writing = threading.Thread(target=write)
+        writing.start()
+        wait_until(self.lines, "lines come")
+        self.stop(process)
+        writing.join()
+        again = self.cli("run", "penstock.yaml")  # of nothing, so it delivers what it has and ends
+        self.assertEqual(again.returncode, 0, again.stderr)
+        got = numbers(self.lines())
+        self.assertEqual(got, list(range(len(got))))
+        self.assertEqual(self.dead(), [], "no line was taken in half")
+
 
 class FilesReadOnce(FaultTest):
     """in/b-* are the bad ones; before and after them in name order stand good ones."""
@@ -131,6 +157,21 @@ class FilesReadOnce(FaultTest):
         for name in ("b-cut.gz", "b-torn.gz", "b-false.gz"):
             self.assertIn(name, done.stderr)
         self.assertEqual(self.dead(), [])
+
+    def test_a_stop_in_the_middle_of_a_file_is_gone_on_from(self):
+        count = 10_000
+        self.bad("long").write_bytes(lines(*range(count)))
+        self.write("apps/slow/app.yaml", "name: slow\nversion: 1.0.0\nsummary: Takes its time.\n")
+        self.write("apps/slow/app.lua", "return { transform = function(event) for _ = 1, 20000 do end return event end }\n")
+        self.config(FILE_OUT, "  - { name: files, type: file, path: ./in/* }",
+                    "ingest: { commit_bytes: 64KiB }\napps: [{ use: slow }]\n")
+        process = self.start()
+        wait_until(self.lines, "it is being read")
+        self.stop(process)
+        done = self.cli("run", "penstock.yaml")
+        left = re.search(r"ingest: (\d+) kept, 0 dropped, 0 dead", done.stdout)
+        self.assertIn(int(left[1]), range(1, count), f"some had been read, and something was left: {done.stdout}")
+        self.assertEqual(numbers(self.lines()), list(range(count)))
 
 
 class FollowedFiles(FaultTest):
@@ -234,3 +275,22 @@ class FollowedFiles(FaultTest):
         self.assertIn("in/bad", letters[0]["place"])
         self.assertEqual(self.metrics().get("penstock_ingest_events_total", source="files", outcome="dead"), 1)
         self.end(warnings=0)
+
+    def test_a_stop_while_lines_come_leaves_none_out_and_reads_none_twice(self):
+        stopped, written = threading.Event(), []
+
+        def write():
+            with open(self.bad, "ab", buffering=0) as out:
+                while not (stopped.is_set() and len(written) >= 1000):
+                    written.append(1000 + len(written))
+                    out.write(lines(written[-1]))
+
+        writing = threading.Thread(target=write)
+        writing.start()
+        wait_until(lambda: len(self.lines()) > 50, "lines come")
+        self.stop(self.process)
+        stopped.set()
+        writing.join()
+        self.process = self.start()
+        self.expect(1, 2, 100, *written)
+        self.stop(self.process)

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import threading
 
-from fault_rig import FILE_OUT, FaultTest, numbers
+from fault_rig import FILE_OUT, FaultTest, cases, numbers
 from rig import BINARY, event, may_leave_out, wait_until
 
 COUNT = 60  # in two halves: one before the fault, one during it
@@ -116,6 +116,7 @@ class Files(FaultTest):
     def path(self, name):
         return self.folder / name / "out.ndjson"
 
+    @cases(FILE_FAULTS)
     def test_whatever_happens_to_a_file_is_named_and_loses_nothing_of_what_came_later(self):
         process = self.start()
         self.accept(FIRST)
@@ -146,6 +147,19 @@ class Files(FaultTest):
                 self.assertEqual(numbers(self.lines(f"{name}/out.ndjson")), self.expected(name))
         self.assertEqual(numbers(self.lines("renamed/out.1")), list(range(COUNT // 2)))
         self.stop(process)
+
+    def test_a_stop_while_it_is_written_repeats_and_leaves_out_nothing(self):
+        self.config("  - { name: out, type: file, path: ./out.ndjson, batch: { within: 0s, events: 7 }, rate: { events: 2000 } }")
+        process = self.start()
+        many = [event(n) for n in range(8000)]
+        for begin in range(0, len(many), 1000):
+            self.accept(many[begin:begin + 1000])
+        wait_until(self.lines, "it is being written")
+        self.stop(process)
+        self.assertLess(len(self.lines()), len(many), "there was something left")
+        self.start()
+        wait_until(lambda: self.destination("out")["lag_events"] == 0, "the rest goes")
+        self.assertEqual(numbers(self.lines()), list(range(len(many))))
 
     def expected(self, name):
         """What was taken away with the file is gone; what was put back is there."""
