@@ -1,5 +1,8 @@
 """Which test shows what a connector does under each fault, or why there can be none: a row for whatever is registered.
 
+`telemetry` is no fault but what every connector owes: a test in which its counters and its health are held against what the test
+knows (FaultTest.assert_told).
+
 A cell is shown(NAME…) or never(WHY). A NAME is `Class.test_…` of a class in faults_test.py, `Class.test_…[case]` where the test
 has a table of cases, or `path/of_test.cc: title` where only fakes can bring the fault about.
 """
@@ -7,7 +10,7 @@ import collections
 import pathlib
 
 FAULTS = ("slow", "frozen", "refused", "reset_mid_body", "http_4xx", "http_5xx", "http_429_seconds", "http_429_date", "garbage",
-          "partial_outcomes", "close_in_flight")
+          "partial_outcomes", "close_in_flight", "telemetry")
 
 Shown = collections.namedtuple("Shown", "tests")
 Never = collections.namedtuple("Never", "why")
@@ -44,6 +47,7 @@ SOURCES = {
         **NO_HTTP,
         "garbage": shown("FilesReadOnce.test_garbage_and_huge_lines_are_dead_letters"),
         "partial_outcomes": shown("FilesReadOnce.test_garbage_and_huge_lines_are_dead_letters"),
+        "telemetry": shown("FollowedFiles.test_garbage_and_a_line_that_takes_its_time"),
         "close_in_flight": shown("FollowedFiles.test_a_stop_while_lines_come_leaves_none_out_and_reads_none_twice",
                                  "FilesReadOnce.test_a_stop_in_the_middle_of_a_file_is_gone_on_from"),
     },
@@ -59,6 +63,7 @@ SOURCES = {
         "http_429_date": never("it answers and is not answered, and gives seconds, not dates"),
         "garbage": shown(REFUSED("garbage"), REFUSED("tls"), REFUSED("bad_gzip")),
         "partial_outcomes": shown("BadRequests.test_bad_events_among_good_ones_are_dead_letters_with_a_reason"),
+        "telemetry": shown("BadRequests.test_bad_events_among_good_ones_are_dead_letters_with_a_reason"),
         "close_in_flight": shown("OddClients.test_a_request_that_is_half_there_when_it_stops_is_answered_truly",
                                  "OddClients.test_what_many_clients_were_promised_while_it_stopped_is_there_once"),
     },
@@ -70,6 +75,7 @@ SOURCES = {
         **NO_HTTP,
         "garbage": shown("KafkaInput.test_messages_that_are_no_events_are_dead_letters_with_their_place"),
         "partial_outcomes": shown("KafkaInput.test_messages_that_are_no_events_are_dead_letters_with_their_place"),
+        "telemetry": shown("KafkaInput.test_messages_that_are_no_events_are_dead_letters_with_their_place"),
         "close_in_flight": shown(CC("sources/kafka/kafka_source", "kafka keeps the contract of polled sources"),
                                  "KafkaOutages.test_a_source_whose_broker_is_frozen_or_gone_reads_on_when_it_is_back"),
     },
@@ -81,12 +87,16 @@ SOURCES = {
         **NO_HTTP,
         "garbage": shown("StandardInput.test_garbage_between_lines"),
         "partial_outcomes": shown("StandardInput.test_garbage_between_lines"),
+        "telemetry": shown("StandardInput.test_a_writer_that_says_nothing_holds_up_no_other_source"),
         "close_in_flight": shown("StandardInput.test_a_stop_while_lines_come_takes_whole_lines_up_to_one_and_no_other"),
     },
 }
 
 DESTINATIONS = {
-    "discard": dict.fromkeys(FAULTS, never("it has no peer, opens nothing, and a batch is delivered before its call returns")),
+    "discard": {
+        **dict.fromkeys(FAULTS, never("it has no peer, opens nothing, and a batch is delivered before its call returns")),
+        "telemetry": shown("Discarded.test_what_is_thrown_away_is_counted"),
+    },
     "file": {
         "slow": never("a write to a disk is one call of the system, which nothing outside can make take longer without being a disk"),
         "frozen": never("the same: a call of the system that does not return can be neither waited out nor ended by who made it"),
@@ -97,6 +107,7 @@ DESTINATIONS = {
         "garbage": never("a file answers nothing; one that holds something else is the fault `refused`"),
         "partial_outcomes": shown(FILE("full"), CC("destinations/file/file_destination",
                                                    "a full disk is unavailable, leaves only whole batches, and goes on when there is room")),
+        "telemetry": shown(FILE("full"), FILE("removed")),
         "close_in_flight": shown("Files.test_a_stop_while_it_is_written_repeats_and_leaves_out_nothing"),
     },
     "kafka": {
@@ -110,6 +121,7 @@ DESTINATIONS = {
         "garbage": never("librdkafka reads what brokers answer: what is no answer to it is a connection that broke"),
         "partial_outcomes": shown("KafkaTopics.test_events_that_a_topic_finds_too_large_are_dead_letters_and_no_others",
                                   CC("destinations/kafka/kafka_destination", "what the broker answers becomes the outcome of each event")),
+        "telemetry": shown("KafkaTopics.test_events_that_a_topic_finds_too_large_are_dead_letters_and_no_others"),
         "close_in_flight": shown(CC("destinations/kafka/kafka_destination", "closing waits for no broker")),
     },
     "stdout": {
@@ -120,6 +132,7 @@ DESTINATIONS = {
         **NO_HTTP,
         "garbage": never("a reader answers nothing"),
         "partial_outcomes": never("a batch is written or it is not: a reader cannot refuse an event"),
+        "telemetry": shown("StandardOutput.test_a_reader_that_goes_away_is_an_outage_and_the_next_one_gets_the_rest"),
         "close_in_flight": shown("StandardOutput.test_a_reader_that_stops_reading_holds_up_nothing_else_and_not_the_end"),
     },
     "webhook": {
@@ -135,6 +148,7 @@ DESTINATIONS = {
         "garbage": shown(OUTAGE("garbage"), OUTAGE("tls"), OUTAGE("bad_chunk")),
         "partial_outcomes": shown(REFUSAL("one_by_one"),
                                   "Answers.test_of_a_batch_that_is_broken_off_in_the_middle_nothing_goes_twice"),
+        "telemetry": shown(REFUSAL("invalid"), REFUSAL("one_by_one"), OUTAGE("frozen"), OUTAGE("limited")),
         "close_in_flight": shown("Stops.test_answers_that_come_while_it_stops_count",
                                  "Stops.test_answers_that_never_come_hold_it_up_no_longer_than_drain"),
     },

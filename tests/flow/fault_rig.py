@@ -1,5 +1,6 @@
 """What the tests of faults share: telemetry by name, a port that the pipeline chose, suites that run side by side."""
 import concurrent.futures
+import contextlib
 import re
 import socket
 import subprocess
@@ -58,12 +59,37 @@ class FaultTest(FlowTest):
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) != 0
 
+    def assert_told(self, sources=None, destinations=None):
+        """That telemetry says what the test knows. sources: name → (kept, dead); destinations: name → (delivered, dead)."""
+        def same():
+            return self.told(sources or {}, destinations or {}) == ([], [])
+        with contextlib.suppress(AssertionError):
+            wait_until(same, "the gauges, which follow once a second", 5)
+        self.assertEqual(self.told(sources or {}, destinations or {}), ([], []), "(told, known) that differ")
+
+    def told(self, sources, destinations):
+        """What /metrics and status say otherwise: of counters, and of anybody's health."""
+        status, metrics = self.status(), self.metrics()
+        rows = {row["name"]: row for row in status["destinations"]}
+        facts = []
+        for name, (kept, dead) in sources.items():
+            facts += [(f"{name} {outcome}", metrics.get("penstock_ingest_events_total", source=name, outcome=outcome), count)
+                      for outcome, count in (("kept", kept), ("dead", dead), ("dropped", 0), ("duplicate", 0))]
+            facts.append((f"{name} records", metrics.get("penstock_source_records_total", source=name), kept + dead))
+        for name, known in destinations.items():
+            for outcome, count in zip(("delivered", "dead"), known):
+                facts.append((f"{name} {outcome}", metrics.get("penstock_delivery_events_total", destination=name, outcome=outcome),
+                              count))
+                facts.append((f"{name} {outcome} in status", rows[name][outcome], count))
+            letters = [float(metrics.values[key]) for key in metrics.labels("penstock_delivery_dead_letters_total")
+                       if f'destination="{name}"' in key]
+            facts.append((f"{name} dead letters by code", sum(letters), known[1]))
+        health = [(name, metrics.states(name), row["health"]) for name, row in rows.items() if metrics.states(name) != [row["health"]]]
+        return [fact for fact in facts if fact[1] != fact[2]], health
+
     def assert_health(self, name, word, metrics):
         """Exactly one state of the gauge is on."""
-        states = {key: value for key, value in metrics.values.items()
-                  if key.startswith(f'penstock_delivery_health{{destination="{name}"')}
-        on = [key for key, value in states.items() if float(value)]
-        self.assertEqual(on, [f'penstock_delivery_health{{destination="{name}",state="{word}"}}'])
+        self.assertEqual(metrics.states(name), [word])
 
 
 class Metrics:
@@ -74,6 +100,11 @@ class Metrics:
         """0 for what was never counted."""
         key = ",".join(f'{label}="{value}"' for label, value in sorted(labels.items()))
         return float(self.values.get(f"{name}{{{key}}}" if key else name, 0))
+
+    def states(self, destination):
+        """Those that the gauge of health says it is in, which is one."""
+        start = f'penstock_delivery_health{{destination="{destination}",state="'
+        return [key[len(start):-2] for key, value in self.values.items() if key.startswith(start) and float(value)]
 
     def labels(self, name):
         return sorted(key for key in self.values if key.startswith(name + "{"))

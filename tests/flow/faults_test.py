@@ -12,10 +12,10 @@ from fault_rig import FaultTest, run_side_by_side  # noqa: E402
 from http_source_faults import BadRequests, OddClients  # noqa: E402
 from input_faults import FilesReadOnce, FollowedFiles, StandardInput  # noqa: E402
 from kafka_faults import KafkaInput, KafkaOutages, KafkaTopics  # noqa: E402
-from local_faults import Files, StandardOutput  # noqa: E402
+from local_faults import Discarded, Files, StandardOutput  # noqa: E402
 from webhook_faults import Answers, Outages, Stops  # noqa: E402
 
-# By the registry's names: the classes that hold its faults, or the reason why there are none.
+# By the registry's names: the classes that hold its faults.
 FAULTS = {
     "sources": {
         "file": [FilesReadOnce, FollowedFiles],
@@ -24,7 +24,7 @@ FAULTS = {
         "stdin": [StandardInput],
     },
     "destinations": {
-        "discard": "it has no peer, opens nothing and keeps nothing: a batch is delivered before its call returns",
+        "discard": [Discarded],
         "file": [Files],
         "kafka": [KafkaOutages, KafkaTopics],
         "stdout": [StandardOutput],
@@ -44,12 +44,8 @@ class Registry(FaultTest):
                 found[kind] = set()
         return found
 
-    def faults(self):
-        return {kind: {name: [] if isinstance(tests, str) else tests for name, tests in of_kind.items()}
-                for kind, of_kind in FAULTS.items()}
-
     def problems(self, cells):
-        return fault_contract.problems(cells, self.registered(), self.faults())
+        return fault_contract.problems(cells, self.registered(), FAULTS)
 
     def test_every_connector_has_its_faults(self):
         self.assertEqual({kind: set(faults) for kind, faults in FAULTS.items()}, self.registered(),
@@ -82,7 +78,7 @@ def classes():
     yield Registry
     for kind in FAULTS.values():
         for faults in kind.values():
-            yield from [] if isinstance(faults, str) else faults
+            yield from faults
 
 
 if __name__ == "__main__":

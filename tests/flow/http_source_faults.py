@@ -102,10 +102,7 @@ class HttpSourceTest(FaultTest):
         wait_until(lambda: numbers(self.lines()) == sorted(accepted), f"{len(accepted)} events in the file")
         wait_until(lambda: self.destination("out")["lag_events"] == 0, "nothing more comes")
         self.assertEqual(numbers(self.lines()), sorted(accepted))
-        metrics = self.metrics()
-        self.assertEqual(metrics.get("penstock_ingest_events_total", source="web", outcome="kept"), len(accepted))
-        self.assertEqual(metrics.get("penstock_ingest_events_total", source="web", outcome="dead"), dead)
-        self.assertEqual(metrics.get("penstock_source_records_total", source="web"), len(accepted) + dead)
+        self.assert_told({"web": (len(accepted), dead)}, {"out": (len(accepted), 0)})
 
 
 class BadRequests(HttpSourceTest):

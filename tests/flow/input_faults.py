@@ -69,8 +69,7 @@ class StandardInput(FaultTest):
         wait_until(lambda: numbers(self.lines()) == [2], "the other source is served")
         os.write(writer, lines(1)[-3:])
         wait_until(lambda: numbers(self.lines()) == [1, 2], "the line has come to its end")
-        metrics = self.metrics()
-        self.assertEqual(metrics.get("penstock_ingest_events_total", source="in", outcome="kept"), 1)
+        self.assert_told({"in": (1, 0), "web": (1, 0)}, {"out": (2, 0)})
         os.write(writer, lines(3)[:-3])
         self.stop(process)
         os.close(writer)
@@ -201,10 +200,10 @@ class FollowedFiles(FaultTest):
     def expect(self, *wanted):
         wait_until(lambda: numbers(self.lines()) == sorted(wanted), f"exactly {wanted}")
 
-    def end(self, *, warnings):
-        metrics = self.metrics()
-        self.assertEqual(metrics.get("penstock_source_warnings_total", source="files"), warnings, self.log())
-        self.assertEqual(metrics.get("penstock_ingest_events_total", source="files", outcome="kept"), len(self.lines()))
+    def end(self, *, warnings, dead=0):
+        self.assertEqual(self.metrics().get("penstock_source_warnings_total", source="files"), warnings, self.log())
+        count = len(self.lines())
+        self.assert_told({"files": (count, dead)}, {"out": (count, 0)})
         self.stop(self.process)
 
     def test_truncated(self):
@@ -273,8 +272,7 @@ class FollowedFiles(FaultTest):
         letters = self.dead("--stage", "ingest")
         self.assertEqual([letter["code"] for letter in letters], ["invalid_json"])
         self.assertIn("in/bad", letters[0]["place"])
-        self.assertEqual(self.metrics().get("penstock_ingest_events_total", source="files", outcome="dead"), 1)
-        self.end(warnings=0)
+        self.end(warnings=0, dead=1)
 
     def test_a_stop_while_lines_come_leaves_none_out_and_reads_none_twice(self):
         stopped, written = threading.Event(), []

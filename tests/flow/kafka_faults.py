@@ -131,6 +131,7 @@ class KafkaTopics(KafkaTest):
         letters = self.dead("--limit", "1000")
         self.assertEqual({letter["code"] for letter in letters}, {"msg_size_too_large"})
         self.assertEqual(len(letters), len(large))
+        self.assert_told({"web": (COUNT, 0)}, {"out": (COUNT, 0), "bus": (COUNT - len(large), len(large))})
         self.assertEqual(self.bus()["health"], "healthy")
         self.stop(process)
 
@@ -194,6 +195,7 @@ class KafkaInput(KafkaTest):
         places = {letter["place"]: letter["code"] for letter in letters}
         self.assertEqual(places, {f"{self.topic}[0] at 1": "invalid_json", f"{self.topic}[0] at 3": "too_large"})
         self.assertEqual(self.counted("penstock_kafka_tombstones_total"), 1)
+        self.assert_told({"in": (2, 2)}, {"out": (2, 0)})
         self.stop(process)
 
     def test_a_topic_that_is_deleted_is_told_and_read_from_its_beginning_when_it_is_made_anew(self):

@@ -140,12 +140,11 @@ class Files(FaultTest):
         wait_until(lambda: self.settled([*self.faults, "out"]), "all is settled")
         self.assertEqual(self.dead(), [])
         self.assertEqual({row["health"] for row in self.rows.values()}, {"healthy"})
-        metrics = self.metrics()
         for name in self.faults:
             with self.subTest(name):
-                self.assertEqual(metrics.get("penstock_delivery_events_total", destination=name, outcome="delivered"), COUNT)
                 self.assertEqual(numbers(self.lines(f"{name}/out.ndjson")), self.expected(name))
         self.assertEqual(numbers(self.lines("renamed/out.1")), list(range(COUNT // 2)))
+        self.assert_told({"web": (COUNT, 0)}, dict.fromkeys([*self.faults, "out"], (COUNT, 0)))
         self.stop(process)
 
     def test_a_stop_while_it_is_written_repeats_and_leaves_out_nothing(self):
@@ -174,6 +173,16 @@ class Files(FaultTest):
     def settled(self, names):
         self.look()
         return all(self.rows[name]["lag_events"] == 0 for name in names)
+
+
+class Discarded(FaultTest):
+    def test_what_is_thrown_away_is_counted(self):
+        self.config(FILE_OUT + "\n  - { name: nothing, type: discard }")
+        process = self.start()
+        self.accept(EVENTS)
+        wait_until(lambda: {row["lag_events"] for row in self.destinations().values()} == {0}, "all is settled")
+        self.assert_told({"web": (COUNT, 0)}, {"out": (COUNT, 0), "nothing": (COUNT, 0)})
+        self.stop(process)
 
 
 class StandardOutput(FaultTest):
@@ -219,6 +228,7 @@ class StandardOutput(FaultTest):
         text = bytearray()
         wait_until(lambda: numbers(self.read(reader, text)) == list(range(COUNT // 2, COUNT)), "the next reader gets the rest")
         wait_until(lambda: self.destination("pipe")["health"] == "healthy", "healthy again")
+        self.assert_told({"web": (COUNT, 0)}, {"out": (COUNT, 0), "pipe": (COUNT, 0)})
         self.stop(process)
 
     def test_a_reader_that_stops_reading_holds_up_nothing_else_and_not_the_end(self):

@@ -139,6 +139,7 @@ class Outages(WebhookTest):
             with self.subTest(name):
                 self.assert_down(name, outage, rows[name], metrics)
         self.assertEqual(self.cli("status").returncode, 1)
+        self.assert_told({"web": (COUNT, 0)}, {"healthy": (COUNT, 0), "out": (COUNT, 0), **dict.fromkeys(OUTAGES, (0, 0))})
         self.assertEqual(self.dead(), [])
         for each in self.peers.values():
             each.heal()
@@ -151,6 +152,7 @@ class Outages(WebhookTest):
                 self.assert_all_delivered(name, metrics)
                 self.assert_arrived(name, once=outage.code != "timeout")
         self.assertEqual(self.dead(), [])
+        self.assert_told({"web": (COUNT, 0)}, dict.fromkeys(rows, (COUNT, 0)))
         self.assertEqual(self.cli("status").returncode, 0)
         self.stop(process)
 
@@ -215,6 +217,8 @@ class Answers(WebhookTest):
                 self.assertEqual(letters_counted, len(refusal.dead))
                 retries = metrics.get("penstock_delivery_retries_total", code=refusal.code, destination=name)
                 self.assertEqual(retries, 0, "a refusal is final")
+        self.assert_told({"web": (COUNT, 0)}, {name: (COUNT - len(refusal.dead), len(refusal.dead))
+                                              for name, refusal in REFUSALS.items()})
         self.stop(process)
 
     def test_of_a_batch_that_is_broken_off_in_the_middle_nothing_goes_twice(self):
