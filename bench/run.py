@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the benchmarks of a build on one core and prints a table: run.py --build build/release [NAME…]
 
-NAME is a program of build/release/bench, with or without _bench, or `workload`, `fanout`, `catch_up` or `kafka`;
+NAME is a program of build/release/bench, with or without _bench, or `workload`, `fanout`, `catch_up`, `soak` or `kafka`;
 without names all of them run. Each figure is the median of five repetitions, with the smallest and the largest beside it.
 """
 import argparse
@@ -21,7 +21,7 @@ def programs():
 
 
 def chosen(names):
-    known = programs() + ["workload", "fanout", "catch_up", "kafka"]
+    known = programs() + ["workload", "fanout", "catch_up", "soak", "kafka"]
     if not names:
         return known
     picked = [name if name in known else f"{name}_bench" for name in names]
@@ -73,6 +73,7 @@ def print_row(name, results):
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--build", required=True, type=pathlib.Path)
+    options.add_argument("--seconds", type=int, default=600, help="how long soak pushes events; 600 when not given")
     options.add_argument("names", nargs="*")
     arguments = options.parse_args()
     for name in chosen(arguments.names):
@@ -84,6 +85,9 @@ def main():
             subprocess.run([sys.executable, HERE / "fanout/run.py", "--build", arguments.build], check=True)
         elif name == "catch_up":
             subprocess.run([sys.executable, HERE / "fanout/catch_up.py", "--build", arguments.build], check=True)
+        elif name == "soak":
+            subprocess.run([sys.executable, HERE / "fanout/soak.py", "--build", arguments.build,
+                            "--seconds", str(arguments.seconds)], check=True)
         elif name == "kafka":
             subprocess.run([sys.executable, HERE / "kafka/run.py", "--build", arguments.build], check=True)
         elif uses_google_benchmark(name):
