@@ -69,15 +69,15 @@ SOURCES = {
     },
     "kafka": {
         "slow": shown(CC("sources/kafka/kafka_source", "partitions that memory is not enough for take turns")),
-        "frozen": shown("KafkaOutages.test_a_source_whose_broker_is_frozen_or_gone_reads_on_when_it_is_back"),
-        "refused": shown("KafkaOutages.test_a_source_whose_broker_is_frozen_or_gone_reads_on_when_it_is_back", UNREACHED),
-        "reset_mid_body": shown("KafkaOutages.test_a_source_whose_broker_is_frozen_or_gone_reads_on_when_it_is_back"),
+        "frozen": shown("KafkaInputOutages.test_a_source_whose_broker_is_frozen_or_gone_reads_on_when_it_is_back"),
+        "refused": shown("KafkaInputOutages.test_a_source_whose_broker_is_frozen_or_gone_reads_on_when_it_is_back", UNREACHED),
+        "reset_mid_body": shown("KafkaInputOutages.test_a_source_whose_broker_is_frozen_or_gone_reads_on_when_it_is_back"),
         **NO_HTTP,
         "garbage": shown("KafkaInput.test_messages_that_are_no_events_are_dead_letters_with_their_place"),
         "partial_outcomes": shown("KafkaInput.test_messages_that_are_no_events_are_dead_letters_with_their_place"),
         "telemetry": shown("KafkaInput.test_messages_that_are_no_events_are_dead_letters_with_their_place"),
         "close_in_flight": shown(CC("sources/kafka/kafka_source", "kafka keeps the contract of polled sources"),
-                                 "KafkaOutages.test_a_source_whose_broker_is_frozen_or_gone_reads_on_when_it_is_back"),
+                                 "KafkaInputOutages.test_a_source_whose_broker_is_frozen_or_gone_reads_on_when_it_is_back"),
     },
     "stdin": {
         "slow": shown("StandardInput.test_a_writer_that_says_nothing_holds_up_no_other_source"),
@@ -98,7 +98,7 @@ DESTINATIONS = {
         "telemetry": shown("Discarded.test_what_is_thrown_away_is_counted"),
     },
     "file": {
-        "slow": never("a write to a disk is one call of the system, which nothing outside can make take longer without being a disk"),
+        "slow": never("a write to a disk is one call of the system, which nothing outside can make take longer"),
         "frozen": never("the same: a call of the system that does not return can be neither waited out nor ended by who made it"),
         "refused": shown(FILE("read_only"), FILE("folder_in_its_place"), FILE("locked")),
         "reset_mid_body": shown(CC("destinations/file/file_destination",
@@ -167,8 +167,6 @@ def problems(cells, registered, classes):
         found += [f"{kind}: {name} has a row and is not registered" for name in sorted(rows.keys() - names)]
         for name, row in rows.items():
             mine = {each.__name__: each for each in classes.get(kind, {}).get(name, [])}
-            if kind == "sources" and name == "kafka":
-                mine |= {each.__name__: each for each in classes["destinations"]["kafka"]}  # one broker is stopped for both
             found += [f"{kind}: {name}: {fault}: a hole" for fault in FAULTS if fault not in row]
             found += [f"{kind}: {name}: {fault} is no fault" for fault in row if fault not in FAULTS]
             found += [f"{kind}: {name}: {fault}: {problem}" for fault, cell in row.items() for problem in of_cell(cell, mine)]

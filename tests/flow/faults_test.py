@@ -11,7 +11,7 @@ import fault_contract  # noqa: E402
 from fault_rig import FaultTest, run_side_by_side  # noqa: E402
 from http_source_faults import BadRequests, OddClients  # noqa: E402
 from input_faults import FilesReadOnce, FollowedFiles, StandardInput  # noqa: E402
-from kafka_faults import KafkaInput, KafkaOutages, KafkaTopics  # noqa: E402
+from kafka_faults import KafkaInput, KafkaInputOutages, KafkaOutages, KafkaTopics  # noqa: E402
 from local_faults import Discarded, Files, StandardOutput  # noqa: E402
 from webhook_faults import Answers, Outages, Stops  # noqa: E402
 
@@ -20,7 +20,7 @@ FAULTS = {
     "sources": {
         "file": [FilesReadOnce, FollowedFiles],
         "http": [BadRequests, OddClients],
-        "kafka": [KafkaInput],
+        "kafka": [KafkaInput, KafkaInputOutages],
         "stdin": [StandardInput],
     },
     "destinations": {

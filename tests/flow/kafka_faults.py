@@ -81,35 +81,6 @@ class KafkaOutages(KafkaTest):
         self.assertEqual(self.arrived(patient), list(range(COUNT)), "once each: it was no outage")
         self.stop(process)
 
-    def test_a_source_whose_broker_is_frozen_or_gone_reads_on_when_it_is_back(self):
-        self.kafka.create(f"{self.topic}:1")
-        self.config(FILE_OUT, f'  - {{ name: web, type: http, listen: "127.0.0.1:0" }}\n  - {{ name: in, type: kafka, '
-                              f'brokers: ["{self.kafka.address}"], topics: [{self.topic}], refresh: 300ms }}')
-        process = self.start()
-
-        def write(first, end):
-            self.kafka.write(self.topic, [(f"user-{n}", json.dumps(event(n))) for n in range(first, end)])
-
-        write(0, 20)
-        self.others_have(20)
-        self.kafka.freeze(True)
-        self.accept([event(20)])
-        self.others_have(21)
-        self.kafka.freeze(False)
-        write(21, 40)
-        self.others_have(40)
-        self.kafka.stop()
-        self.accept([event(40)])
-        self.others_have(41)
-        self.stop(process)  # while it is nowhere to be reached
-        process = self.start()
-        self.kafka.start()
-        write(41, COUNT)
-        wait_until(lambda: numbers(self.lines()) == list(range(COUNT)), "all of it is read, once", 40)
-        kept = self.metrics().get("penstock_ingest_events_total", source="in", outcome="kept")
-        self.assertEqual(kept, COUNT - 41)
-        self.stop(process)
-
 
 class KafkaTopics(KafkaTest):
     def test_a_topic_that_is_not_there_is_named_until_somebody_makes_it(self):
@@ -217,4 +188,38 @@ class KafkaInput(KafkaTest):
         self.kafka.create(f"{self.topic}:1")
         self.write_events(30, 35)
         self.wait_until_read(range(35))
+        self.stop(process)
+
+
+class KafkaInputOutages(KafkaTest):
+    """A broker of its own, for it is killed."""
+    BROKER = "ctest-input-outages"
+
+    def test_a_source_whose_broker_is_frozen_or_gone_reads_on_when_it_is_back(self):
+        self.kafka.create(f"{self.topic}:1")
+        self.config(FILE_OUT, f'  - {{ name: web, type: http, listen: "127.0.0.1:0" }}\n  - {{ name: in, type: kafka, '
+                              f'brokers: ["{self.kafka.address}"], topics: [{self.topic}], refresh: 300ms }}')
+        process = self.start()
+
+        def write(first, end):
+            self.kafka.write(self.topic, [(f"user-{n}", json.dumps(event(n))) for n in range(first, end)])
+
+        write(0, 20)
+        self.others_have(20)
+        self.kafka.freeze(True)
+        self.accept([event(20)])
+        self.others_have(21)
+        self.kafka.freeze(False)
+        write(21, 40)
+        self.others_have(40)
+        self.kafka.stop()
+        self.accept([event(40)])
+        self.others_have(41)
+        self.stop(process)  # while it is nowhere to be reached
+        process = self.start()
+        self.kafka.start()
+        write(41, COUNT)
+        wait_until(lambda: numbers(self.lines()) == list(range(COUNT)), "all of it is read, once", 40)
+        kept = self.metrics().get("penstock_ingest_events_total", source="in", outcome="kept")
+        self.assertEqual(kept, COUNT - 41)
         self.stop(process)
