@@ -270,7 +270,12 @@ TEST_CASE("what a destination is told while a reload prepares its successor, the
     const auto reloaded = bench.pipeline->reload(bench.plan(both(mark)));
     ToldDestination::built = nullptr;
     REQUIRE_MESSAGE(reloaded.has_value(), (reloaded ? "" : reloaded.error().message));
-    return bench.pipeline->status().destinations.front();
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    auto crm = bench.pipeline->status().destinations.front();
+    // It begins on a thread of its own.
+    for (; crm.health == "starting" && std::chrono::steady_clock::now() < until; std::this_thread::yield())
+      crm = bench.pipeline->status().destinations.front();
+    return crm;
   };
   auto crm = reload_while(2, [&] {
     REQUIRE(steering.pause("crm", "hands off"));
