@@ -79,7 +79,6 @@ class Rates(OrdersTest):
         self.config(webhook("crm", crm.url, ", in_flight_max: 1, batch: { within: 0s, events: 5 }, rate: { bytes: 100KiB }"))
         process = self.start()
         self.accept([event(n, pad="x" * 960) for n in range(300)])  # some 300 KiB, of which a second's worth goes at once
-        wait_until(lambda: self.destination("crm")["health"] == "limited", "the rate holds it back")
         wait_until(lambda: self.settled("crm"), "all is delivered")
         self.assertGreater(crm.seconds(), 1.7)
         self.assertLess(crm.seconds(), 3 + LATE)

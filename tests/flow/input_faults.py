@@ -163,7 +163,7 @@ class FilesReadOnce(FaultTest):
         self.write("apps/slow/app.yaml", "name: slow\nversion: 1.0.0\nsummary: Takes its time.\n")
         self.write("apps/slow/app.lua", "return { transform = function(event) for _ = 1, 20000 do end return event end }\n")
         self.config(FILE_OUT, "  - { name: files, type: file, path: ./in/* }",
-                    "ingest: { commit_bytes: 64KiB }\napps: [{ use: slow }]\n")
+                    "ingest: { commit_bytes: 64KiB }\napps: [{ use: slow, limits: { time: 1m } }]\n")
         process = self.start()
         wait_until(self.lines, "it is being read")
         self.stop(process)
