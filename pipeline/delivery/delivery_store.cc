@@ -187,7 +187,8 @@ Result<void> DeliveryStore::bury(std::span<const DeadLetter> letters, Sent sent)
 
 Result<void> DeliveryStore::discard(std::span<const std::string> ids) {
   TRY_ASSIGN(const auto held, impl_->hold_to_write());
-  const std::shared_lock lock(impl_->letters_change);
+  // A letter that is being recorded again looks whether it is still there.
+  const std::unique_lock lock(impl_->letters_change);
   rocksdb::WriteBatch batch;
   for (const auto& id : ids) {
     const auto letter = impl_->dead->get(id);

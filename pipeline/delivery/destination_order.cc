@@ -49,7 +49,10 @@ void DestinationLoop::release(const DeadLetter& letter) {
 void DestinationLoop::released(const DeliveryStore::Released& released) {
   if (!blocked_) return;
   for (const OrderKey key : released.free) blocked_->free(key);
-  if (released.wanted) again_wanted_ = found_again_ = true;
+  if (released.wanted) {
+    again_wanted_ = found_again_ = true;
+    wanted_again_at_.reset();  // whatever others wait for
+  }
   metrics_.blocked_keys.set(static_cast<double>(blocked_->size()));
 }
 

@@ -82,7 +82,7 @@ void DestinationLoop::weigh_rejections(std::size_t delivered, std::size_t died, 
   rejections_.count(delivered, died, now);
   if (died == 0 || suspended_until_ || !rejections_.too_many()) return;
   suspended_until_ = now + settings_.suspend.retry;
-  suspended_for_ = fmt::format("{} of the last {} events were rejected or failed; the last one: {}", rejections_.died(),
+  suspended_for_ = fmt::format("{} of the last {} events were rejected; the last one: {}", rejections_.died(),
                                rejections_.seen(), last_death_);
 }
 

@@ -200,18 +200,14 @@ DeadLetter DestinationLoop::letter_for(const Feed::Current& current, const Prepa
   return letter;
 }
 
-// Of what went no further than a condition or an app. Apps have a suspension of their own; a condition that fails on everything would
-// only fill the dead letters.
+// Of what went no further than a condition or an app.
 void DestinationLoop::bury(std::vector<DeadLetter> letters, LowWater::Mark mark) {
-  std::size_t by_condition = 0;
   for (auto& letter : letters) {
-    if (letter.app.empty()) ++by_condition;
     last_death_ =
         fmt::format("{}{}{}", letter.app, letter.app.empty() ? "" : ": ", letter.reason.substr(0, letter.reason.find('\n')));
     record(std::move(letter), mark);
   }
   recorder_.write();
-  weigh_rejections(0, by_condition, around_.clock.steady());
 }
 
 void DestinationLoop::buried(const std::vector<Recorder::Burial>& burials, std::size_t discarded) {

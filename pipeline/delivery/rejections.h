@@ -1,6 +1,6 @@
 #pragma once
-// Whether so much is rejected, or fails in `when:`, that going on would only fill the dead letters: a wrong schema, a revoked
-// permission, a broken filter. Counts what was delivered and what died in the present window of time and the one before. A value without a clock of
+// Whether so much is rejected that going on would only fill the dead letters: a wrong schema, a revoked permission, a broken
+// filter. Counts what was delivered and what died in the present window of time and the one before. A value without a clock of
 // its own.
 
 #include <cstdint>

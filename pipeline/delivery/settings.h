@@ -109,8 +109,7 @@ struct SuspendSettings {
     using config::range;
     return std::tuple{
         field("share", &SuspendSettings::share,
-              "The destination is suspended when more than this share of its events is rejected, or fails in `when`; 1 "
-              "never suspends it.",
+              "The destination is suspended when more than this share of its events is rejected; 1 never suspends it.",
               range(0.01, 1.0)),
         field("events", &SuspendSettings::events, "Rejected events there must be before it is.", range(1, 10'000'000)),
         field("within", &SuspendSettings::within, "The time that is looked at: this and as much again at most.",
