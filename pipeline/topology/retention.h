@@ -2,8 +2,8 @@
 // Keeps the logs within their limits: by age, by bytes, and by what the disk has left. One thread that looks every second.
 //
 // What is never removed: a record of `captured` that ingest has not committed; a record of `events` that the newest checkpoint
-// of derived state does not cover; an event that a destination with `hold: true`, or its replay, has not settled. Anything else goes, oldest
-// first, whoever has not read it yet: that destination then says how many events it has lost. When what must be kept fills the
+// of derived state does not cover; an event that a destination with `hold: true`, or its replay, has not settled. Anything else
+// goes, oldest first, whoever has not read it yet: that destination then says how many events it has lost. When what must be kept fills the
 // disk, or is more than `events` may have, the gate is closed, and sources wait. Ingest goes on with what is captured, and may use
 // half of what is to be free; the other half is for what makes room: a checkpoint of state, the cursors of destinations.
 
@@ -50,8 +50,7 @@ class Retention {
 
  private:
   struct Pressure {
-    std::uint64_t missing =
-        0;  // bytes that should be free for sources to go on as they do, and are not: time to remove some
+    std::uint64_t missing = 0;  // bytes to be removed, so that sources need not wait
     bool full = false;  // so little is free that sources have to wait
     std::uint64_t free = 0;
     std::uint64_t wanted = 0;  // bytes that sources have to leave free

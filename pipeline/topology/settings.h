@@ -70,9 +70,8 @@ struct RetentionSettings {
         field(
             "free_min", &RetentionSettings::free_min,
             "With less free on the disk the logs are cut as far as they may be, and then sources wait; with less than half "
-            "of it ingest waits, too. Taken as at most a twentieth of the disk, but at least four `segment`s. 0B: nobody "
-            "waits before "
-            "the disk is full.",
+            "of it ingest waits, too. At most a twentieth of the disk, but four `segment`s where they are more, "
+            "up to an eighth. 0B: nobody waits before the disk is full.",
             range(Bytes{0}, 1024_GiB))};
   }
 };
@@ -106,8 +105,7 @@ struct LogSettings {
             "stays as it is. On Kafka it is `compression.type` in `client`."),
         field("segment", &LogSettings::segment,
               "Size at which the local log begins a new file, for only whole files can be removed. At most a 64th of the "
-              "disk, "
-              "but not below 1MiB.",
+              "disk, but not below 1MiB.",
               range(1_MiB, 1_GiB)),
         field("pending_max", &LogSettings::pending_max,
               "Bytes that may wait for the disk, or the brokers, before pushed sources are told to come again.",
