@@ -37,9 +37,9 @@ DestinationLoop::DestinationLoop(DestinationParts parts, const Surroundings& aro
                                  const std::vector<FirstDead>& dead_keys)
     : name_(std::move(parts.name)), settings_(std::move(parts.settings)), around_(around), filter_(settings_.events),
       destination_(std::move(parts.destination)), preparation_(std::move(parts.preparing)), metrics_(parts.metrics),
-      board_(start, parts.replay ? parts.replay->needs(start) : start), home_(around.executor.make_strand()),
-      blocking_(around.blocking.make_strand()), feed_(around.log, filter_, start), window_(settings_.order),
-      low_water_(start), breaker_(Backoff(settings_.retry.wait_min, settings_.retry.wait_max, parts.seed)),
+      board_(start), home_(around.executor.make_strand()), blocking_(around.blocking.make_strand()),
+      feed_(around.log, filter_, start), window_(settings_.order), low_water_(start),
+      breaker_(Backoff(settings_.retry.wait_min, settings_.retry.wait_max, parts.seed)),
       retry_backoff_(settings_.retry.wait_min, settings_.retry.wait_max, parts.seed + 1),
       read_backoff_(kReadPauseMin, kReadPauseMax, parts.seed + 2),
       recorder_(home_, around.storing.make_strand(), around.clock,
@@ -299,7 +299,6 @@ DestinationStatus DestinationLoop::status() const {
   status.replay_undecided = seen.replay_undecided;
   status.replay_skipped = seen.replay_skipped;
   status.cursor = seen.cursor;
-  status.needed = seen.needed;
   status.again_outstanding = seen.again_outstanding;
   return status;
 }
@@ -337,8 +336,7 @@ void DestinationLoop::publish() {
   const auto replay_left = replay_ ? std::optional(replay_->order.left()) : std::nullopt;
   board_.show({std::move(now), window_.in_flight(), window_.waiting(), oldest, low_water_.position(), replay_left,
                blocked_ ? blocked_->size() : 0, replay_ ? replay_->stopped : "", replay_ ? replay_->undecided : 0,
-               replay_ ? replay_->skipped : 0, replay_ ? replay_->order.needs(low_water_.position()) : low_water_.position(),
-               again_ || (again_wanted_ && !wanted_again_at_)});
+               replay_ ? replay_->skipped : 0, again_ || (again_wanted_ && !wanted_again_at_)});
 }
 
 void DestinationLoop::tick() {

@@ -32,7 +32,6 @@ struct DestinationStatus {
   std::uint64_t replay_skipped = 0;  // events that retention removed before the replay had read them
   Offsets cursor;
   bool again_outstanding = false;  // dead letters are to be sent again that can be read
-  Offsets needed;  // what of the log it has still to send begins here: the cursor, or where a replay stands before it
 };
 
 // Written by the destination's strand, read by anyone.
@@ -49,15 +48,10 @@ class StatusBoard {
     std::string replay_stopped{};
     std::uint64_t replay_undecided = 0;
     std::uint64_t replay_skipped = 0;
-    Offsets needed{};
     bool again_outstanding = true;
   };
 
-  // `needed`: see DestinationStatus.
-  StatusBoard(Offsets cursor, Offsets needed) {
-    now_.cursor = std::move(cursor);
-    now_.needed = std::move(needed);
-  }
+  explicit StatusBoard(Offsets cursor) { now_.cursor = std::move(cursor); }
 
   void show(Snapshot snapshot) {
     const std::lock_guard lock(mutex_);
