@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <semaphore>
 
 #include "pipeline/ingest/refusal.h"
 #include "pipeline/ingest/testing.h"
@@ -15,6 +16,16 @@ namespace {
 
 const SourceIdentity kLines{.name = "lines", .project = "shop", .paths = {}};
 
+// Says when it is closed: the last thing that its reader does.
+class ClosingSource final : public fakes::FakeSource {
+ public:
+  ClosingSource(const fakes::FakeLines& lines, std::binary_semaphore& closed) : FakeSource(lines), closed_(closed) {}
+  void close() override { closed_.release(); }
+
+ private:
+  std::binary_semaphore& closed_;
+};
+
 // A source of lines that goes by way of `captured`, as a start makes it.
 class ByCaptured {
  public:
@@ -22,22 +33,20 @@ class ByCaptured {
     auto positions = positions_with_captured(
         bench.log, "lines", [&](const std::string& of) { return Result<std::vector<SourcePosition>>(bench.of(of)); });
     REQUIRE(positions.has_value());
-    source_ = std::make_unique<Repartition>("lines", std::make_unique<fakes::FakeSource>(bench.lines), *positions, intake_,
-                                            SourceMetrics{}, [behind] { return behind; });
+    source_ = std::make_unique<Repartition>("lines", std::make_unique<ClosingSource>(bench.lines, closed_), *positions,
+                                            intake_, SourceMetrics{}, [behind] { return behind; });
   }
   void read_to_end() {
     REQUIRE(source_->start(intake_));
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (!source_->finished()) {
-      REQUIRE(std::chrono::steady_clock::now() < deadline);
-      std::this_thread::sleep_for(Duration(1));  // polls the condition
-    }
+    REQUIRE(closed_.try_acquire_for(std::chrono::seconds(20)));
+    CHECK(source_->finished());
     source_->stop();
   }
   Repartition& source() { return *source_; }
   CapturedIntake& intake() { return intake_; }
 
  private:
+  std::binary_semaphore closed_{0};
   CapturedIntake intake_;
   std::unique_ptr<Repartition> source_;
 };

@@ -17,7 +17,7 @@ struct FakeLines {
   std::size_t lines_per_poll = 2;
 };
 
-class FakeSource final : public PolledSource {
+class FakeSource : public PolledSource {
  public:
   explicit FakeSource(const FakeLines& script) : script_(script) {}
 

@@ -12,18 +12,11 @@ import urllib.request
 import uuid
 
 from kafka_oracle import AHEAD, Writer, check_once_in_order
-from kafka_rig import broker
+from kafka_rig import broker, write_counter
 from rig import BINARY, FlowTest, event, free_port, wait_until
 
 COUNT, PARTITIONS = 20_000, 4
 KILLS = 8
-COUNTER = """local M = {}
-function M.transform(event, app)
-  event.properties.count = app.state.incr('count')
-  return event
-end
-return M
-"""
 
 
 class LogOnKafka(FlowTest):
@@ -34,8 +27,7 @@ class LogOnKafka(FlowTest):
         self.kafka = broker(self.BROKER)
         self.prefix = f"p-{uuid.uuid4().hex[:8]}"
         self.seen = 0
-        self.write("apps/counter/app.yaml", "name: counter\nversion: 1.0.0\nsummary: Counts.\npermissions: { state: true }\n")
-        self.write("apps/counter/app.lua", COUNTER)
+        write_counter(self)
 
     def play(self, destinations="  []", sources=None, log="", more=""):
         self.config(destinations, sources, f'log: {{ type: kafka, brokers: ["{self.kafka.address}"], prefix: {self.prefix}, '

@@ -9,18 +9,11 @@ import unittest
 import uuid
 
 from kafka_oracle import Writer
-from kafka_rig import broker
+from kafka_rig import broker, write_counter
 from rig import FlowTest, event, wait_until
 
 COUNT, PARTITIONS, KEYS = 12_000, 4, 13
 KILLS = 6
-COUNTER = """local M = {}
-function M.transform(event, app)
-  event.properties.count = app.state.incr('count')
-  return event
-end
-return M
-"""
 
 
 def key_of(one):
@@ -35,8 +28,7 @@ class Repartition(FlowTest):
         self.kafka = broker(self.BROKER)
         self.topic = f"in-{uuid.uuid4().hex[:8]}"
         self.kafka.create(f"{self.topic}:{PARTITIONS}")
-        self.write("apps/counter/app.yaml", "name: counter\nversion: 1.0.0\nsummary: Counts.\npermissions: { state: true }\n")
-        self.write("apps/counter/app.lua", COUNTER)
+        write_counter(self)
         self.seen = 0
 
     def play(self, extra=""):

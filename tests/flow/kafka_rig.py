@@ -11,6 +11,13 @@ try:
 except ImportError:
     confluent_kafka = None  # only tests that start a broker need it
 
+COUNTER = """local M = {}
+function M.transform(event, app)
+  event.properties.count = app.state.incr('count')
+  return event
+end
+return M
+"""
 COMMAND = pathlib.Path(__file__).resolve().parents[1] / "services/kafka"
 
 
@@ -23,6 +30,12 @@ def broker(name, *how):
         if name not in BROKERS:
             BROKERS[name] = Kafka(name, *how)
         return BROKERS[name]
+
+
+def write_counter(test):
+    """The app `counter`, which writes into each event how many its distinct id has had."""
+    test.write("apps/counter/app.yaml", "name: counter\nversion: 1.0.0\nsummary: Counts.\npermissions: { state: true }\n")
+    test.write("apps/counter/app.lua", COUNTER)
 
 
 class Kafka:
