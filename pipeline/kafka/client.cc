@@ -69,6 +69,12 @@ Result<void> Client::start(Role role, const Settings& settings, std::move_only_f
   });
   rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_STATS |
                                      (role == Role::producer ? RD_KAFKA_EVENT_DR : RD_KAFKA_EVENT_NONE));
+  if (on_rebalance_) {
+    rd_kafka_conf_set_rebalance_cb(
+        conf, [](rd_kafka_t*, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t* partitions, void* self) {
+          static_cast<Client*>(self)->on_rebalance_(what, partitions);
+        });
+  }
   rd_kafka_conf_set_background_event_cb(
       conf, [](rd_kafka_t*, rd_kafka_event_t* raw, void* self) { static_cast<Client*>(self)->on_event(Event(raw)); });
   if (auto prepared = prepare_tokens(settings, conf); !prepared) {

@@ -42,6 +42,8 @@ class Client {
 
   // `on_reports` gets events of kind RD_KAFKA_EVENT_DR, on a thread of the client's.
   Result<void> start(Role role, const Settings& settings, std::move_only_function<void(Event)> on_reports = nullptr);
+  // Before start, for a client that subscribes: librdkafka's code and its list of partitions, on the thread that polls the consumer.
+  void on_rebalance(std::function<void(int, void*)> call) { on_rebalance_ = std::move(call); }
   static constexpr std::string_view kAllTopics = "*";  // no topic can have that name
   rd_kafka_t* get() const { return client_; }
   // Null when no topic can have that name. Lives as long as the client.
@@ -66,6 +68,7 @@ class Client {
   TokenFetcher::Id token_place_ = 0;
   std::string token_principal_;
   std::vector<std::string> token_extensions_;
+  std::function<void(int, void*)> on_rebalance_;
   rd_kafka_t* client_ = nullptr;
   Queue events_;  // what the client's thread takes from
   mutable std::mutex mutex_;

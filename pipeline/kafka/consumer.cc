@@ -140,6 +140,15 @@ Result<std::optional<std::uint64_t>> Consumer::find_time(const TopicPartition& a
   return offset < 0 ? std::nullopt : std::optional(static_cast<std::uint64_t>(offset));  // below zero: nothing is so young
 }
 
+Result<std::optional<std::uint64_t>> Consumer::committed(const TopicPartition& at, Duration patience) {
+  const PartitionList list(rd_kafka_topic_partition_list_new(1));
+  auto& asked = *rd_kafka_topic_partition_list_add(list.get(), at.topic.c_str(), at.partition);
+  auto code = rd_kafka_committed(impl_->client.get(), list.get(), static_cast<int>(patience.count()));
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = asked.err;
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return fail_with(code, at.topic, impl_->client.trouble());
+  return asked.offset < 0 ? std::nullopt : std::optional(static_cast<std::uint64_t>(asked.offset));
+}
+
 Result<void> Consumer::begin(const TopicPartition& at, std::uint64_t offset) {
   rd_kafka_topic_t* const topic = impl_->client.topic(at.topic);
   if (topic != nullptr && rd_kafka_consume_start(topic, at.partition, static_cast<std::int64_t>(offset)) == 0) return {};

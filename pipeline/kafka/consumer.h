@@ -85,6 +85,8 @@ class Consumer {
   Result<std::optional<std::uint64_t>> find_time(const TopicPartition& at, Timestamp time, Duration patience);
   // The first offset that there is, and the one after the last.
   Result<std::pair<std::uint64_t, std::uint64_t>> bounds(const TopicPartition& at, Duration patience);
+  // What the group of the settings has committed, once nothing that may still be committed is under way; none: nothing.
+  Result<std::optional<std::uint64_t>> committed(const TopicPartition& at, Duration patience);
   Result<void> begin(const TopicPartition& at, std::uint64_t offset);
   // Appends what has come of a partition that was begun, at most `most`.
   void take(const TopicPartition& at, std::size_t most, std::vector<Received>& out);

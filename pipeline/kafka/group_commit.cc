@@ -48,8 +48,12 @@ Result<std::vector<std::uint64_t>> group_offsets(Settings settings, const std::s
                             sentence_of(code, {.topic = topic, .reads = true, .trouble = client.trouble()})));
   }
   std::vector<std::uint64_t> offsets;
-  for (int p = 0; p < partitions; ++p)
+  for (int p = 0; p < partitions; ++p) {
+    if (const auto of_one = list->elems[p].err; of_one != RD_KAFKA_RESP_ERR_NO_ERROR)
+      return fail(ErrorKind::unavailable,
+                  fmt::format("group '{}': {}", group, sentence_of(of_one, {.topic = topic, .reads = true, .trouble = {}})));
     offsets.push_back(list->elems[p].offset < 0 ? kNoOffset : static_cast<std::uint64_t>(list->elems[p].offset));
+  }
   return offsets;
 }
 

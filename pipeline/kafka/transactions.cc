@@ -22,6 +22,17 @@ constexpr Duration kRoomWithin{10'000};
 // Within which it is noticed that there is room before all was sent, and that nobody waits any more.
 constexpr int kLookForRoom = 20;  // ms
 constexpr Duration kLook{500};
+constexpr int kOffsetsWithin = 10'000;  // ms
+
+bool is_of_the_past(rd_kafka_resp_err_t code) {
+  switch (code) {
+    case RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID:
+    case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
+    case RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS: return true;
+    default: return false;
+  }
+}
 
 }  // namespace
 
@@ -122,6 +133,30 @@ Result<void> Transactions::send(Topic to, int partition, std::optional<std::stri
                                     .bytes = value ? value->size() : 0,
                                     .by_client = true,
                                     .trouble = impl_->client.trouble()}));
+  }
+}
+
+Result<void> Transactions::send_offsets(const Membership& member, const std::string& topic,
+                                        const std::vector<std::pair<int, std::uint64_t>>& offsets) {
+  const PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(offsets.size())));
+  for (const auto& [partition, offset] : offsets) {
+    rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition)->offset = static_cast<std::int64_t>(offset);
+  }
+  for (;;) {
+    const ClientError error(
+        rd_kafka_send_offsets_to_transaction(impl_->client.get(), list.get(), member.get(), kOffsetsWithin));
+    if (!error) return {};
+    if (is_of_the_past(rd_kafka_error_code(error.get())))
+      return fail(ErrorKind::conflict, fmt::format("the group has changed: {}", rd_kafka_error_string(error.get())));
+    if (rd_kafka_error_is_retriable(error.get()) == 0) return impl_->failed("committing offsets of the group", error);
+  }
+}
+
+Result<void> Transactions::abort() {
+  for (;;) {
+    const ClientError error(rd_kafka_abort_transaction(impl_->client.get(), -1));
+    if (!error) return {};
+    if (rd_kafka_error_is_retriable(error.get()) == 0) return impl_->failed("dropping a transaction", error);
   }
 }
 

@@ -12,10 +12,13 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "pipeline/base/clock.h"
 #include "pipeline/base/result.h"
 #include "pipeline/kafka/client_settings.h"
+#include "pipeline/kafka/group_member.h"
 #include "pipeline/telemetry/metrics.h"
 
 struct rd_kafka_topic_s;
@@ -51,6 +54,12 @@ class Transactions {
   // tombstone. Waits while too much waits to be sent.
   Result<void> send(Topic to, int partition, std::optional<std::string_view> key, std::optional<std::string_view> value,
                     const Extras& extras);
+  // Makes the transaction count only while its producer is that member of the group: `offsets`, by partition of the topic, are what
+  // the group has committed then. conflict: brokers know another membership, and nothing of the transaction can be committed.
+  Result<void> send_offsets(const Membership& member, const std::string& topic,
+                            const std::vector<std::pair<int, std::uint64_t>>& offsets);
+  // Drops what was begun; another may be begun then.
+  Result<void> abort();
   // Blocks until it is known that all of it is durable, and no longer than the broker lets a transaction be open.
   Result<void> commit();
 

@@ -50,6 +50,10 @@ class MockKafka {
     const std::vector<rd_kafka_resp_err_t> errors(count, error);
     rd_kafka_mock_push_request_errors_array(cluster_, kProduceRequest, count, errors.data());
   }
+  void fail_requests(std::int16_t kind, rd_kafka_resp_err_t error, std::size_t count) {
+    const std::vector<rd_kafka_resp_err_t> errors(count, error);
+    rd_kafka_mock_push_request_errors_array(cluster_, kind, count, errors.data());
+  }
   void heal_writes() { rd_kafka_mock_clear_request_errors(cluster_, kProduceRequest); }
   void fail_topic(const std::string& topic, rd_kafka_resp_err_t error) {
     rd_kafka_mock_topic_set_error(cluster_, topic.c_str(), error);

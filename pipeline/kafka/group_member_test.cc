@@ -1,0 +1,143 @@
+#include "pipeline/kafka/group_member.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "tests/fakes/mock_kafka.h"
+
+namespace penstock::kafka {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kWithin = 60s;
+constexpr int kPartitions = 4;
+constexpr std::int16_t kHeartbeat = 12;
+
+// What a member was told, and what it answers.
+class Told {
+ public:
+  Told(const fakes::MockKafka& kafka, const std::string& name) {
+    Settings settings = connection({kafka.address()});
+    settings.emplace_back("group.id", "shares");
+    settings.emplace_back("group.instance.id", name);
+    settings.emplace_back("partition.assignment.strategy", "cooperative-sticky");
+    settings.emplace_back("heartbeat.interval.ms", "100");
+    settings.emplace_back("session.timeout.ms", "3000");  // the brokers of the test wait a second less in each rebalance
+    settings.emplace_back("enable.auto.commit", "false");
+    auto joined = GroupMember::join(settings, "state",
+                                    {.gained = [this](const std::vector<Holding>& which) { gained(which); },
+                                     .losing = [this](const std::vector<int>& which, bool lost) { losing(which, lost); }},
+                                    nullptr);
+    REQUIRE(joined);
+    member = *std::move(joined);
+  }
+  ~Told() {
+    hold(false);
+    member->leave();
+  }
+
+  bool wait(const std::function<bool()>& until) {
+    std::unique_lock lock(mutex);
+    const auto deadline = std::chrono::steady_clock::now() + kWithin;
+    while (!until()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      changed.wait_for(lock, 10ms);
+    }
+    return true;
+  }
+  bool has(std::size_t count) {
+    return wait([&] { return held.size() == count; });
+  }
+  std::vector<Holding> holdings() {
+    const std::lock_guard lock(mutex);
+    std::vector<Holding> all;
+    for (const auto& [partition, term] : held) all.push_back({partition, term});
+    return all;
+  }
+  // Whether losing() waits.
+  void hold(bool on) {
+    const std::lock_guard lock(mutex);
+    holds = on;
+    changed.notify_all();
+  }
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::map<int, std::uint64_t> held;
+  std::set<int> given_up;
+  std::set<int> lost_without_notice;
+  bool asked = false;
+  bool holds = false;
+  std::unique_ptr<GroupMember> member;
+
+ private:
+  void gained(const std::vector<Holding>& which) {
+    const std::lock_guard lock(mutex);
+    for (const auto& each : which) held[each.partition] = each.term;
+    changed.notify_all();
+  }
+  void losing(const std::vector<int>& which, bool lost) {
+    std::unique_lock lock(mutex);
+    asked = true;
+    changed.notify_all();
+    changed.wait(lock, [&] { return !holds; });
+    for (const int partition : which) {
+      held.erase(partition);
+      (lost ? lost_without_notice : given_up).insert(partition);
+    }
+    changed.notify_all();
+  }
+};
+
+TEST_CASE("members divide the partitions, and who leaves gives them back") {
+  fakes::MockKafka kafka;
+  kafka.create("state", kPartitions);
+  Told first(kafka, "first");
+  REQUIRE(first.has(kPartitions));
+  const auto all = first.holdings();
+  CHECK(first.member->membership(all));
+  {
+    Told second(kafka, "second");
+    REQUIRE(second.has(kPartitions / 2));
+    REQUIRE(first.has(kPartitions / 2));
+    CHECK(first.given_up.size() == kPartitions / 2);  // those that stay are not touched
+    CHECK_FALSE(first.member->membership(all));
+    CHECK(first.member->membership(first.holdings()));
+    for (const auto& each : first.holdings()) CHECK(first.member->holds(each));
+  }
+  REQUIRE(first.has(kPartitions));
+  CHECK(first.member->membership(first.holdings()));
+  CHECK(first.lost_without_notice.empty());
+}
+
+// librdkafka joins anew with what it had then, and says nothing.
+TEST_CASE("who is expelled while it gives something up has lost the rest too, and commits nothing for it") {
+  fakes::MockKafka kafka;
+  kafka.create("state", kPartitions);
+  Told first(kafka, "first");
+  REQUIRE(first.has(kPartitions));
+  const auto before = first.holdings();
+  first.hold(true);
+  Told second(kafka, "second");
+  REQUIRE(first.wait([&] { return first.asked; }));
+  CHECK(first.member->membership(before));  // until it has let go
+  kafka.fail_requests(kHeartbeat, RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, 1);
+  CHECK(first.wait([&] { return !first.member->membership(before); }));
+  first.hold(false);
+  REQUIRE(first.wait([&] { return first.lost_without_notice.size() == kPartitions / 2; }));
+  for (const auto& each : before) CHECK_FALSE(first.member->holds(each));
+  CHECK_FALSE(first.member->membership(before));
+  // It is a member again, with other terms.
+  REQUIRE(first.has(kPartitions / 2));
+  CHECK(first.member->membership(first.holdings()));
+}
+
+}  // namespace
+}  // namespace penstock::kafka
