@@ -97,6 +97,17 @@ void print_destinations(const json::array& destinations) {
   }
 }
 
+void print_group(const json::value& group) {
+  if (group.is_null()) return;
+  const auto list = [&](const char* name) {
+    std::string numbers;
+    for (const auto& shard : group.at(name).as_array()) numbers += fmt::format(" {}", shard.to_number<std::int64_t>());
+    return numbers.empty() ? " none" : numbers;
+  };
+  fmt::print("group: of {} shards here{}, coming{}; {} rebalances\n", text(group, "shards"), list("here"), list("restoring"),
+             text(group, "rebalances"));
+}
+
 void print_status(const json::value& s) {
   const auto& ingest = s.at("ingest");
   const auto& logs = s.at("log");
@@ -104,6 +115,7 @@ void print_status(const json::value& s) {
              text(s, "started_at"));
   fmt::print("ingest since then: {} kept, {} dropped, {} duplicates, {} dead; chain {}\n", text(ingest, "kept"),
              text(ingest, "dropped"), text(ingest, "duplicates"), text(ingest, "dead"), text(ingest, "chain_version"));
+  print_group(s.at("group"));
   fmt::print("log: captured {} events in {} bytes, events {} in {} bytes\n", text(logs.at("captured"), "events"),
              text(logs.at("captured"), "bytes"), text(logs.at("events"), "events"), text(logs.at("events"), "bytes"));
   for (const auto& source : s.at("sources").as_array())

@@ -117,6 +117,19 @@ std::string base64(const std::string& bytes) {
 
 }  // namespace
 
+namespace {
+
+json::value group_view(const std::optional<topology::GroupStatus>& group) {
+  if (!group) return nullptr;
+  return json::object{{"shards", group->shards},
+                      {"here", json::value_from(group->here)},
+                      {"restoring", json::value_from(group->restoring)},
+                      {"rebalances", group->rebalances},
+                      {"restored_in_max_ms", group->restored_in_max.count()}};
+}
+
+}  // namespace
+
 std::string to_json(const topology::PipelineStatus& s) {
   return json::serialize(
       json::object{{"version", s.version},
@@ -132,6 +145,7 @@ std::string to_json(const topology::PipelineStatus& s) {
                                            {"dropped", s.ingest_dropped},
                                            {"duplicates", s.ingest_duplicates},
                                            {"dead", s.ingest_dead}}},
+                   {"group", group_view(s.group)},
                    {"log", json::object{{"captured", log_view(s.captured)}, {"events", log_view(s.events)}}},
                    {"sources", source_views(s.sources)},
                    {"inputs", input_views(s.inputs)},

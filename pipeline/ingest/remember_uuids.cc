@@ -1,6 +1,7 @@
 #include "pipeline/ingest/remember_uuids.h"
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -47,15 +48,16 @@ class Remembering {
     for (std::size_t p = 0; p < end.size(); ++p) events += end[p] - start[p];
     for (std::size_t p = 0; p < end.size() && events > uuids_max; ++p)
       start[p] = end[p] - (end[p] - start[p]) * uuids_max / events;
-    return claim_from(start);
+    return claim_from(std::move(start));
   }
 
   Result<void> claim_since(Timestamp time) {
-    TRY_ASSIGN(const Offsets start, log_.offsets_at(LogName::events, time));
-    return claim_from(start);
+    TRY_ASSIGN(Offsets start, log_.offsets_at(LogName::events, time));
+    return claim_from(std::move(start));
   }
 
-  Result<void> claim_from(const Offsets& start) {
+  Result<void> claim_from(Offsets start) {
+    const Offsets end = log_.end(LogName::events);
     TRY_ASSIGN(const auto reader, log_.read(LogName::events, start));
     for (;;) {
       TRY_ASSIGN(const auto record, reader->next());
@@ -63,6 +65,10 @@ class Remembering {
       for (const auto& chunk : record->chunks)
         for (std::uint32_t i = 0; i < chunk->size(); ++i) seen_.claim(chunk->facts(i).uuid, record->appended_at);
       read_to_ = std::max(read_to_, record->appended_at);
+      // Others may write meanwhile, and faster than this reads.
+      for (std::size_t p = 0; p < start.size() && p < record->next.size(); ++p)
+        start[p] = std::max(start[p], record->next[p]);
+      if (std::ranges::equal(start, end, std::ranges::greater_equal())) return {};
     }
   }
 

@@ -15,12 +15,14 @@ Workers::Workers(Log& log, const Clock& clock, const StoredPositions& positions,
                  StateView& state, std::vector<std::unique_ptr<Transform>> chains, std::vector<PolledInput> polled,
                  const std::vector<PushedInput>& pushed, DedupSettings dedup, WorkerOptions options,
                  const WorkerMetrics& metrics)
-    : log_(log), clock_(clock), seen_(dedup), chain_set_(chains.at(0)->version()) {
+    : log_(log), clock_(clock), first_(static_cast<std::size_t>(options.share.index)), seen_(dedup),
+      chain_set_(chains.at(0)->version()) {
   std::vector<std::vector<PolledInput>> shares(chains.size());
   for (std::size_t n = 0; n < polled.size(); ++n) shares[n % shares.size()].push_back(std::move(polled[n]));
-  options.share.of = static_cast<int>(chains.size());
+  const PartitionShare whole = std::exchange(options.share, {});
+  options.share.of = whole.of * static_cast<int>(chains.size());
   for (std::size_t i = 0; i < chains.size(); ++i) {
-    options.share.index = static_cast<int>(i);
+    options.share.index = whole.index + whole.of * static_cast<int>(i);
     workers_.push_back(std::make_unique<Worker>(log, clock, positions, listener, state, seen_, std::move(chains[i]),
                                                 std::move(shares[i]), pushed, options, metrics));
   }
@@ -40,7 +42,7 @@ void Workers::start() {
 }
 
 void Workers::run(std::size_t index, const std::stop_token& stop) {
-  name_this_thread(fmt::format("worker-{}", index));
+  name_this_thread(fmt::format("worker-{}", first_ + index));
   auto ended = workers_[index]->run(stop);
   if (ended) return;
   const std::lock_guard lock(mutex_);

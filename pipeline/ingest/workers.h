@@ -27,7 +27,7 @@ struct IngestSums {
 class Workers {
  public:
   // One chain for each worker, all of one version; no more of them than the log has partitions. `positions` and `state` are
-  // asked on all of the workers' threads. `options.share` is set here.
+  // asked on all of the workers' threads. `options.share` is of all of them.
   Workers(Log& log, const Clock& clock, const StoredPositions& positions, const CommitListener& listener, StateView& state,
           std::vector<std::unique_ptr<Transform>> chains, std::vector<PolledInput> polled,
           const std::vector<PushedInput>& pushed, DedupSettings dedup, WorkerOptions options, const WorkerMetrics& metrics);
@@ -74,6 +74,7 @@ class Workers {
 
   Log& log_;
   const Clock& clock_;
+  const std::size_t first_;  // of the names of their threads
   SeenUuids seen_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::atomic<std::uint64_t> chain_set_;

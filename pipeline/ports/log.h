@@ -54,6 +54,7 @@ struct LogRecord {
   std::vector<StateChange> state;
   std::vector<SourcePosition> positions;
   std::uint64_t chain_version = 0;
+  int shard = 0;  // of `events`, where several processes share the log: which share of the input it is about
   std::vector<Attachments> attachments{};  // of each chunk; fewer: the others have none. For a log that keeps them
 };
 

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
@@ -38,6 +39,7 @@ struct ConnectorContext {
   bool attachments = false;  // a source is to give them: the log keeps them
   // How far ingest has committed a source. Any thread, for as long as the connector lives. Null: nobody knows.
   std::function<Result<std::vector<SourcePosition>>()> committed = nullptr;
+  PartitionShare share{};  // of the input, for a source that is divisible
 };
 
 using AnySource = std::variant<std::unique_ptr<PolledSource>, std::unique_ptr<PushedSource>>;
@@ -57,6 +59,8 @@ struct Plan {
   Bytes memory{0};  // sources: what they may hold that nobody has taken yet
   std::vector<Claim> claims{};
   bool by_captured = false;  // polled sources: their records are divided anew, by way of `captured`
+  bool pushed = false;  // sources
+  bool divisible = false;  // sources: several of it, in as many processes, can have shares of the input
 };
 
 // What the catalogue says of one type, and how its settings are read.
@@ -112,6 +116,8 @@ void ConnectorTypes<Made>::add(std::string name) {
     if constexpr (requires { T::memory(settings); }) plan.memory = T::memory(settings);
     if constexpr (requires { T::by_captured(settings); }) plan.by_captured = T::by_captured(settings);
     if constexpr (requires { settings.claims(); }) plan.claims = settings.claims();
+    if constexpr (requires { T::kDivisible; }) plan.divisible = T::kDivisible;
+    plan.pushed = std::is_base_of_v<PushedSource, T>;
     plan.build = [settings](const ConnectorContext& context) -> Result<Made> {
       return Made(std::make_unique<T>(settings, context));
     };

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "pipeline/base/log.h"
+#include "pipeline/kafka/group_commit.h"
 #include "pipeline/scripting/transform/condition.h"
 #include "pipeline/topology/captured.h"
 #include "pipeline/topology/dead_letters.h"
@@ -83,9 +84,8 @@ Parts::Parts(PipelinePlan given, const Registry& known)
 
 Result<void> Parts::open(std::stop_token stop) {
   TRY(open_log(std::move(stop)));
-  StateOptions state{plan.data + "/state", plan.data + "/checkpoints", plan.settings.state.checkpoint_every};
-  TRY_ASSIGN(state_, DerivedState::open(std::move(state), *log, clock));
-  if (local_log_ != nullptr) TRY(check_captured(*log, *state_, plan.data));
+  log_was_empty_ = std::ranges::all_of(log->end(LogName::events), [](auto end) { return end == 0; });
+  if (group_log_ == nullptr) TRY(open_state());
   tell_if_missing(disk, plan.data + "/delivery", *log);
   TRY_ASSIGN(store_, delivery::DeliveryStore::open(plan.data + "/delivery", clock));
   TRY_ASSIGN(catalog_, catalog::Catalog::open(plan.data + "/catalog.db", clock));
@@ -94,12 +94,20 @@ Result<void> Parts::open(std::stop_token stop) {
   blocking_threads_ = std::make_unique<ThreadPool>("blocking", kBlockingThreads);
   storing_threads_ = std::make_unique<ThreadPool>("storing", kStoringThreads);
   // All that may refuse has not, and nothing has been appended yet.
-  return state_->remove_useless_checkpoints();
+  return group_log_ == nullptr ? states_.all().front()->remove_useless_checkpoints() : Result<void>();
+}
+
+Result<void> Parts::open_state() {
+  StateOptions options{plan.data + "/state", plan.data + "/checkpoints", plan.settings.state.checkpoint_every};
+  TRY_ASSIGN(auto state, DerivedState::open(std::move(options), *log, clock));
+  if (local_log_ != nullptr) TRY(check_captured(*log, *state, plan.data));
+  states_.put(0, std::move(state));
+  return {};
 }
 
 Result<PreparedDestination> Parts::prepare(const PlannedDestination& planned) {
   const std::string& name = planned.settings.name;
-  auto built = planned.plan.build(context(name));
+  auto built = planned.plan.build(context(name, nullptr));
   if (!built) return fail(std::move(built).error().context("destination " + name));
   auto preparing = build_preparing(planned);
   if (!preparing) return fail(std::move(preparing).error().context("destination " + name));
@@ -147,6 +155,12 @@ Result<std::unique_ptr<RunningDestination>> Parts::start(PreparedDestination pre
   const std::string name = prepared.name;
   if (auto taken = take_orders(prepared.parts); !taken) return fail(std::move(taken).error().context("destination " + name));
   auto running = std::make_unique<RunningDestination>();
+  {
+    const std::lock_guard lock(share_mutex_);
+    running->share = share_;
+  }
+  if (group_log_ != nullptr && !running->share)  // a reload while all shards are elsewhere
+    running->share = std::make_shared<ShareOfEvents>(*log, std::set<int>(), group_log_->shards());
   running->type = std::move(prepared.type);
   running->fingerprint = prepared.fingerprint;
   running->chain_version = prepared.chain_version;
@@ -156,7 +170,8 @@ Result<std::unique_ptr<RunningDestination>> Parts::start(PreparedDestination pre
   running->drain = prepared.parts.settings.drain;
   auto runner = delivery::DestinationRunner::start(
       std::move(prepared.parts),
-      {*log, *store_, clock, *delivery_threads_, *blocking_threads_, *storing_threads_, &chunk_memory});
+      {running->share ? *running->share : *log, *store_, clock, *delivery_threads_, *blocking_threads_, *storing_threads_,
+       &chunk_memory});
   if (!runner) return fail(std::move(runner).error());
   running->runner = *std::move(runner);
   // Only now that its cursor is durable. On a full disk a later start notes it.
@@ -165,44 +180,19 @@ Result<std::unique_ptr<RunningDestination>> Parts::start(PreparedDestination pre
   return running;
 }
 
-Result<BuiltIngest> Parts::build_ingest() {
-  BuiltIngest built;
-  TRY_ASSIGN(auto chains, build_chains(plan.chain));
-  std::vector<ingest::PolledInput> polled;
-  std::vector<ingest::PushedInput> pushed;
-  for (const auto& planned : plan.sources) {
-    if (auto done = build_source(planned, polled, pushed, built.pushed); !done) {
-      return fail(std::move(done).error().context("source " + planned.settings.name));
-    }
-  }
-  const auto& settings = plan.settings.ingest;
-  ingest::WorkerOptions options;
-  options.gate = &gate;
-  const ingest::DedupSettings dedup{settings.dedup.window, static_cast<std::size_t>(settings.dedup.uuids)};
-  options.commit = {static_cast<std::size_t>(settings.commit_events), settings.commit_bytes.count, settings.commit_within};
-  // There every event is a message, so chunks are only a way to hand them over.
-  options.commit.compression = on_kafka() ? Compression::none : plan.settings.log.compression;
-  if (event_bytes_max_ > 0) options.commit.event_bytes = event_bytes_max_;
-  if (letter_bytes_max_ > 0) options.commit.one_letter_bytes = letter_bytes_max_;
-  built.workers = std::make_unique<ingest::Workers>(
-      *log, clock, [this](const std::string& source) { return stored_positions(source); },
-      [this](std::uint64_t sequence, const LogRecord& changes) {
-        // Derived state can always be made again from the log, so it may lag behind; it refuses to tell rows then.
-        // It tells why by itself, once.
-        [[maybe_unused]] const auto applied = state_->apply(sequence, changes);
-      },
-      *state_, std::move(chains), std::move(polled), pushed, dedup, options, ingest::WorkerMetrics(metrics));
-  workers_ = built.workers.get();
-  return built;
-}
-
-std::unique_ptr<Retention> Parts::build_retention(const ingest::Workers& workers,
+std::unique_ptr<Retention> Parts::build_retention(std::function<std::uint64_t()> captured_committed,
                                                   std::function<std::vector<Holder>()> holders) {
   RetentionNeeds needs;
-  needs.captured_committed = [&workers] { return workers.captured_committed(); };
-  needs.state_checkpointed = [this] { return state_->checkpointed_sequence(); };
-  needs.checkpoint_if_due = [this] { return state_->take_checkpoint_if_due(); };
-  needs.checkpoint_now = [this] { return state_->take_checkpoint(); };
+  needs.captured_committed = std::move(captured_committed);
+  if (group_log_ == nullptr) {
+    const auto state = states_.all().front();
+    needs.state_checkpointed = [state] { return state->checkpointed_sequence(); };
+    needs.checkpoint_if_due = [state] { return state->take_checkpoint_if_due(); };
+    needs.checkpoint_now = [state] { return state->take_checkpoint(); };
+  } else {  // the topic `state` keeps all of it
+    needs.state_checkpointed = [] { return ~std::uint64_t{0}; };
+    needs.checkpoint_if_due = needs.checkpoint_now = [] { return Result<void>(); };
+  }
   needs.holders = std::move(holders);
   return std::make_unique<Retention>(plan.settings.log, plan.data, *log, disk, clock, std::move(needs), gate, metrics);
 }
@@ -212,31 +202,24 @@ std::unique_ptr<logs::kafka::GroupOffsets> Parts::build_group_offsets(logs::kafk
   return std::make_unique<logs::kafka::GroupOffsets>(plan.settings.log.on_kafka(), std::move(ask));
 }
 
-int Parts::worker_count() const { return std::min(wanted_workers(plan.settings), log->partitions()); }
-
-// Asked when a worker begins to read, with nothing of its own in flight: the moment to mend a state that fell behind.
-Result<std::vector<SourcePosition>> Parts::stored_positions(const std::string& source) {
-  const auto recovered = state_->recover();
-  if (!recovered && recovered.error().kind != ErrorKind::unavailable) log_warning("state", "{}", recovered.error().message);
-  return state_->positions_of(source);
-}
-
-Result<std::vector<std::unique_ptr<Transform>>> Parts::build_chains(
-    const std::shared_ptr<const scripting::ChainPlan>& chain) {
-  std::vector<std::unique_ptr<Transform>> chains;
-  for (int worker = 0; worker < worker_count(); ++worker) {
-    auto made = MeasuredChain::make(chain, worker, app_board, metrics);
-    if (!made) return fail(std::move(made).error().context("apps"));
-    chains.push_back(*std::move(made));
-  }
-  return chains;
-}
-
 ingest::SourceIdentity Parts::identity_of(const std::string& source) const {
   for (const auto& planned : plan.sources)
     if (planned.settings.name == source) return {source, planned.project, paths_of(planned.settings)};
   const auto& projects = plan.settings.projects;
   return {source, projects.empty() ? "default" : projects.front().name, {}};
+}
+
+void Parts::set_share(std::shared_ptr<ShareOfEvents> share) {
+  const std::lock_guard lock(share_mutex_);
+  share_ = std::move(share);
+}
+
+Offsets Parts::of_share(Offsets cursor) const {
+  if (group_log_ == nullptr) return cursor;
+  const std::lock_guard lock(share_mutex_);
+  for (std::size_t p = 0; p < cursor.size(); ++p)
+    if (!share_ || !share_->has(static_cast<int>(p))) cursor[p] = penstock::kafka::kNoOffset;
+  return cursor;
 }
 
 void Parts::close() {
@@ -248,16 +231,21 @@ void Parts::close() {
   if (log) log->close();
 }
 
-std::string Parts::render_metrics(const std::vector<ingest::InputLag>& lag) {
+std::string Parts::render_metrics(const std::vector<ingest::InputLag>& lag, const std::optional<GroupStatus>& group) {
+  if (group) publish(*group, metrics);
   for (const auto& input : lag) ingest::publish(input, metrics);
   for (const LogName name : {LogName::captured, LogName::events}) {
     const telemetry::Labels labels{{"log", std::string(to_string(name))}};
     metrics.gauge("penstock_log_bytes", "Bytes of a log on disk.", labels).set(static_cast<double>(log->bytes(name)));
     metrics.gauge("penstock_log_events", "Events a log keeps.", labels).set(static_cast<double>(events_in(*log, name)));
   }
-  metrics
-      .gauge("penstock_state_commits_since_checkpoint", "Commits that the newest checkpoint of derived state does not have.")
-      .set(static_cast<double>(state_->next_sequence() - state_->checkpointed_sequence()));
+  if (group_log_ == nullptr) {
+    const auto state = states_.all().front();
+    metrics
+        .gauge("penstock_state_commits_since_checkpoint",
+               "Commits that the newest checkpoint of derived state does not have.")
+        .set(static_cast<double>(state->next_sequence() - state->checkpointed_sequence()));
+  }
   metrics.gauge("penstock_memory_chunks_bytes", "Bytes of the logs' decoded chunks in memory.")
       .set(static_cast<double>(chunk_memory.used()));
   metrics.gauge("penstock_memory_chunks_max_bytes", "What they may come to: what the rest leaves of memory_max.")
@@ -266,15 +254,15 @@ std::string Parts::render_metrics(const std::vector<ingest::InputLag>& lag) {
 }
 
 Result<std::vector<dead::Listed>> Parts::list_dead(const dead::Filter& filter, const dead::Page& page) const {
-  return topology::list_dead(*state_, *store_, filter, page);
+  return topology::list_dead(states_.all(), *store_, filter, page);
 }
 
-Result<DeadLetter> Parts::find_dead(const std::string& id) const { return topology::find_dead(*state_, *store_, id); }
+Result<DeadLetter> Parts::find_dead(const std::string& id) const { return topology::find_dead(states_.all(), *store_, id); }
 
 Result<BackupReport> Parts::back_up(const std::string& to) const {
   if (local_log_ == nullptr)
     return fail(ErrorKind::invalid, "the log is on Kafka, and a backup is a copy of a log on this disk");
-  return topology::back_up({*local_log_, *state_, *store_, *catalog_, disk}, plan.data, to);
+  return topology::back_up({*local_log_, *states_.all().front(), *store_, *catalog_, disk}, plan.data, to);
 }
 
 PipelineStatus Parts::status() const {
@@ -322,6 +310,18 @@ DestinationStatus to_status(const RunningDestination& running) {
           .replay_undecided = now.replay_undecided,
           .replay_skipped = now.replay_skipped,
           .apps = running.app_board->apps()};
+}
+
+void publish(const GroupStatus& group, telemetry::Metrics& metrics) {
+  const auto show = [&](const char* name, const char* help, double value) { metrics.gauge(name, help, {}).set(value); };
+  show("penstock_group_shards", "Shards of the input, in all processes that share the log.", group.shards);
+  show("penstock_group_shards_here", "Shards of the input that this process works on.",
+       static_cast<double>(group.here.size()));
+  show("penstock_group_shards_coming", "Shards that this process is taking over, or restoring the state of.",
+       static_cast<double>(group.restoring.size()));
+  show("penstock_group_rebalances", "How often shards came or went since the start.", static_cast<double>(group.rebalances));
+  show("penstock_group_restored_seconds_max", "The longest that a shard which is here took to come.",
+       std::chrono::duration<double>(group.restored_in_max).count());
 }
 
 void judge(PipelineStatus& status, const std::optional<Error>& failure, const std::optional<Error>& damage) {

@@ -30,12 +30,15 @@ Result<void> check_stage(const delivery::DeliveryStore& store, const std::string
 
 }  // namespace
 
-Result<std::vector<dead::Listed>> list_dead(const DerivedState& state, const delivery::DeliveryStore& store,
+Result<std::vector<dead::Listed>> list_dead(const States::All& states, const delivery::DeliveryStore& store,
                                             const dead::Filter& filter, const dead::Page& page) {
   std::vector<dead::Listed> all;
   std::vector<dead::Listed> others;
   if (filter.stage.empty() || filter.stage == ingest::kIngestStage) {
-    TRY_ASSIGN(all, state.dead_letters().list(filter, page));
+    for (const auto& state : states) {
+      TRY_ASSIGN(auto of_shard, state->dead_letters().list(filter, page));
+      std::ranges::move(of_shard, std::back_inserter(all));
+    }
   }
   if (filter.stage != ingest::kIngestStage) {
     TRY_ASSIGN(others, store.dead_letters().list(filter, page));
@@ -60,10 +63,11 @@ Result<std::vector<dead::Listed>> list_dead(const DerivedState& state, const del
   return all;
 }
 
-Result<DeadLetter> find_dead(const DerivedState& state, const delivery::DeliveryStore& store, const std::string& id) {
+Result<DeadLetter> find_dead(const States::All& states, const delivery::DeliveryStore& store, const std::string& id) {
   auto found = store.dead_letters().get(id);
-  if (found || found.error().kind != ErrorKind::not_found) return found;
-  return state.dead_letters().get(id);
+  for (auto state = states.begin(); state != states.end() && !found && found.error().kind == ErrorKind::not_found; ++state)
+    found = (*state)->dead_letters().get(id);
+  return found;
 }
 
 namespace {

@@ -13,13 +13,14 @@
 #include "pipeline/delivery/delivery_store.h"
 #include "pipeline/ports/log.h"
 #include "pipeline/state/derived_state.h"
+#include "pipeline/topology/states.h"
 
 namespace penstock::topology {
 
 // invalid: the filter names a stage that there never was.
-Result<std::vector<dead::Listed>> list_dead(const DerivedState& state, const delivery::DeliveryStore& store,
+Result<std::vector<dead::Listed>> list_dead(const States::All& states, const delivery::DeliveryStore& store,
                                             const dead::Filter& filter, const dead::Page& page);
-Result<DeadLetter> find_dead(const DerivedState& state, const delivery::DeliveryStore& store, const std::string& id);
+Result<DeadLetter> find_dead(const States::All& states, const delivery::DeliveryStore& store, const std::string& id);
 
 // Which dead letters. With `ids`, only these; else those of the filter, whose empty fields mean any.
 struct DeadLetterChoice {
@@ -46,13 +47,13 @@ class StoppedPipeline {
   static Result<StoppedPipeline> open(const std::string& data);
 
   Result<std::vector<dead::Listed>> list(const dead::Filter& filter, const dead::Page& page) const {
-    return list_dead(*state_, *store_, filter, page);
+    return list_dead({state_}, *store_, filter, page);
   }
-  Result<DeadLetter> find(const std::string& id) const { return find_dead(*state_, *store_, id); }
+  Result<DeadLetter> find(const std::string& id) const { return find_dead({state_}, *store_, id); }
 
  private:
   std::unique_ptr<Log> log_;  // outlives the state
-  std::unique_ptr<DerivedState> state_;
+  std::shared_ptr<DerivedState> state_;
   std::unique_ptr<delivery::DeliveryStore> store_;
 };
 

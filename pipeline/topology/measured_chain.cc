@@ -28,6 +28,11 @@ void AppBoard::show(int worker, std::vector<AppStatus> apps) {
   by_worker_[worker] = std::move(apps);
 }
 
+void AppBoard::forget(int worker) {
+  const std::lock_guard lock(mutex_);
+  by_worker_.erase(worker);
+}
+
 std::vector<AppStatus> AppBoard::apps() const {
   const std::lock_guard lock(mutex_);
   std::vector<AppStatus> sums;

@@ -18,6 +18,8 @@ namespace penstock::topology {
 class AppBoard {
  public:
   void show(int worker, std::vector<AppStatus> apps);
+  // The worker is not here any more.
+  void forget(int worker);
   // Each app once, in the order of the chain: what its instances counted together, suspended when one of them is. While a new
   // chain is being taken, an app of which both versions run is there twice.
   std::vector<AppStatus> apps() const;

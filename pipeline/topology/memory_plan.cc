@@ -31,6 +31,7 @@ Bytes fewest_chunks(const IngestSettings& ingest) { return {kRecentRecords.count
 }  // namespace
 
 int wanted_workers(const PipelineSettings& settings) {
+  if (settings.log.shards > 1) return settings.log.shards;  // one for each that this process may come to have
   const int spare = static_cast<int>(std::thread::hardware_concurrency()) - 1;
   return settings.workers.value_or(std::max(spare, 1));
 }

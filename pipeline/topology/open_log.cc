@@ -1,8 +1,12 @@
 // Which log a pipeline stands on: its own on the local disk, or topics on Kafka.
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "connectors/logs/kafka/data_folder.h"
 #include "connectors/logs/kafka/kafka_log.h"
+#include "pipeline/base/codec.h"
+#include "pipeline/ingest/captured_position.h"
 #include "pipeline/topology/builder.h"
 
 namespace penstock::topology {
@@ -11,6 +15,23 @@ FactPaths paths_of(const SourceSettings& settings) {
   if (!settings.map) return {};
   return {settings.map->event, settings.map->distinct_id, settings.map->timestamp, settings.map->uuid};
 }
+
+namespace {
+
+// A commit that says how far it is says it of its whole share.
+std::optional<std::uint64_t> captured_read(const LogRecord& commit) {
+  std::vector<SourcePosition> positions;
+  std::ranges::copy_if(commit.positions, std::back_inserter(positions),
+                       [](const auto& position) { return position.source == ingest::kCapturedSource; });
+  std::optional<std::uint64_t> read;
+  for (const auto& position : positions) {
+    const auto next = Reader(position.position).varint();
+    if (next) read = std::min(read.value_or(*next), *next);
+  }
+  return read;
+}
+
+}  // namespace
 
 Result<void> Parts::open_log(std::stop_token stop) {
   return on_kafka() ? open_kafka_log(std::move(stop)) : open_local_log();
@@ -37,9 +58,14 @@ Result<void> Parts::open_kafka_log(std::stop_token stop) {
     config.project = plan.sources.front().project;
   }
   TRY_ASSIGN(data_lock, logs::kafka::lock_data_folder(disk, plan.data));
-  auto opened = logs::kafka::KafkaLog::open(std::move(config), {clock, &chunk_memory, &metrics, std::move(stop)});
+  if (config.shards > 1) {
+    TRY_ASSIGN(config.instance, logs::kafka::instance_of(disk, plan.data));
+  }
+  auto opened =
+      logs::kafka::KafkaLog::open(std::move(config), {clock, &chunk_memory, &metrics, std::move(stop), captured_read});
   if (!opened) return fail(std::move(opened).error().context("the log on Kafka cannot be opened"));
   TRY(logs::kafka::bind_data_folder(disk, plan.data, (*opened)->identity(), (*opened)->partitions()));
+  if ((*opened)->shards() > 1) group_log_ = opened->get();
   event_bytes_max_ = (*opened)->event_bytes_max();
   letter_bytes_max_ = (*opened)->letter_bytes_max();
   log = *std::move(opened);

@@ -30,12 +30,9 @@ Pipeline::~Pipeline() = default;
 Result<void> Pipeline::Impl::start(std::stop_token stop) {
   TRY(parts.open(std::move(stop)));
   parts.chunk_memory.share_among(parts.plan.destinations.size());
-  for (const auto& planned : parts.plan.destinations) {
-    TRY_ASSIGN(auto prepared, parts.prepare(planned));
-    TRY_ASSIGN(auto running, parts.start(std::move(prepared)));
-    destinations.emplace(planned.settings.name, std::move(running));
-  }
-  destinations_wanted = destinations.size();
+  planned_destinations = parts.plan.destinations;
+  if (parts.group_log() == nullptr) TRY(start_destinations());
+  else delivery_thread = std::jthread([this](const std::stop_token& asked) { run_delivery(asked); });
   watcher = std::make_unique<delivery::TailWatcher>(*parts.log, LogName::events, [this] { wake_destinations(); });
   TRY(start_ingest());
   start_retention();
@@ -43,21 +40,26 @@ Result<void> Pipeline::Impl::start(std::stop_token stop) {
   return start_sources();
 }
 
-Result<void> Pipeline::Impl::start_ingest() {
-  TRY_ASSIGN(auto built, parts.build_ingest());
-  workers = std::move(built.workers);
-  chain_plan = parts.plan.chain;
-  app_entries = parts.plan.app_entries;
-  planned_destinations = parts.plan.destinations;
-  chain_set = workers->chain_version();
-  sources = std::move(built.pushed);
-  TRY(workers->open());
-  workers->start();
+Result<void> Pipeline::Impl::start_destinations() {
+  for (const auto& planned : parts.plan.destinations) {
+    TRY_ASSIGN(auto prepared, parts.prepare(planned));
+    TRY_ASSIGN(auto running, parts.start(std::move(prepared)));
+    destinations.emplace(planned.settings.name, std::move(running));
+  }
+  destinations_wanted = destinations.size();
   return {};
 }
 
+Result<void> Pipeline::Impl::start_ingest() {
+  chain_plan = parts.plan.chain;
+  app_entries = parts.plan.app_entries;
+  chain_set = chain_plan->version;
+  TRY_ASSIGN(sources, parts.build_pushed());
+  return ingest.start();
+}
+
 void Pipeline::Impl::start_retention() {
-  retention = parts.build_retention(*workers, [this] { return holders(); });
+  retention = parts.build_retention([this] { return ingest.captured_committed(); }, [this] { return holders(); });
   retention->look();  // before the first event comes in
   retention_thread = std::jthread([this](const std::stop_token& stop) { retention->run(stop); });
 }
@@ -85,7 +87,9 @@ std::vector<Holder> Pipeline::Impl::holders() {
 // One that does not run is told all the same: its events wait for it.
 std::vector<DestinationStatus> Pipeline::Impl::destination_statuses() {
   std::vector<DestinationStatus> statuses;
-  std::vector<std::size_t> resting;
+  std::vector<std::size_t> not_running;
+  const bool shared = parts.group_log() != nullptr;
+  const char* const resting = shared ? "it waits for shards of the input" : "a reload restarts it";
   {
     const std::lock_guard lock(mutex);
     for (const auto& planned : planned_destinations) {
@@ -97,15 +101,16 @@ std::vector<DestinationStatus> Pipeline::Impl::destination_statuses() {
       if (draining) continue;  // it has come to its end
       const auto why = not_started.find(name);
       const auto health = why == not_started.end() ? delivery::Health::starting : delivery::Health::stopped;
-      resting.push_back(statuses.size());
+      not_running.push_back(statuses.size());
       statuses.push_back({.name = name,
                           .type = planned.settings.type,
                           .health = std::string(delivery::to_string(health)),
-                          .reason = why == not_started.end() ? "a reload restarts it" : why->second});
+                          .reason = why == not_started.end() ? resting : why->second});
     }
   }
   // The store reads from a disk, which nobody else should have to wait for.
-  for (const std::size_t at : resting) {
+  for (const std::size_t at : not_running) {
+    if (shared) break;  // others may have got further with them
     const auto cursor = parts.store().cursor(statuses[at].name);
     if (cursor && *cursor)
       statuses[at].lag_events = delivery::events_between((*cursor)->next, parts.log->end(LogName::events));
@@ -119,7 +124,8 @@ void Pipeline::Impl::start_group_offsets() {
   group_offsets = parts.build_group_offsets([this] {
     std::vector<logs::kafka::GroupOffsets::Cursor> cursors;
     const std::lock_guard lock(mutex);
-    for (const auto& [name, running] : destinations) cursors.push_back({name, running->runner->status().cursor});
+    for (const auto& [name, running] : destinations)
+      cursors.push_back({name, parts.of_share(running->runner->status().cursor)});
     return cursors;
   });
 }
@@ -150,13 +156,11 @@ void Pipeline::Impl::stop_everything(Duration ingest_drain) {
     retention_thread.request_stop();
     retention_thread.join();
   }
-  if (workers) {
-    workers->drain();
-    const auto deadline = parts.clock.steady() + ingest_drain;
-    while (!workers->resting() && !workers->failure() && !parts.log->failure() && parts.clock.steady() < deadline)
-      std::this_thread::sleep_for(Duration(5));
-    workers->stop();
+  if (delivery_thread.joinable()) {
+    delivery_thread.request_stop();
+    delivery_thread.join();
   }
+  ingest.stop(ingest_drain);
   watcher.reset();
   group_offsets.reset();
   std::vector<std::unique_ptr<RunningDestination>> leaving;
@@ -171,6 +175,10 @@ void Pipeline::Impl::stop_everything(Duration ingest_drain) {
 
 // All of them at once; each has its own `drain`.
 void Pipeline::Impl::stop_destinations(std::vector<std::unique_ptr<RunningDestination>> leaving) {
+  stop_destinations(std::move(leaving), Duration::max());
+}
+
+void Pipeline::Impl::stop_destinations(std::vector<std::unique_ptr<RunningDestination>> leaving, Duration within) {
   struct Waiting {
     std::mutex mutex;
     std::condition_variable changed;
@@ -179,7 +187,7 @@ void Pipeline::Impl::stop_destinations(std::vector<std::unique_ptr<RunningDestin
   auto waiting = std::make_shared<Waiting>();
   waiting->left = leaving.size();
   for (auto& running : leaving) {
-    running->runner->stop(running->drain, [waiting] {
+    running->runner->stop(std::min(running->drain, within), [waiting] {
       const std::lock_guard lock(waiting->mutex);
       --waiting->left;
       waiting->changed.notify_all();
@@ -203,18 +211,19 @@ bool Pipeline::input_over() const {
   const auto& planned = impl_->parts.plan.sources;
   if (!std::ranges::all_of(planned, [](const auto& s) { return s.plan.finite; })) return false;
   if (!std::ranges::all_of(impl_->sources, [](const auto& s) { return s.source->finished(); })) return false;
-  return impl_->workers->caught_up();
+  return impl_->ingest.caught_up();
 }
 
 bool Pipeline::finished() const { return input_over() && impl_->all_settled(); }
 
 std::optional<Error> Pipeline::failure() const {
   if (auto broken = impl_->parts.log->failure()) return broken;
-  if (auto broken = impl_->parts.state().failure()) return broken;
+  for (const auto& state : impl_->parts.states().all())
+    if (auto broken = state->failure()) return broken;
   if (auto broken = impl_->parts.store().failure()) return broken;
   for (const auto& source : impl_->sources)
     if (auto broken = source.source->failure()) return broken;
-  return impl_->workers->failure();
+  return impl_->ingest.failure();
 }
 
 Result<void> Pipeline::stop() {
@@ -225,7 +234,9 @@ Result<void> Pipeline::stop() {
 
 const PipelinePlan& Pipeline::plan() const { return impl_->parts.plan; }
 
-std::string Pipeline::render_metrics() const { return impl_->parts.render_metrics(impl_->workers->lag()); }
+std::string Pipeline::render_metrics() const {
+  return impl_->parts.render_metrics(impl_->ingest.lag(), impl_->ingest.group());
+}
 
 Steering& Pipeline::steering() { return impl_->steering; }
 
@@ -238,12 +249,13 @@ Result<DeadLetter> Pipeline::find_dead(const std::string& id) const { return imp
 PipelineStatus Pipeline::status() const {
   PipelineStatus status = impl_->parts.status();
   status.state = impl_->draining ? "draining" : "running";
-  status.workers = impl_->workers->size();
-  status.chain_version = impl_->workers->chain_version();
-  status.ingest_idle = impl_->workers->idle();
-  status.ingest_busy = impl_->workers->busy();
-  status.inputs = to_status(impl_->workers->lag());
-  const ingest::IngestSums counts = impl_->workers->counts();
+  status.workers = impl_->ingest.size();
+  status.chain_version = impl_->ingest.chain_version();
+  status.ingest_idle = impl_->ingest.idle();
+  status.ingest_busy = impl_->ingest.busy();
+  status.inputs = to_status(impl_->ingest.lag());
+  status.group = impl_->ingest.group();
+  const ingest::IngestSums counts = impl_->ingest.counts();
   status.ingest_kept = counts.kept;
   status.ingest_dropped = counts.dropped;
   status.ingest_duplicates = counts.duplicates;

@@ -2,17 +2,20 @@
 // The inside of a Pipeline: its parts, its threads, and what of it may be replaced while it runs.
 
 #include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "pipeline/topology/app_reload.h"
 #include "pipeline/topology/builder.h"
+#include "pipeline/topology/ingest.h"
 #include "pipeline/topology/pipeline.h"
 #include "pipeline/topology/steering.h"
 
@@ -29,10 +32,21 @@ struct Pipeline::Impl {
   std::vector<Holder> holders();
   std::vector<DestinationStatus> destination_statuses();
   void start_group_offsets();
+  Result<void> start_destinations();
+  // Where processes share the work (pipeline_shards.cc).
+  void deliver(const std::set<int>& shards, bool lost);
+  void run_delivery(const std::stop_token& stop);
+  Result<void> deliver_anew(std::uint64_t version);
+  void stop_delivering(Duration within, bool commit);
+  Result<void> start_delivering();
+  // It is among `destinations` when this returns.
+  Result<void> start_one(PreparedDestination prepared);
+  Result<void> take_cursor(const std::string& destination, const std::string& from);
   void wake_destinations();
   void stop_everything(Duration ingest_drain);
   bool all_settled() const;
   void stop_destinations(std::vector<std::unique_ptr<RunningDestination>> leaving);
+  void stop_destinations(std::vector<std::unique_ptr<RunningDestination>> leaving, Duration within);
 
   // Reloading (pipeline_reload.cc). Everything new, built and checked, before anything old is touched.
   struct Change {
@@ -60,7 +74,7 @@ struct Pipeline::Impl {
                       const auto found = destinations.find(name);
                       with(found == destinations.end() ? nullptr : found->second.get());
                     }};
-  std::unique_ptr<ingest::Workers> workers;
+  Ingest ingest{parts, [this](const std::set<int>& shards, bool lost) { deliver(shards, lost); }};
   std::vector<RunningSource> sources;
   std::unique_ptr<delivery::TailWatcher> watcher;
   std::unique_ptr<logs::kafka::GroupOffsets> group_offsets;
@@ -80,6 +94,16 @@ struct Pipeline::Impl {
   std::string apps_refused;  // guarded by mutex
   std::atomic<bool> draining = false;
   bool stopped = false;
+
+  // Where processes share the work.
+  std::set<int> delivered_shards;  // guarded by changing; those that destinations are here for
+  std::map<std::string, std::set<int>>
+      taken;  // guarded by changing; by destination, of which its cursor in the folder tells
+  std::mutex wanted_mutex;  // taken after changing
+  std::condition_variable_any wanted_changed;  // with wanted_mutex
+  std::set<int> wanted_shards;  // guarded by wanted_mutex
+  std::uint64_t wanted_version = 0;  // guarded by wanted_mutex; how often shards came or went
+  std::jthread delivery_thread;
 };
 
 }  // namespace penstock::topology

@@ -57,6 +57,8 @@ Result<std::vector<PreparedDestination>> Pipeline::Impl::prepare_changed(const s
   for (const auto& each : next) {
     const std::string& name = each.settings.name;
     const auto found = now.find(name);
+    if (found == now.end() && parts.group_log() != nullptr && delivered_shards.empty())
+      continue;  // it starts when shards come
     const bool same_settings = found != now.end() && found->second.fingerprint == each.fingerprint;
     if (same_settings && found->second.chain_version == each.chain_version()) continue;
     TRY_ASSIGN(auto made, parts.prepare(each));
@@ -97,17 +99,11 @@ Result<void> Pipeline::Impl::start_prepared(std::vector<PreparedDestination> pre
   Result<void> all;
   for (auto& made : prepared) {
     const std::string name = made.name;
-    const std::lock_guard orders(parts.orders);
-    auto running = parts.start(std::move(made));
-    if (!running) {
+    if (auto started = start_one(std::move(made)); !started) {
       const std::lock_guard lock(mutex);
-      not_started[name] = running.error().message + "; `penstock reload` tries again";
-      if (all) all = fail(std::move(running).error().context("it is stopped until the next reload"));
-      continue;
+      not_started[name] = started.error().message + "; `penstock reload` tries again";
+      if (all) all = fail(std::move(started).error().context("it is stopped until the next reload"));
     }
-    (*running)->runner->wake();
-    const std::lock_guard lock(mutex);
-    destinations.emplace(name, *std::move(running));
   }
   return all;
 }
@@ -138,13 +134,16 @@ Result<void> Pipeline::Impl::apply(Change change, ReloadReport& report) {
       return std::ranges::none_of(planned_destinations, [&](const auto& d) { return d.settings.name == entry.first; });
     });
   }
+  std::erase_if(taken, [&](const auto& entry) {
+    return std::ranges::none_of(change.destinations, [&](const auto& d) { return d.settings.name == entry.first; });
+  });
   stop_destinations(take_leaving(change.destinations, change.prepared, report));
   auto started = start_prepared(std::move(change.prepared));
   chain_plan = std::move(change.chain_plan);
   if (!change.chains.empty()) {
     chain_set = chain_plan->version;
     report.changes.push_back(fmt::format("apps: the chain is now {:016x}", chain_set));
-    workers->set_chains(std::move(change.chains));
+    ingest.set_chains(chain_plan, std::move(change.chains));
   }
   return started;
 }

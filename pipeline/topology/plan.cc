@@ -99,6 +99,8 @@ void plan_sources(PipelinePlan& plan, const Registry& registry, Claims& claims, 
     auto typed = read_type(reader, source.settings.type, registry.sources);
     if (!typed) continue;  // which keys are its own is unknown, so none can be called unknown
     source.plan = *std::move(typed);
+    if (source.plan.by_captured && plan.settings.log.shards > 1)
+      reader.problem("key", "`repartition` does not go with `log.shards`: read the topic into a log with one shard");
     if (reader.finish()) claims.take(source.plan.claims, reader.node(), reader.path(), problems);
     plan.sources.push_back(std::move(source));
   }
@@ -146,6 +148,10 @@ void plan_destinations(PipelinePlan& plan, const Registry& registry, const scrip
     names.check(reader, destination.settings.name);
     if (destination.delivery.hold && plan.settings.log.type == LogType::kafka)
       reader.problem("hold", "on Kafka the brokers remove events, whoever still wants them; see retention.ms of the topic");
+    if (destination.delivery.on_dead == delivery::OnDead::block && plan.settings.log.shards > 1)
+      reader.problem("on_dead",
+                     "`block` does not go with `log.shards`: dead letters stay with the process that made them, and "
+                     "whoever takes a shard over would not know what they hold up");
     if (delivery_ok) check_condition(destination.delivery.when, reader);
     if (const Node& apps = destination.settings.apps; apps.kind != Node::Kind::null)
       destination.chain =

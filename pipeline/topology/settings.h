@@ -87,6 +87,7 @@ struct LogSettings {
   std::string prefix;
   std::string events;
   logs::kafka::FactsForm facts = logs::kafka::FactsForm::header;
+  int shards = 1;
   bool create = false;
   std::optional<int> replication;
   config::StringMap client;
@@ -116,9 +117,14 @@ struct LogSettings {
               "of `captured` only the age counts."),
         field("brokers", &LogSettings::brokers, "Kafka: some brokers of the cluster as host:port; they name the others."),
         field("prefix", &LogSettings::prefix,
-              "Kafka: what the names of the log's topics begin with: PREFIX.captured, PREFIX.events, PREFIX.state. One "
-              "process "
-              "at a time writes to them; one that starts takes them over."),
+              "Kafka: what the names of the log's topics begin with: PREFIX.captured, PREFIX.events, PREFIX.state."),
+        field("shards", &LogSettings::shards,
+              "Kafka: into how many shares the input is divided, and so how many processes at most share the work, each "
+              "with this "
+              "configuration and a data folder of its own. Fixed when the topics are made. With 1 one process at a time has "
+              "all of "
+              "it, and one that starts takes over.",
+              range(1, 256)),
         field("events", &LogSettings::events,
               "Kafka: another name for the topic of events, to be read by others too. Each is a plain message: its JSON is "
               "the "
@@ -136,8 +142,10 @@ struct LogSettings {
   }
   void check(config::StructReader& reader) const {
     if (type == LogType::kafka) return logs::kafka::check(on_kafka(), reader);
-    for (const auto& [name, given] :
-         {std::pair{"brokers", !brokers.empty()}, {"prefix", !prefix.empty()}, {"events", !events.empty()}}) {
+    for (const auto& [name, given] : {std::pair{"brokers", !brokers.empty()},
+                                      {"prefix", !prefix.empty()},
+                                      {"events", !events.empty()},
+                                      {"shards", shards != 1}}) {
       if (given) reader.problem(name, "it is for a log of `type: kafka`");
     }
   }
@@ -154,6 +162,7 @@ struct LogSettings {
     config.facts = facts;
     config.partitions = partitions;
     config.replication = replication;
+    config.shards = shards;
     config.create = create;
     config.events_age = retention.events.age;
     config.events_bytes = retention.events.bytes;

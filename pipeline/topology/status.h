@@ -65,6 +65,15 @@ struct DestinationStatus {
   std::vector<AppStatus> apps{};  // its own
 };
 
+// Where processes share the log: what of the input is this one's work.
+struct GroupStatus {
+  int shards = 0;  // of all processes
+  std::vector<int> here{};
+  std::vector<int> restoring{};  // on their way here: being taken over, or their state restored
+  std::uint64_t rebalances = 0;  // how often shards came or went
+  Duration restored_in_max{0};  // the longest that one of those here took to come
+};
+
 struct PipelineStatus {
   std::string version;
   std::string file;
@@ -79,6 +88,7 @@ struct PipelineStatus {
   std::uint64_t ingest_duplicates = 0;  // pushed again by their clients
   std::uint64_t ingest_dead = 0;
   std::string sources_wait_for;  // why nothing comes in; empty when it does
+  std::optional<GroupStatus> group{};  // none: this process does all of the work
   LogStatus captured;
   LogStatus events;
   std::vector<SourceStatus> sources;

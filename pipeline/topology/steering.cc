@@ -183,7 +183,9 @@ Result<std::uint64_t> Steering::discard_dead(const DeadLetterChoice& choice) {
       (is_ingest(each) ? of_ingest : of_destinations).push_back(each.id);
       if (!is_ingest(each)) stages.insert(each.letter.stage);
     }
-    if (!of_ingest.empty()) TRY(parts_.state().remove_dead_letters(of_ingest));
+    if (!of_ingest.empty()) {
+      for (const auto& state : parts_.states().all()) TRY(state->remove_dead_letters(of_ingest));
+    }
     if (!of_destinations.empty()) TRY(parts_.store().discard(of_destinations));
     return letters.size();
   });

@@ -29,7 +29,7 @@ Result<std::unique_ptr<LogReader>> CapturedReader::open(const Config& config, Re
                 fmt::format("topic '{}' begins at {}, and {} is asked for", topic, bounds.first, sequence));
   TRY(consumer->begin_shared({topic, 0}, sequence));
   return std::unique_ptr<LogReader>(
-      new CapturedReader(topic, std::move(consumer), reach, memory, sequence, share, std::move(start)));
+      new CapturedReader(topic, std::move(consumer), reach, memory, sequence, share, config.shards > 1, std::move(start)));
 }
 
 bool CapturedReader::is_wanted(const StoredRecord& record) const {
@@ -41,8 +41,9 @@ bool CapturedReader::is_wanted(const StoredRecord& record) const {
 Result<std::shared_ptr<const StoredRecord>> CapturedReader::next() {
   const std::uint64_t end = reach_.next_sequence();
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  if (others_write_ && next_sequence_ >= end && received_.empty()) TRY(take(Duration(0)));
   while (next_sequence_ < end || !received_.empty()) {
-    if (received_.empty()) TRY(take());
+    if (received_.empty()) TRY(take(kSlice));
     if (received_.empty()) {
       if (std::chrono::steady_clock::now() > deadline)
         return fail(ErrorKind::unavailable, fmt::format("topic '{}': the brokers do not send what is there", topic_));
@@ -53,14 +54,27 @@ Result<std::shared_ptr<const StoredRecord>> CapturedReader::next() {
     auto record = decode_captured(message.value().value_or(std::string_view()), message.offset(), share_, memory_);
     if (!record) return fail(std::move(record).error().context(fmt::format("topic '{}' at {}", topic_, message.offset())));
     next_sequence_ = message.offset() + 1;
+    if (others_write_) TRY(heed_others((*record)->next));
     if (is_wanted(**record)) return *std::move(record);
   }
   return nullptr;
 }
 
-Result<void> CapturedReader::take() {
+// Of the processes that share the log one may have been started before partitions were added, and another after that.
+Result<void> CapturedReader::heed_others(Offsets next) {
+  const std::size_t partitions = reach_.end().size();
+  if (next.size() > partitions)
+    return fail(ErrorKind::conflict, fmt::format("another process knows {} partitions of events, and this one {}: start all "
+                                                 "of them again",
+                                                 next.size(), partitions));
+  next.resize(partitions, 0);
+  reach_.grow(next, next_sequence_);
+  return {};
+}
+
+Result<void> CapturedReader::take(Duration patience) {
   std::vector<Received> taken;
-  consumer_->take_shared(kTakenAtOnce, kSlice, taken);
+  consumer_->take_shared(kTakenAtOnce, patience, taken);
   for (Received& each : taken) {
     switch (each.kind()) {
       case Received::Kind::message: received_.push_back(std::move(each)); break;

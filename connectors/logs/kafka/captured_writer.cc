@@ -92,7 +92,8 @@ std::unique_ptr<CapturedWriter::Sent> CapturedWriter::give_to_client(std::unique
     if (under_way_ > 0) return refuse(ErrorKind::unavailable, "the client is being replaced: " + producer_->trouble());
     if (const auto started = start(); !started) return refuse(started.error().kind, started.error().message);
   }
-  Offsets next = next_;
+  Offsets next = around_.reach.end();  // with what others wrote, as far as that is known here
+  for (std::size_t p = 0; p < next.size(); ++p) next[p] = std::max(next[p], next_[p]);
   sent->message = encode_captured(record, around_.clock.now(), next);
   sent->next = next;
   if (sent->message.size() + kAroundMessage > around_.message_max) {

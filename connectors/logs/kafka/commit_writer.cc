@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <future>
 #include <random>
 #include <utility>
 
 #include "connectors/logs/kafka/facts_header.h"
-#include "connectors/logs/kafka/state_reader.h"
 #include "pipeline/base/log.h"
 #include "pipeline/base/thread_pool.h"
 #include "pipeline/event/event_bytes.h"
@@ -15,12 +15,13 @@
 namespace penstock::logs::kafka {
 namespace {
 
+using penstock::kafka::Holding;
+using penstock::kafka::Membership;
 using penstock::kafka::Transactions;
 
-constexpr Duration kTakeOverWithin{10'000};
 constexpr Duration kTakeOverAtStart{60'000};
-constexpr Duration kPatience{10'000};
-constexpr std::chrono::seconds kBetweenTries{1};
+// While the members of the group agree on who has what.
+constexpr std::chrono::milliseconds kGroupChanges{20};
 constexpr std::size_t kGroupMax = 32 << 20;
 // What a message has besides its key, value and header, and a batch of one message around it.
 constexpr std::size_t kAroundMessage = 256;
@@ -38,6 +39,8 @@ Attachment attachment_of(const LogRecord& record, std::size_t chunk, std::uint32
   return chunk < record.attachments.size() ? record.attachments[chunk].of(event) : Attachment{};
 }
 
+Error lost_shard() { return {ErrorKind::unavailable, "the share of the input has gone to another process"}; }
+
 std::size_t size_of(const LogRecord& changes) {
   std::size_t sum = 0;
   for (const auto& each : changes.attachments) sum += each.bytes();
@@ -50,14 +53,16 @@ std::size_t size_of(const LogRecord& changes) {
 }  // namespace
 
 CommitWriter::CommitWriter(const Around& around)
-    : around_(around), holder_(random_uuid()), next_(static_cast<std::size_t>(around.partitions), 0) {}
+    : around_(around),
+      holder_(around.group == nullptr ? random_uuid() : Uuid::parse(around.config.instance).value_or(Uuid())),
+      next_(static_cast<std::size_t>(around.partitions), 0) {}
 
 Result<std::unique_ptr<CommitWriter>> CommitWriter::open(const Around& around) {
   std::unique_ptr<CommitWriter> writer(new CommitWriter(around));
   const auto deadline = std::chrono::steady_clock::now() + kTakeOverAtStart;
   for (;;) {
     auto taken = writer->take_over();
-    if (taken) taken = writer->claim();
+    if (taken && around.group == nullptr) taken = writer->claim();
     if (taken) break;
     if (taken.error().kind != ErrorKind::unavailable || std::chrono::steady_clock::now() > deadline)
       return fail(std::move(taken).error());
@@ -68,38 +73,6 @@ Result<std::unique_ptr<CommitWriter>> CommitWriter::open(const Around& around) {
 }
 
 CommitWriter::~CommitWriter() { close(); }
-
-// Whoever had the log can write no more once this has begun, and what they had begun to write is decided.
-Result<void> CommitWriter::take_over() {
-  const auto& config = around_.config;
-  TRY_ASSIGN(transactions_, Transactions::start(commit_settings(config, around_.events_max, around_.state_max),
-                                                {"log", "events"}, around_.metrics));
-  events_topic_ = transactions_->topic(config.events_topic());
-  TRY(transactions_->take_over(kTakeOverWithin, around_.stop));
-  TRY_ASSIGN(newest_, newest_commit(around_.looker, config.state_topic()));
-  return measure();
-}
-
-Result<void> CommitWriter::measure() {
-  const std::string topic = around_.config.events_topic();
-  for (std::size_t p = 0; p < next_.size(); ++p) {
-    TRY_ASSIGN(const auto bounds, around_.looker.bounds({topic, static_cast<int>(p)}, kPatience));
-    around_.reach.begin_at(p, bounds.first);
-    next_[p] = std::max(next_[p], bounds.second);
-  }
-  return {};
-}
-
-// So that a process that lost the log without knowing sees that it was not a broker who ended its transaction.
-Result<void> CommitWriter::claim() {
-  newest_.holder = holder_;
-  const StateRow row = encode_commit(newest_);
-  TRY(transactions_->begin());
-  TRY(transactions_->send(transactions_->topic(around_.config.state_topic()), 0, row.key, row.value, {}));
-  TRY(transactions_->commit());
-  around_.reach.grow(next_, newest_.next_sequence);
-  return {};
-}
 
 Result<CommitWriter::Waiting> CommitWriter::prepare(LogRecord record) const {
   Waiting waiting;
@@ -136,22 +109,66 @@ Result<CommitWriter::Waiting> CommitWriter::prepare(LogRecord record) const {
 
 void CommitWriter::append(LogRecord record, AppendDone done) {
   auto prepared = prepare(std::move(record));
-  std::unique_lock lock(mutex_);
-  if (closed_ || failure_) {
-    const Error why = failure_.value_or(Error{ErrorKind::stopped, "the log is closed"});
-    lock.unlock();
-    return done(fail(why));
-  }
   // One that fails alone keeps its place among the answers.
   Waiting waiting = prepared ? *std::move(prepared) : Waiting{};
   waiting.done =
       prepared ? std::move(done)
                : [done = std::move(done), why = prepared.error()](const Result<Appended>&) mutable { done(fail(why)); };
   waiting.impossible = !prepared;
+  queue(std::move(waiting));
+}
+
+void CommitWriter::queue(Waiting waiting) {
+  std::unique_lock lock(mutex_);
+  const auto term = terms_.find(waiting.changes.shard);
+  const bool lost = around_.group != nullptr && !waiting.impossible && term == terms_.end();
+  if (closed_ || failure_ || lost) {
+    const Error refused = lost ? lost_shard() : Error{ErrorKind::stopped, "the log is closed"};
+    const Error why = failure_.value_or(refused);
+    lock.unlock();
+    return waiting.done(fail(why));
+  }
+  if (term != terms_.end()) waiting.term = term->second;
   pending_bytes_ += waiting.bytes;
   queue_.push_back(std::move(waiting));
   lock.unlock();
   filled_.notify_one();
+}
+
+// In a group only.
+Result<void> CommitWriter::adopt(const Holding& shard, const Commit& newest) {
+  {
+    const std::lock_guard lock(mutex_);
+    terms_[shard.partition] = shard.term;
+  }
+  Waiting waiting;
+  waiting.changes.shard = shard.partition;
+  waiting.changes.chain_version = newest.chain_version;
+  waiting.adopted = newest;
+  auto done = queue_and_wait(std::move(waiting));
+  if (!done) let_go(shard.partition);
+  return done;
+}
+
+Result<void> CommitWriter::release(int shard) {
+  Waiting waiting;
+  waiting.changes.shard = shard;
+  waiting.releases = true;
+  return queue_and_wait(std::move(waiting));
+}
+
+Result<void> CommitWriter::queue_and_wait(Waiting waiting) {
+  std::promise<Result<void>> answer;
+  waiting.done = [&](Result<Appended> appended) {
+    answer.set_value(appended ? Result<void>() : fail(std::move(appended).error()));
+  };
+  queue(std::move(waiting));
+  return answer.get_future().get();
+}
+
+void CommitWriter::let_go(int shard) {
+  const std::lock_guard lock(mutex_);
+  terms_.erase(shard);
 }
 
 std::size_t CommitWriter::event_bytes_max() const {
@@ -177,11 +194,6 @@ std::optional<Error> CommitWriter::trouble() const {
   return trouble_;
 }
 
-void CommitWriter::note(std::optional<Error> trouble) {
-  const std::lock_guard lock(mutex_);
-  trouble_ = std::move(trouble);
-}
-
 void CommitWriter::close() {
   {
     const std::lock_guard lock(mutex_);
@@ -200,6 +212,7 @@ void CommitWriter::run() {
     commit(std::move(group));
   }
   transactions_.reset();
+  rows_.clear();
 }
 
 // Empty: the log is closed, and nothing is left.
@@ -225,7 +238,7 @@ CommitWriter::Group CommitWriter::take_queued() {
 
 void CommitWriter::commit(Group group) {
   if (const auto failed = given_up_ ? given_up_ : failure()) return answer(std::move(group), failed);
-  auto written = write(group);
+  auto written = around_.group == nullptr ? write(group, std::nullopt) : write_as_member(group);
   if (written) return answer(std::move(group), std::nullopt);
   const auto fate = fate_of(group, std::move(written).error());
   if (!fate) return answer(std::move(group), std::nullopt);
@@ -233,30 +246,85 @@ void CommitWriter::commit(Group group) {
   answer(std::move(group), fate);
 }
 
-Result<void> CommitWriter::write(Group& group) {
-  Commit newest = newest_;
+// Until the brokers know the group as this process does. What is not of it any more is answered meanwhile.
+Result<void> CommitWriter::write_as_member(Group& group) {
+  for (;;) {
+    answer_lost(group);
+    if (group.empty()) return {};
+    TRY_ASSIGN(const auto member, membership_for(group));
+    auto written = member ? write(group, member) : Result<void>(fail(ErrorKind::conflict, "the group is changing"));
+    if (written || written.error().kind != ErrorKind::conflict) return written;
+    if (member) TRY(transactions_->abort());
+    if (pause(kGroupChanges)) return fail(ErrorKind::unavailable, "the log was closed while the group was changing");
+  }
+}
+
+void CommitWriter::answer_lost(Group& group) {
+  const auto held = [&](const Waiting& waiting) {
+    return waiting.impossible || around_.group->holds({waiting.changes.shard, waiting.term});
+  };
+  const auto lost = std::ranges::stable_partition(group, held);
+  Group gone(std::make_move_iterator(lost.begin()), std::make_move_iterator(lost.end()));
+  group.erase(lost.begin(), lost.end());
+  answer(std::move(gone), lost_shard());
+}
+
+Result<std::optional<Membership>> CommitWriter::membership_for(const Group& group) const {
+  std::vector<Holding> about;
+  for (const Waiting& waiting : group)
+    if (!waiting.impossible) about.push_back({waiting.changes.shard, waiting.term});
+  return around_.group->membership(about);
+}
+
+// Where the shards that these are of stand after them.
+std::map<int, std::uint64_t> CommitWriter::after(const Group& group) const {
+  std::map<int, std::uint64_t> expected;
+  for (const Waiting& waiting : group) {
+    if (waiting.impossible) continue;
+    const int shard = waiting.changes.shard;
+    const auto known = newest_.find(shard);
+    if (waiting.adopted) expected[shard] = waiting.adopted->next_sequence;
+    else if (known != newest_.end()) expected.try_emplace(shard, known->second.next_sequence);
+    ++expected[shard];
+  }
+  return expected;
+}
+
+Result<void> CommitWriter::write(Group& group, const std::optional<Membership>& member) {
+  Newest newest = newest_;
   Offsets next = next_;
-  std::vector<std::vector<StateRow>> rows;  // must stay until the commit
+  rows_.clear();
   const auto state = transactions_->topic(around_.config.state_topic());
-  bool begun = false;
+  const auto written = after(group);
+  if (written.empty()) return {};
+  TRY(transactions_->begin());
+  // Before anything else: what a membership of the past would write then never stands in anybody's way.
+  if (member) TRY(transactions_->send_offsets(*member, around_.config.state_topic(), {written.begin(), written.end()}));
   for (Waiting& waiting : group) {
     if (waiting.impossible) continue;
-    if (!std::exchange(begun, true)) TRY(transactions_->begin());
-    const Offsets before = next;
+    const int shard = waiting.changes.shard;
+    Commit& of_shard = newest[shard];
+    if (waiting.adopted) of_shard = *waiting.adopted;
+    of_shard.holder = waiting.releases ? Uuid() : holder_;
     TRY(send_events(waiting, next));
-    newest.chain_version = waiting.changes.chain_version;
-    waiting.appended = {newest.next_sequence++, next};
-    rows.push_back(encode_rows(waiting.changes, newest));
-    for (const StateRow& row : rows.back()) TRY(transactions_->send(state, 0, row.key, row.value, {}));
+    if (!waiting.releases) of_shard.chain_version = waiting.changes.chain_version;
+    if (around_.captured_read) {
+      const auto read = around_.captured_read(waiting.changes);
+      of_shard.captured_read = std::max(of_shard.captured_read, read.value_or(0));
+    }
+    waiting.appended = {of_shard.next_sequence++, next};
+    waiting.changes.chain_version = of_shard.chain_version;
+    rows_.push_back(encode_rows(waiting.changes, of_shard));
+    for (const StateRow& row : rows_.back()) TRY(transactions_->send(state, shard, row.key, row.value, {}));
   }
-  if (!begun) return {};
   TRY(transactions_->commit());
   for (std::size_t p = 0; p < next.size(); ++p) next_[p] = next[p] + (next[p] > next_[p] ? kMarker : 0);
   for (Waiting& waiting : group) {
     if (&waiting == &group.back()) waiting.appended.next = next_;
   }
-  newest_ = newest;
-  around_.reach.grow(next_, newest_.next_sequence);
+  newest_ = std::move(newest);
+  for (const auto& [shard, sequence] : written) around_.shard_reaches[static_cast<std::size_t>(shard)].grow({}, sequence);
+  around_.reach.grow(next_, newest_.begin()->second.next_sequence);
   return {};
 }
 
@@ -292,45 +360,10 @@ Result<void> CommitWriter::send_event(const Chunk& chunk, std::uint32_t index, c
                              {headers_, around_.times.taken(attachment.time, now)});
 }
 
-// Nullopt: all of it is durable. Else none of it is, and this is why.
-std::optional<Error> CommitWriter::fate_of(const Group& group, Error why) {
-  const auto records = static_cast<std::uint64_t>(std::ranges::count(group, false, &Waiting::impossible));
-  const std::uint64_t expected = newest_.next_sequence + records;
-  log_warning("log", "{}; looking at what became of it", why.message);
-  note(why);
-  for (;;) {
-    transactions_.reset();
-    auto taken = look_whose();
-    if (taken) taken = take_over();
-    if (taken) taken = look_whose();
-    note(taken ? std::nullopt : std::optional(taken.error()));
-    if (taken) break;
-    if (taken.error().kind != ErrorKind::unavailable) {
-      transactions_.reset();
-      const std::lock_guard lock(mutex_);
-      return failure_ = taken.error();
-    }
-    if (pause())
-      return given_up_ = Error{ErrorKind::stopped, "the log was closed before a broker answered: " + taken.error().message};
-  }
-  around_.reach.grow(next_, newest_.next_sequence);
-  if (newest_.next_sequence == expected && records > 0) return std::nullopt;
-  return why;
-}
-
-// Before anybody is shut out, and after: whoever claimed the log keeps it.
-Result<void> CommitWriter::look_whose() {
-  TRY_ASSIGN(const Commit newest, newest_commit(around_.looker, around_.config.state_topic()));
-  if (newest.holder == holder_) return {};
-  return fail(ErrorKind::conflict,
-              fmt::format("another process has taken over the log with the prefix '{}'; one at a time can write to it",
-                          around_.config.prefix));
-}
-
 // True: the log is being closed, and there is no time to wait.
-bool CommitWriter::pause() {
+bool CommitWriter::pause(std::chrono::milliseconds time) {
   std::unique_lock lock(mutex_);
-  return filled_.wait_for(lock, kBetweenTries, [&] { return closed_; });
+  return filled_.wait_for(lock, time, [&] { return closed_; });
 }
 
 void CommitWriter::answer(Group group, const std::optional<Error>& error) {

@@ -8,12 +8,19 @@
 //     taken over anew and its newest commit says which: then the group is durable, or it fails as `unavailable`, and so does
 //     everything that is queued by then. That takes as long as no broker answers;
 //   * somebody else holds the log: nothing can be written here any more. The failure stays.
+//
+// In a group each record is of a shard, and goes with the membership: once the shard was lost, its records fail as `unavailable`, and
+// those of others in the same transaction are written again.
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -32,6 +39,15 @@
 
 namespace penstock::logs::kafka {
 
+// What the writer asks about the group. Any thread.
+struct GroupOfShards {
+  std::function<std::optional<penstock::kafka::Membership>(std::span<const penstock::kafka::Holding>)> membership;
+  std::function<bool(const penstock::kafka::Holding&)> holds;
+};
+
+// How far a record says that `captured` is read, by the whole share that it is of; nullopt: it does not say.
+using CapturedRead = std::function<std::optional<std::uint64_t>(const LogRecord&)>;
+
 class CommitWriter {
  public:
   struct Around {
@@ -42,18 +58,29 @@ class CommitWriter {
     std::uint64_t state_max = 0;
     penstock::kafka::Consumer& looker;  // nobody else reads with it; any thread may ask it for bounds
     Reach& reach;
+    std::deque<Reach>& shard_reaches;
     const Clock& clock;
+    const GroupOfShards* group = nullptr;  // null: this process has the log alone
     telemetry::Metrics* metrics = nullptr;
+    CapturedRead captured_read = nullptr;
     std::stop_token stop = {};  // ends open()
   };
 
-  // Takes the log over from whoever had it, and starts the thread. References outlive the writer. conflict: somebody else takes it
-  // over at the same time; unavailable: no broker answers; stopped.
+  // Takes the log over from whoever had it, or what this process itself had left open in a group, and starts the thread. References
+  // outlive the writer. conflict: somebody else takes it over at the same time; unavailable: no broker answers; stopped.
   static Result<std::unique_ptr<CommitWriter>> open(const Around& around);
   ~CommitWriter();
 
   // Thread-safe, returns at once. `done` is called from the writer's thread; after close() from the caller's, `stopped`.
   void append(LogRecord record, AppendDone done);
+  // In a group: records of the shard are taken from now on, after `newest`, and until it is let go. Waits until that is durable.
+  // unavailable: it was lost meanwhile.
+  Result<void> adopt(const penstock::kafka::Holding& shard, const Commit& newest);
+  // Its last commit: that nobody holds the shard, so whoever takes it over need not end what this process has open. Waits until that is
+  // durable. unavailable: it was lost before.
+  Result<void> release(int shard);
+  void let_go(int shard);
+  const Uuid& holder() const { return holder_; }
   // What an event may come to: see event_bytes.
   std::size_t event_bytes_max() const;
   // What a dead letter may come to, with some room for its numbers.
@@ -70,28 +97,39 @@ class CommitWriter {
   struct Waiting {
     std::vector<std::shared_ptr<const Chunk>> chunks;
     LogRecord changes;  // without chunks, but with what is attached to their events
+    std::uint64_t term = 0;  // of its shard
+    std::optional<Commit> adopted;  // what it begins after
+    bool releases = false;
     AppendDone done;
     std::size_t bytes = 0;
     bool impossible = false;  // only to be answered, in its turn
     Appended appended;
   };
   using Group = std::vector<Waiting>;
+  using Newest = std::map<int, Commit>;  // by shard
 
   explicit CommitWriter(const Around& around);
   Result<Waiting> prepare(LogRecord record) const;
   Result<void> take_over();
   Result<void> claim();
   Result<void> look_whose();
+  void queue(Waiting waiting);
+  Result<void> queue_and_wait(Waiting waiting);
+  std::map<int, std::uint64_t> after(const Group& group) const;
+  Result<bool> find_fate(const std::map<int, std::uint64_t>& expected);
   Result<void> measure();
   void run();
   Group take_group();
   Group take_queued();
   void commit(Group group);
-  Result<void> write(Group& group);
+  void answer_lost(Group& group);
+  Result<std::optional<penstock::kafka::Membership>> membership_for(const Group& group) const;
+  Result<void> write_as_member(Group& group);
+  Result<void> write(Group& group, const std::optional<penstock::kafka::Membership>& member);
   Result<void> send_events(const Waiting& waiting, Offsets& next);
   Result<void> send_event(const Chunk& chunk, std::uint32_t index, const Attachment& attachment, Timestamp now);
   std::optional<Error> fate_of(const Group& group, Error why);
-  bool pause();
+  bool pause(std::chrono::milliseconds time);
   void note(std::optional<Error> trouble);
   void answer(Group group, const std::optional<Error>& error);
 
@@ -106,18 +144,20 @@ class CommitWriter {
   std::optional<Error> failure_;
   std::optional<Error> trouble_;
   bool closed_ = false;
+  std::map<int, std::uint64_t> terms_;  // of the shards whose records are taken
   std::mutex join_mutex_;
 
   // The writer's thread, and whoever opens it before.
   std::unique_ptr<penstock::kafka::Transactions> transactions_;
   penstock::kafka::Transactions::Topic events_topic_ = nullptr;  // of it
   std::optional<Error> given_up_;  // no broker answered while the log was being closed
-  Commit newest_;
+  Newest newest_;
   Offsets next_;  // where the log ends
   // Of the message in hand.
   std::string facts_header_;
   std::vector<AttachedHeader> attached_;
   std::vector<penstock::kafka::Transactions::Header> headers_;
+  std::vector<std::vector<StateRow>> rows_;  // what the open transaction points into
 
   std::thread thread_;
 };

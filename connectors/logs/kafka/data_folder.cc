@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <random>
+
+#include "pipeline/base/uuid.h"
+
 namespace penstock::logs::kafka {
 
 Result<std::unique_ptr<FileLock>> lock_data_folder(Disk& disk, const std::string& folder) {
@@ -35,6 +39,21 @@ Result<void> bind_data_folder(Disk& disk, const std::string& folder, const std::
     }
   }
   return disk.write_atomically(path, text);
+}
+
+Result<std::string> instance_of(Disk& disk, const std::string& folder) {
+  const std::string path = folder + "/INSTANCE";
+  if (disk.exists(path)) {
+    TRY_ASSIGN(const std::string found, disk.read_all(path));
+    if (const auto instance = Uuid::parse(found)) return instance->to_string();
+    return fail(ErrorKind::corrupt,
+                fmt::format("{} is damaged; stop every process with this folder, and remove that file", path));
+  }
+  std::random_device random;
+  Uuid made;
+  for (auto& byte : made.bytes) byte = static_cast<std::uint8_t>(random());
+  TRY(disk.write_atomically(path, made.to_string()));
+  return made.to_string();
 }
 
 }  // namespace penstock::logs::kafka

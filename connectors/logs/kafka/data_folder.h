@@ -4,6 +4,7 @@
 //
 //   DATA/LOCK     held while the process lives
 //   DATA/FORMAT   two lines, "penstock-data 1" and "kafka CLUSTER TOPIC PARTITIONS"
+//   DATA/INSTANCE in a group: the process's name there, a UUID. A folder that is copied makes another one the same process
 
 #include <memory>
 #include <string>
@@ -18,5 +19,8 @@ Result<std::unique_ptr<FileLock>> lock_data_folder(Disk& disk, const std::string
 // Whether a locked folder goes with that log; a new one does from now on. conflict: it goes with another, or with one on a disk.
 // corrupt: there is data without a FORMAT.
 Result<void> bind_data_folder(Disk& disk, const std::string& folder, const std::string& identity, int partitions);
+
+// The name by which the folder's process is known in a group; made up when there is none.
+Result<std::string> instance_of(Disk& disk, const std::string& folder);
 
 }  // namespace penstock::logs::kafka

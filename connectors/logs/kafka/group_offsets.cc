@@ -15,9 +15,21 @@ namespace penstock::logs::kafka {
 namespace {
 
 constexpr std::chrono::seconds kBetweenLooks{5};
-constexpr Duration kPatience{2'000};
+// Offsets that nobody commits again are forgotten, and somebody who was slow may have set them back.
+constexpr std::chrono::seconds kShowAgain{60};
+constexpr Duration kPatience{5'000};
 
 }  // namespace
+
+Result<Offsets> committed_cursor(const Config& config, const std::string& reader, int partitions) {
+  return penstock::kafka::group_offsets(reader_settings(config), fmt::format("{}.{}", config.prefix, reader),
+                                        config.events_topic(), partitions, kPatience);
+}
+
+Result<void> commit_cursor(const Config& config, const std::string& reader, const Offsets& settled) {
+  return penstock::kafka::commit_group_offsets(reader_settings(config), fmt::format("{}.{}", config.prefix, reader),
+                                               config.events_topic(), settled, kPatience);
+}
 
 GroupOffsets::GroupOffsets(Config config, Ask ask)
     : config_(std::move(config)), ask_(std::move(ask)), thread_([this](const std::stop_token& stop) { run(stop); }) {}
@@ -36,9 +48,13 @@ void GroupOffsets::run(const std::stop_token& stop) {
 }
 
 void GroupOffsets::look() {
+  if (const auto now = std::chrono::steady_clock::now(); now > show_again_) {
+    shown_.clear();
+    show_again_ = now + kShowAgain;
+  }
   for (const Cursor& cursor : ask_()) {
     if (shown_[cursor.reader] == cursor.settled) continue;
-    if (const auto done = show(cursor); !done) {
+    if (const auto done = commit_cursor(config_, cursor.reader, cursor.settled); !done) {
       if (done.error().message != told_)
         log_warning("log", "consumer groups do not show how far destinations are: {}", done.error().message);
       told_ = done.error().message;
@@ -47,11 +63,6 @@ void GroupOffsets::look() {
     told_.clear();
     shown_[cursor.reader] = cursor.settled;
   }
-}
-
-Result<void> GroupOffsets::show(const Cursor& cursor) const {
-  return penstock::kafka::commit_group_offsets(reader_settings(config_), fmt::format("{}.{}", config_.prefix, cursor.reader),
-                                               config_.events_topic(), cursor.settled, kPatience);
 }
 
 }  // namespace penstock::logs::kafka

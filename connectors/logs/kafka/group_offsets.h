@@ -3,6 +3,7 @@
 // as its offsets in the topic of events. Nobody consumes with these groups; they are told, every five seconds, and lost if
 // brokers do not take them.
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <string>
@@ -14,11 +15,15 @@
 
 namespace penstock::logs::kafka {
 
+// What is committed for that destination, kNoOffset where nothing is; and committing it. Block for a moment; any thread.
+Result<Offsets> committed_cursor(const Config& config, const std::string& reader, int partitions);
+Result<void> commit_cursor(const Config& config, const std::string& reader, const Offsets& settled);
+
 class GroupOffsets {
  public:
   struct Cursor {
     std::string reader;
-    Offsets settled;
+    Offsets settled;  // kNoOffset where another process is at work
   };
   // Asked on the thread of this.
   using Ask = std::function<std::vector<Cursor>()>;
@@ -32,12 +37,12 @@ class GroupOffsets {
  private:
   void run(const std::stop_token& stop);
   void look();
-  Result<void> show(const Cursor& cursor) const;
 
   const Config config_;
   const Ask ask_;
   // The thread's.
   std::map<std::string, Offsets> shown_;
+  std::chrono::steady_clock::time_point show_again_;
   std::string told_;
 
   std::jthread thread_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <deque>
 #include <mutex>
 
 #include "connectors/logs/kafka/captured_reader.h"
@@ -10,6 +11,8 @@
 #include "connectors/logs/kafka/commit_writer.h"
 #include "connectors/logs/kafka/event_tail.h"
 #include "connectors/logs/kafka/reach.h"
+#include "connectors/logs/kafka/shard_log.h"
+#include "connectors/logs/kafka/shard_takeover.h"
 #include "connectors/logs/kafka/state_reader.h"
 #include "connectors/logs/kafka/topics.h"
 #include "pipeline/base/log.h"
@@ -20,6 +23,9 @@ namespace {
 
 using penstock::kafka::Beginning;
 using penstock::kafka::Consumer;
+using penstock::kafka::GroupMember;
+using penstock::kafka::Holding;
+using penstock::kafka::Membership;
 using penstock::kafka::TopicAdmin;
 
 constexpr Duration kBrokerWithin{30'000};
@@ -48,13 +54,19 @@ struct KafkaLog::Impl {
        Topics found, std::string cluster)
       : config(std::move(given)), around(surroundings), admin(std::move(for_topics)), looker(std::move(to_look)),
         topics(found), identity(fmt::format("{} {}", cluster, config.events_topic())), captured_reach(found.partitions),
-        events_reach(found.partitions, around.metrics) {}
+        events_reach(found.partitions, around.metrics) {
+    for (int shard = 0; shard < found.shards; ++shard) shard_reaches.emplace_back(0);
+  }
 
   Reach& reach(LogName log) { return log == LogName::captured ? captured_reach : events_reach; }
   const Reach& reach(LogName log) const { return log == LogName::captured ? captured_reach : events_reach; }
   Result<void> start();
+  std::optional<Membership> membership(std::span<const Holding> about);
+  bool holds(const Holding& what);
   std::shared_ptr<EventTail> shared_tail();
+  Result<void> look_at_ends();
   Result<Trimmed> look_at_events();
+  Result<std::uint64_t> read_by_all_shards();
   Result<Trimmed> trim_captured(const TrimLimits& limits);
 
   const Config config;
@@ -69,6 +81,12 @@ struct KafkaLog::Impl {
   std::weak_ptr<EventTail> tail;  // guarded by tail_mutex; of the readers that there are
   std::mutex trimming;
   std::chrono::steady_clock::time_point looked_at;  // guarded by trimming
+  std::chrono::steady_clock::time_point looked_at_captured;  // guarded by trimming
+  std::deque<Reach> shard_reaches;  // where records of each shard's changes end
+  const GroupOfShards group{[this](std::span<const Holding> about) { return membership(about); },
+                            [this](const Holding& what) { return holds(what); }};
+  mutable std::mutex member_mutex;
+  std::shared_ptr<GroupMember> member;  // guarded by member_mutex; null before it joins and after it left
   std::unique_ptr<CapturedWriter> captured;
   std::unique_ptr<CommitWriter> commits;
 };
@@ -77,6 +95,10 @@ Result<std::unique_ptr<KafkaLog>> KafkaLog::open(Config config, const Around& ar
   TRY_ASSIGN(auto admin, TopicAdmin::start(admin_settings(config), {"log", "admin"}, nullptr, around.stop));
   TRY_ASSIGN(auto cluster, wait_for_broker(*admin, around.stop));
   TRY_ASSIGN(const Topics topics, prepare_topics(*admin, config, kPatience, around.stop));
+  if (topics.shards > topics.partitions) {
+    return fail(ErrorKind::invalid, fmt::format("`shards` is {}, but topic '{}' has {} partitions, and each shard needs one",
+                                                topics.shards, config.events_topic(), topics.partitions));
+  }
   TRY_ASSIGN(auto looker, Consumer::start(reader_settings(config), {"log", "looker"}, nullptr));
   auto impl =
       std::make_unique<Impl>(std::move(config), around, std::move(admin), std::move(looker), topics, std::move(cluster));
@@ -87,8 +109,33 @@ Result<std::unique_ptr<KafkaLog>> KafkaLog::open(Config config, const Around& ar
 Result<void> KafkaLog::Impl::start() {
   TRY_ASSIGN(captured, CapturedWriter::open({config, topics.partitions, topics.captured_max, *looker, captured_reach,
                                              around.clock, around.metrics}));
+  const bool shared = topics.shards > 1;
   TRY_ASSIGN(commits, CommitWriter::open({config, topics.partitions, topics.events_max, topics.times, topics.state_max,
-                                          *looker, events_reach, around.clock, around.metrics, around.stop}));
+                                          *looker, events_reach, shard_reaches, around.clock, shared ? &group : nullptr,
+                                          around.metrics, shared ? around.captured_read : nullptr, around.stop}));
+  return {};
+}
+
+std::optional<Membership> KafkaLog::Impl::membership(std::span<const Holding> about) {
+  const std::lock_guard lock(member_mutex);
+  return member ? member->membership(about) : std::nullopt;
+}
+
+bool KafkaLog::Impl::holds(const Holding& what) {
+  const std::lock_guard lock(member_mutex);
+  return member && member->holds(what);
+}
+
+// What other processes wrote is known here once it is read, or looked for.
+Result<void> KafkaLog::Impl::look_at_ends() {
+  Offsets end(static_cast<std::size_t>(topics.partitions));
+  for (std::size_t p = 0; p < end.size(); ++p) {
+    TRY_ASSIGN(const auto bounds, looker->bounds({config.events_topic(), static_cast<int>(p)}, kPatience));
+    end[p] = bounds.second;
+  }
+  events_reach.grow(end, 0);
+  TRY_ASSIGN(const auto bounds, looker->bounds({config.captured_topic(), 0}, kPatience));
+  captured_reach.grow(Offsets(end.size(), 0), bounds.second);
   return {};
 }
 
@@ -107,6 +154,54 @@ std::size_t KafkaLog::event_bytes_max() const { return impl_->commits->event_byt
 bool KafkaLog::keeps_attachments() const { return impl_->config.is_direct(); }
 std::size_t KafkaLog::letter_bytes_max() const { return impl_->commits->letter_bytes_max(); }
 int KafkaLog::partitions() const { return impl_->topics.partitions; }
+int KafkaLog::shards() const { return impl_->topics.shards; }
+
+Result<void> KafkaLog::join(GroupMember::Calls calls) {
+  const std::lock_guard lock(impl_->member_mutex);
+  TRY_ASSIGN(impl_->member, GroupMember::join(member_settings(impl_->config), impl_->config.state_topic(), std::move(calls),
+                                              impl_->around.metrics));
+  return {};
+}
+
+// What it gives back is still written by it, so it is there until the end of that.
+void KafkaLog::leave() {
+  std::shared_ptr<GroupMember> leaving;
+  {
+    const std::lock_guard lock(impl_->member_mutex);
+    leaving = impl_->member;
+  }
+  if (leaving) leaving->leave();
+}
+
+Result<std::unique_ptr<Log>> KafkaLog::take(const Holding& shard, const std::stop_token& stop) {
+  TRY_ASSIGN(const Commit newest, settle_shard(impl_->config, shard.partition, impl_->commits->holder(), stop));
+  TRY(impl_->commits->adopt(shard, newest));
+  TRY(impl_->look_at_ends());
+  return std::make_unique<ShardLog>(*this, shard.partition);
+}
+
+Result<void> KafkaLog::release(int shard) { return impl_->commits->release(shard); }
+void KafkaLog::let_go(int shard) { impl_->commits->let_go(shard); }
+
+Result<std::unique_ptr<LogReader>> KafkaLog::read_changes(int shard, std::uint64_t sequence) {
+  Reach& reach = impl_->shard_reaches.at(static_cast<std::size_t>(shard));
+  if (sequence > reach.next_sequence()) {
+    return fail(ErrorKind::invalid, fmt::format("record {} of shard {} is asked for, but the log ends before record {}",
+                                                sequence, shard, reach.next_sequence()));
+  }
+  return StateReader::open(impl_->config, reach, shard, sequence);
+}
+
+std::uint64_t KafkaLog::next_of_shard(int shard) const {
+  return impl_->shard_reaches.at(static_cast<std::size_t>(shard)).next_sequence();
+}
+
+Result<void> KafkaLog::look_at_ends() { return impl_->look_at_ends(); }
+
+std::uint64_t KafkaLog::rebalances() const {
+  const std::lock_guard lock(impl_->member_mutex);
+  return impl_->member ? impl_->member->rebalances() : 0;
+}
 
 void KafkaLog::append(LogName log, LogRecord record, AppendDone done) {
   if (log == LogName::captured) impl_->captured->append(std::move(record), std::move(done));
@@ -136,7 +231,7 @@ Result<std::unique_ptr<LogReader>> KafkaLog::read_share(LogName log, std::uint64
     return fail(ErrorKind::invalid, fmt::format("record {} is asked for, but the log {} ends before record {}", sequence,
                                                 to_string(log), next_sequence(log)));
   }
-  if (log == LogName::events) return StateReader::open(impl_->config, impl_->events_reach, sequence);
+  if (log == LogName::events) return read_changes(0, sequence);
   return CapturedReader::open(impl_->config, impl_->captured_reach, impl_->around.memory, sequence, share);
 }
 
@@ -184,8 +279,16 @@ Result<Trimmed> KafkaLog::Impl::trim_captured(const TrimLimits& limits) {
   const penstock::kafka::TopicPartition at{config.captured_topic(), 0};
   TRY_ASSIGN(const auto bounds, looker->bounds(at, kPatience));
   if (limits.older_than.ms <= 0 || bounds.first >= limits.before_sequence) return Trimmed{};
+  // One look at all shards is a client and a read of each.
+  const auto now = std::chrono::steady_clock::now();
+  if (topics.shards > 1 && now < looked_at_captured + kBetweenLooks) return Trimmed{};
+  looked_at_captured = now;
   TRY_ASSIGN(const auto young, looker->find(at, {Beginning::Kind::time, limits.older_than}, kPatience));
-  const std::uint64_t before = std::min(young, limits.before_sequence);
+  std::uint64_t before = std::min(young, limits.before_sequence);
+  if (topics.shards > 1 && before > bounds.first) {
+    TRY_ASSIGN(const auto read, read_by_all_shards());
+    before = std::min(before, read);
+  }
   if (before <= bounds.first) return Trimmed{};
   TRY(admin->remove_before(at, before, kPatience));
   Trimmed gone;
@@ -203,15 +306,31 @@ Result<Trimmed> KafkaLog::Impl::trim_captured(const TrimLimits& limits) {
   return gone;
 }
 
+// Of `captured`; the newest commit of each shard says it, wherever that was made.
+Result<std::uint64_t> KafkaLog::Impl::read_by_all_shards() {
+  TRY_ASSIGN(const auto reader, Consumer::start(reader_settings(config), {"log", "trim"}, nullptr));
+  std::uint64_t read = ~std::uint64_t{0};
+  for (int shard = 0; shard < topics.shards; ++shard) {
+    TRY_ASSIGN(const Commit newest, newest_commit(*reader, {config.state_topic(), shard}));
+    read = std::min(read, newest.captured_read);
+  }
+  return read;
+}
+
 Offsets KafkaLog::begin(LogName log) const { return impl_->reach(log).begin(); }
 Offsets KafkaLog::end(LogName log) const { return impl_->reach(log).end(); }
 std::uint64_t KafkaLog::next_sequence(LogName log) const { return impl_->reach(log).next_sequence(); }
 std::uint64_t KafkaLog::bytes(LogName /*log*/) const { return 0; }
 std::size_t KafkaLog::pending_bytes() const { return impl_->captured->pending_bytes() + impl_->commits->pending_bytes(); }
-std::optional<Error> KafkaLog::failure() const { return impl_->commits->failure(); }
+std::optional<Error> KafkaLog::failure() const {
+  if (auto failed = impl_->commits->failure()) return failed;
+  const std::lock_guard lock(impl_->member_mutex);
+  return impl_->member ? impl_->member->failure() : std::nullopt;
+}
 std::optional<Error> KafkaLog::refusal() const { return impl_->commits->trouble(); }
 
 void KafkaLog::close() {
+  leave();
   impl_->captured->close();
   impl_->commits->close();
 }

@@ -2,9 +2,12 @@
 // The log on Kafka. `events` is a topic of one plain message for each event, so that everybody else can read it too; `captured` and
 // `state` are its own (captured_record.h, state_rows.h). What ingest commits is one transaction over `events` and `state`.
 //
-// One process per prefix: a second one takes the log over, and the first fails. Thread-safe; readers must be gone before the log is.
+// With one shard there is one process per prefix: a second one takes the log over, and the first fails. With more, processes are a
+// group, and each shard of the input is one process's at a time, who alone commits what was made of it (join, take).
+// Thread-safe; readers must be gone before the log is.
 // What brokers remove of `events` by themselves is for them to say, so `trim` only looks. How many bytes there are nobody knows.
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -13,6 +16,7 @@
 #include "connectors/logs/kafka/kafka_log_settings.h"
 #include "pipeline/base/clock.h"
 #include "pipeline/base/memory_budget.h"
+#include "pipeline/kafka/group_member.h"
 #include "pipeline/ports/log.h"
 #include "pipeline/telemetry/metrics.h"
 
@@ -25,6 +29,8 @@ class KafkaLog final : public Log {
     MemoryBudget* memory = nullptr;  // where decoded chunks are counted; outlives them
     telemetry::Metrics* metrics = nullptr;
     std::stop_token stop = {};  // ends open()
+    // Of several shards: how far a commit says that `captured` is read; what all shards have read may be removed.
+    std::function<std::optional<std::uint64_t>(const LogRecord&)> captured_read = nullptr;
   };
 
   // Waits for a broker, up to half a minute; looks at the topics, takes the log over. Errors say what to do: not_found and invalid (the
@@ -41,6 +47,24 @@ class KafkaLog final : public Log {
 
   // Where its topic is somebody else's too: there the direct route ends.
   bool keeps_attachments() const override;
+
+  int shards() const;
+  // Of several shards. Returns at once; what the group gives comes in `calls`. invalid: the settings.
+  Result<void> join(penstock::kafka::GroupMember::Calls calls);
+  // Gives back all shards, and lets the others know. Not from `calls`.
+  void leave();
+  // Blocks until nothing of a former holder is under way, and it is durable that the shard is ours. It is let go when the view ends.
+  // unavailable: not now, or it was lost meanwhile; stopped.
+  Result<std::unique_ptr<Log>> take(const penstock::kafka::Holding& shard, const std::stop_token& stop);
+  // Before it is let go in peace: others then know that nothing of this process is open. Blocks. unavailable: it was lost before.
+  Result<void> release(int shard);
+  void let_go(int shard);
+  Result<std::unique_ptr<LogReader>> read_changes(int shard, std::uint64_t sequence);
+  std::uint64_t next_of_shard(int shard) const;
+  std::uint64_t rebalances() const;
+  // Asks where the logs end: what others write is known here once it was read, or after this.
+  Result<void> look_at_ends();
+
   int partitions() const override;
   void append(LogName log, LogRecord record, AppendDone done) override;
   Result<std::unique_ptr<LogReader>> read(LogName log, const Offsets& start) override;

@@ -30,6 +30,7 @@ constexpr std::array kOwned{
     Owned{"isolation.level", kCommitted},
     Owned{"group.id", kOffsets},
     Owned{"group.instance.id", kOffsets},
+    Owned{"partition.assignment.strategy", "processes share the log cooperatively"},
     Owned{"enable.auto.commit", kOffsets},
     Owned{"enable.auto.offset.store", kOffsets},
     Owned{"auto.offset.reset", "what is gone is never passed over without a word"},
@@ -44,6 +45,9 @@ constexpr std::uint64_t kMessageLeast = 1000;
 constexpr std::uint64_t kMessageMost = 1'000'000'000;
 constexpr std::uint64_t kBatchBytes = 1'000'000;
 constexpr std::uint64_t kBatchSlack = 256;
+// How long a process may be silent before others take over what it has; and how soon each hears that partitions move.
+constexpr Duration kSessionTimeout{10'000};
+constexpr Duration kHeartbeat{500};
 constexpr Bytes kReadAhead = 8_MiB;  // of one reader, all partitions together
 
 Settings with(Settings settings, const Config& config, Role role) {
@@ -62,6 +66,12 @@ Settings producer(const Config& config, std::uint64_t message_max, std::uint64_t
   settings.emplace_back("queue.buffering.max.messages", "10000000");
   settings.emplace_back("queue.buffering.max.kbytes", "2147483647");
   return settings;
+}
+
+// A process that was killed goes on under the same, and so ends what it had left open.
+std::string transactional_id(const Config& config) {
+  return fmt::format("{}-{}", config.prefix.empty() ? "penstock" : config.prefix,
+                     config.instance.empty() ? "0" : config.instance);
 }
 
 bool is_topic(std::string_view name) {
@@ -97,7 +107,7 @@ void check(const Config& config, config::StructReader& reader) {
 
 Settings commit_settings(const Config& config, std::uint64_t events_max, std::uint64_t state_max) {
   Settings settings = producer(config, std::max(events_max, state_max), std::min(events_max, state_max));
-  settings.emplace_back("transactional.id", config.prefix.empty() ? "penstock-0" : config.prefix + "-0");
+  settings.emplace_back("transactional.id", transactional_id(config));
   settings.emplace_back("transaction.timeout.ms", fmt::format("{}", kTransactionTimeout.count()));
   settings.emplace_back("delivery.report.only.error", "true");
   return with(std::move(settings), config, Role::producer);
@@ -119,6 +129,21 @@ Settings reader_settings(const Config& config) {
   settings.emplace_back("check.crcs", "true");
   settings.emplace_back("queued.max.messages.kbytes", fmt::format("{}", kReadAhead.count / 1024));
   return with(std::move(settings), config, Role::consumer);
+}
+
+Settings member_settings(const Config& config) {
+  Settings settings{{"session.timeout.ms", fmt::format("{}", kSessionTimeout.count())},
+                    {"heartbeat.interval.ms", fmt::format("{}", kHeartbeat.count())}};
+  for (auto& each : group_settings(config)) settings.push_back(std::move(each));
+  settings.emplace_back("group.instance.id", config.instance);
+  settings.emplace_back("partition.assignment.strategy", "cooperative-sticky");
+  return settings;
+}
+
+Settings group_settings(const Config& config) {
+  Settings settings = reader_settings(config);
+  settings.emplace_back("group.id", config.group());
+  return settings;
 }
 
 Settings admin_settings(const Config& config) {

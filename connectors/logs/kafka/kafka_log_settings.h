@@ -26,6 +26,8 @@ struct Config {
   FactPaths paths;  // where the facts are in a body, for `none`
   std::string project = "default";  // of events without the header
   std::optional<int> partitions;  // of `events`; an existing topic must have as many
+  int shards = 1;  // of the input, for as many processes at most; more than one: they are a group
+  std::string instance;  // of a group: by what this process is known in it, and goes on after a kill
   std::optional<int> replication;  // of topics that are created; none: the brokers' default
   bool create = false;  // topics that are missing
   Duration events_age{0};  // how long created topics keep `events`
@@ -35,6 +37,7 @@ struct Config {
   std::string captured_topic() const { return prefix + ".captured"; }
   std::string events_topic() const { return events.empty() ? prefix + ".events" : events; }
   std::string state_topic() const { return prefix + ".state"; }
+  std::string group() const { return prefix + ".penstock"; }
   // The topic of events is not the log's own.
   bool is_direct() const { return !events.empty(); }
 };
@@ -51,6 +54,9 @@ void check(const Config& config, config::StructReader& reader);
 penstock::kafka::Settings commit_settings(const Config& config, std::uint64_t events_max, std::uint64_t state_max);
 penstock::kafka::Settings capture_settings(const Config& config, std::uint64_t captured_max);
 penstock::kafka::Settings reader_settings(const Config& config);
+// With the group: as a member of it, or to ask what it has committed.
+penstock::kafka::Settings member_settings(const Config& config);
+penstock::kafka::Settings group_settings(const Config& config);
 penstock::kafka::Settings admin_settings(const Config& config);
 
 }  // namespace penstock::logs::kafka

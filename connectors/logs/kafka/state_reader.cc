@@ -90,8 +90,7 @@ Result<std::uint64_t> offset_of(Consumer& consumer, const TopicPartition& at, st
 
 }  // namespace
 
-Result<Commit> newest_commit(Consumer& consumer, const std::string& topic) {
-  const TopicPartition at{topic, 0};
+Result<Commit> newest_commit(Consumer& consumer, const TopicPartition& at) {
   TRY_ASSIGN(const auto bounds, consumer.bounds(at, kPatience));
   const auto [first, end] = bounds;
   for (std::uint64_t back = kFirstStep;; back *= 4) {
@@ -107,9 +106,12 @@ Result<Commit> newest_commit(Consumer& consumer, const std::string& topic) {
   }
 }
 
-Result<std::unique_ptr<LogReader>> StateReader::open(const Config& config, Reach& reach, std::uint64_t sequence) {
-  TRY_ASSIGN(auto consumer, Consumer::start(reader_settings(config), {"log", "state-reader"}, nullptr));
-  const TopicPartition at{config.state_topic(), 0};
+Result<std::unique_ptr<LogReader>> StateReader::open(const Config& config, Reach& reach, int shard, std::uint64_t sequence) {
+  // Each look of the search waits for the fetch of the look before it, which is at the end by then and would wait for more.
+  auto settings = reader_settings(config);
+  settings.emplace_back("fetch.wait.max.ms", "10");
+  TRY_ASSIGN(auto consumer, Consumer::start(settings, {"log", "state-reader"}, nullptr));
+  const TopicPartition at{config.state_topic(), shard};
   TRY_ASSIGN(const std::uint64_t offset, offset_of(*consumer, at, sequence));
   TRY(consumer->begin_shared(at, offset));
   return std::unique_ptr<LogReader>(new StateReader(at.topic, std::move(consumer), reach, sequence));

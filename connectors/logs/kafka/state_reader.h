@@ -17,12 +17,12 @@
 namespace penstock::logs::kafka {
 
 // What the newest commit says; all zero: there is none. Blocks. `consumer` reads nothing else meanwhile.
-Result<Commit> newest_commit(penstock::kafka::Consumer& consumer, const std::string& topic);
+Result<Commit> newest_commit(penstock::kafka::Consumer& consumer, const penstock::kafka::TopicPartition& at);
 
 class StateReader final : public LogReader {
  public:
-  // From that record on; blocks while it looks for it. `reach` outlives it.
-  static Result<std::unique_ptr<LogReader>> open(const Config& config, Reach& reach, std::uint64_t sequence);
+  // From that record of the shard on; blocks while it looks for it. `reach` is the shard's, and outlives it.
+  static Result<std::unique_ptr<LogReader>> open(const Config& config, Reach& reach, int shard, std::uint64_t sequence);
 
   // Waits for records that are known to be there; unavailable: they did not come.
   Result<std::shared_ptr<const StoredRecord>> next() override;

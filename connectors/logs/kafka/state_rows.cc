@@ -68,6 +68,9 @@ Result<Commit> read_rest_of_commit(Reader& in, std::uint64_t next_sequence) {
   TRY_ASSIGN(commit.chain_version, in.varint());
   TRY_ASSIGN(const auto holder, in.bytes(commit.holder.bytes.size()));
   std::ranges::copy(holder, commit.holder.bytes.begin());
+  if (in.remaining() > 0) {
+    TRY_ASSIGN(commit.captured_read, in.varint());
+  }
   return commit;
 }
 
@@ -78,6 +81,7 @@ StateRow encode_commit(const Commit& commit) {
   Writer to(row.value);
   to.varint(commit.chain_version);
   to.bytes({reinterpret_cast<const char*>(commit.holder.bytes.data()), commit.holder.bytes.size()});
+  to.varint(commit.captured_read);
   return row;
 }
 

@@ -157,6 +157,25 @@ TEST_CASE("rows of a newer version, or damaged, are refused") {
   CHECK_FALSE(assembler.take("?", encode_commit({.next_sequence = 3}).value, {}, none).has_value());
 }
 
+TEST_CASE("a commit says how far `captured` is read, and one of an older program says nothing of it") {
+  auto row = encode_commit({.next_sequence = 3, .chain_version = 1, .holder = Uuid::v5({}, "one"), .captured_read = 5});
+  CHECK(read_commit(row.key, row.value).value()->captured_read == 5);
+  row.value.pop_back();
+  const auto older = read_commit(row.key, row.value).value();
+  CHECK(older->captured_read == 0);
+  CHECK(older->holder == Uuid::v5({}, "one"));
+}
+
+TEST_CASE("a data folder's process keeps its name in the group") {
+  fakes::MemoryDisk disk;
+  const auto lock = lock_data_folder(disk, "data");
+  const auto name = instance_of(disk, "data");
+  REQUIRE(name.has_value());
+  CHECK(instance_of(disk, "data").value() == *name);
+  REQUIRE(disk.write_atomically("data/INSTANCE", "half of i").has_value());
+  CHECK(instance_of(disk, "data").error().kind == ErrorKind::corrupt);
+}
+
 TEST_CASE("a data folder goes with one log only") {
   fakes::MemoryDisk disk;
   {

@@ -30,6 +30,7 @@ struct Wanted {
   bool whose_own = true;  // nobody else's
   bool compacted = false;
   std::optional<int> partitions;  // that it must have
+  std::string_view said_by;  // the setting
 };
 
 NewTopic described(const Config& config, std::string name, int partitions, TopicSettings settings) {
@@ -48,10 +49,11 @@ std::vector<Wanted> wanted_topics(const Config& config) {
   }
   // What ingest has not read must stay; Penstock itself removes the rest.
   const TopicSettings kept{{"cleanup.policy", "delete"}, {"retention.ms", "-1"}, {"retention.bytes", "-1"}};
-  return {{described(config, config.captured_topic(), 1, kept), true, false, 1},
+  return {{described(config, config.captured_topic(), 1, kept), true, false, 1, {}},
           {described(config, config.events_topic(), partitions, std::move(of_events)), config.events.empty(), false,
-           config.partitions},
-          {described(config, config.state_topic(), 1, {{"cleanup.policy", "compact"}}), true, true, 1}};
+           config.partitions, "partitions"},
+          {described(config, config.state_topic(), config.shards, {{"cleanup.policy", "compact"}}), true, true,
+           config.shards, "shards"}};
 }
 
 std::string_view setting(const TopicInfo& info, const std::string& name) {
@@ -108,11 +110,11 @@ TimeWindow times_of(const TopicInfo& info) {
 Result<void> check_needed(const Wanted& wanted, const TopicInfo& info) {
   const std::string& name = wanted.topic.name;
   if (wanted.partitions && info.partitions != *wanted.partitions) {
-    const bool ours = wanted.whose_own && *wanted.partitions == 1;
     return fail(ErrorKind::invalid,
                 fmt::format("topic '{}' has {} partitions and {}", name, info.partitions,
-                            ours ? "must have one; choose another `prefix`"
-                                 : fmt::format("`partitions` says {}; leave it out, or correct it", *wanted.partitions)));
+                            wanted.said_by.empty() ? "must have one; choose another `prefix`"
+                                                   : fmt::format("`{}` says {}; correct it, or choose another `prefix`",
+                                                                 wanted.said_by, *wanted.partitions)));
   }
   const auto policy = setting(info, "cleanup.policy");
   if (wanted.compacted && !policy.empty() && policy != "compact") {
@@ -170,7 +172,10 @@ Result<Topics> prepare_topics(TopicAdmin& admin, const Config& config, Duration 
     advise(wanted, *info);
     const auto message_max = number(setting(*info, "max.message.bytes")).value_or(kMessageMaxUnknown);
     if (name == config.captured_topic()) found.captured_max = message_max;
-    if (name == config.state_topic()) found.state_max = message_max;
+    if (name == config.state_topic()) {
+      found.state_max = message_max;
+      found.shards = info->partitions;
+    }
     if (name != config.events_topic()) continue;
     found.partitions = info->partitions;
     found.events_max = message_max;

@@ -23,6 +23,7 @@ struct TimeWindow {
 
 struct Topics {
   int partitions = 0;  // of `events`
+  int shards = 0;  // partitions of `state`
   // The largest message that each takes.
   std::uint64_t captured_max = 0;
   std::uint64_t events_max = 0;

@@ -17,6 +17,7 @@ using penstock::kafka::Received;
 using penstock::kafka::TopicPartition;
 
 constexpr std::size_t kTakenAtOnce = 500;
+constexpr Bytes kMemoryLeast = 8_MiB;
 constexpr std::size_t kRefusedKept = 64 << 10;
 // Then others may have their turn, if any waits.
 constexpr std::size_t kTurnBytes = 16 << 20;
@@ -28,6 +29,11 @@ constexpr Duration kTurnIdle{500};
 constexpr std::size_t kNeverInside = 64;
 constexpr Duration kGroupPatience{5000};
 constexpr std::string_view kTooLarge = "the message is larger than `message_max`";
+
+Config part_of(Config config, PartitionShare share) {
+  config.memory.count = std::max(config.memory.count / static_cast<std::uint64_t>(share.of), kMemoryLeast.count);
+  return config;
+}
 
 }  // namespace
 
@@ -53,7 +59,8 @@ struct KafkaSource::Partition {
 };
 
 KafkaSource::KafkaSource(Config config, const ConnectorContext& context)
-    : config_(std::move(config)), name_(context.name), clock_(context.clock), metrics_(context.metrics),
+    : config_(part_of(std::move(config), context.share)), share_(context.share), name_(context.name), clock_(context.clock),
+      metrics_(context.metrics),
       tombstones_(metrics_ == nullptr ? telemetry::Counter()
                                       : metrics_->counter("penstock_kafka_tombstones_total",
                                                           "Tombstones: passed on by the direct route, else passed over.",
@@ -76,7 +83,7 @@ Result<void> KafkaSource::open(const std::vector<SourcePosition>& stored) {
     };
   }
   finder_ = std::make_unique<PartitionFinder>(*consumer_, config_.topics, beginning_of(config_), std::move(offsets),
-                                              config_.refresh, std::move(of_group));
+                                              config_.refresh, share_, std::move(of_group));
   return {};
 }
 

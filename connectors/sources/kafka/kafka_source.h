@@ -35,6 +35,8 @@ class KafkaSource final : public PolledSource {
       "from: latest\n";
   static Bytes memory(const Config& config) { return config.memory; }
   static bool by_captured(const Config& config) { return config.key == KeyedBy::repartition; }
+  // Into shares, each with the partitions of its number, and its part of the memory.
+  static constexpr bool kDivisible = true;
 
   KafkaSource(Config config, const ConnectorContext& context);
   ~KafkaSource() override;
@@ -66,6 +68,7 @@ class KafkaSource final : public PolledSource {
   void stop(Partition& partition);
 
   const Config config_;
+  const PartitionShare share_;
   const std::string name_;
   const Clock& clock_;
   telemetry::Metrics* const metrics_;

@@ -36,10 +36,10 @@ std::set<std::string> topics_of(const Offsets& offsets) {
 }  // namespace
 
 PartitionFinder::PartitionFinder(penstock::kafka::Consumer& consumer, std::vector<std::string> topics, Beginning beginning,
-                                 Offsets stored, Duration refresh, OfGroup of_group)
+                                 Offsets stored, Duration refresh, PartitionShare share, OfGroup of_group)
     : consumer_(consumer), names_(those(topics, false)), patterns_(those(topics, true)),
       has_patterns_(std::ranges::any_of(topics, is_pattern)), beginning_(beginning), stored_(std::move(stored)),
-      refresh_(refresh), of_group_(std::move(of_group)), known_topics_(topics_of(stored_)) {
+      refresh_(refresh), share_(share), of_group_(std::move(of_group)), known_topics_(topics_of(stored_)) {
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
 
@@ -107,7 +107,7 @@ bool PartitionFinder::look_for(const std::optional<std::string>& name, const std
 bool PartitionFinder::adopt(const std::string& topic, int partitions, const std::stop_token& stop) {
   for (int partition = 0; partition < partitions; ++partition) {
     const TopicPartition at{topic, partition};
-    if (known_.contains(at)) continue;
+    if (known_.contains(at) || !share_.has(partition)) continue;
     if (stop.stop_requested()) return false;
     FoundPartition found{at, 0, false};
     if (const auto stored = stored_.find(at); stored != stored_.end()) {

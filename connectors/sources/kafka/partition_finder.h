@@ -41,7 +41,7 @@ class PartitionFinder {
 
   // `of_group` goes before `beginning`; null: no group is asked.
   PartitionFinder(penstock::kafka::Consumer& consumer, std::vector<std::string> topics, penstock::kafka::Beginning beginning,
-                  Offsets stored, Duration refresh, OfGroup of_group = nullptr);
+                  Offsets stored, Duration refresh, PartitionShare share = {}, OfGroup of_group = nullptr);
   ~PartitionFinder();
   PartitionFinder(const PartitionFinder&) = delete;
   PartitionFinder& operator=(const PartitionFinder&) = delete;
@@ -71,6 +71,7 @@ class PartitionFinder {
   const penstock::kafka::Beginning beginning_;
   const Offsets stored_;
   const Duration refresh_;
+  const PartitionShare share_;  // of the partitions of each topic
   const OfGroup of_group_;
 
   std::set<penstock::kafka::TopicPartition> known_;  // the thread's

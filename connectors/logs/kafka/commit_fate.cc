@@ -1,0 +1,116 @@
+// The part of the writer that finds out what is there: at the start, and after a transaction that failed.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "connectors/logs/kafka/commit_writer.h"
+#include "connectors/logs/kafka/state_reader.h"
+#include "pipeline/base/log.h"
+
+namespace penstock::logs::kafka {
+namespace {
+
+using penstock::kafka::Transactions;
+
+constexpr Duration kTakeOverWithin{10'000};
+constexpr Duration kPatience{10'000};
+constexpr std::chrono::seconds kBetweenTries{1};
+
+}  // namespace
+
+// Whoever had the log, or the name of this process, can write no more once this has begun, and what they had begun to write is
+// decided.
+Result<void> CommitWriter::take_over() {
+  const auto& config = around_.config;
+  TRY_ASSIGN(transactions_, Transactions::start(commit_settings(config, around_.events_max, around_.state_max),
+                                                {"log", "events"}, around_.metrics));
+  events_topic_ = transactions_->topic(config.events_topic());
+  TRY(transactions_->take_over(kTakeOverWithin, around_.stop));
+  if (around_.group == nullptr) {
+    TRY_ASSIGN(newest_[0], newest_commit(around_.looker, {config.state_topic(), 0}));
+  }
+  return measure();
+}
+
+Result<void> CommitWriter::measure() {
+  const std::string topic = around_.config.events_topic();
+  for (std::size_t p = 0; p < next_.size(); ++p) {
+    TRY_ASSIGN(const auto bounds, around_.looker.bounds({topic, static_cast<int>(p)}, kPatience));
+    around_.reach.begin_at(p, bounds.first);
+    next_[p] = std::max(next_[p], bounds.second);
+  }
+  around_.reach.grow(next_, 0);
+  return {};
+}
+
+// So that a process that lost the log without knowing sees that it was not a broker who ended its transaction.
+Result<void> CommitWriter::claim() {
+  Commit& newest = newest_[0];
+  newest.holder = holder_;
+  const StateRow row = encode_commit(newest);
+  TRY(transactions_->begin());
+  TRY(transactions_->send(transactions_->topic(around_.config.state_topic()), 0, row.key, row.value, {}));
+  TRY(transactions_->commit());
+  around_.reach.grow(next_, newest.next_sequence);
+  around_.shard_reaches[0].grow({}, newest.next_sequence);
+  return {};
+}
+
+void CommitWriter::note(std::optional<Error> trouble) {
+  const std::lock_guard lock(mutex_);
+  trouble_ = std::move(trouble);
+}
+
+// Nullopt: all of it is durable. Else none of it is, and this is why.
+std::optional<Error> CommitWriter::fate_of(const Group& group, Error why) {
+  const auto expected = after(group);
+  log_warning("log", "{}; looking at what became of it", why.message);
+  note(why);
+  for (;;) {
+    transactions_.reset();
+    const auto durable = find_fate(expected);
+    note(durable ? std::nullopt : std::optional(durable.error()));
+    if (durable) return *durable ? std::nullopt : std::optional(why);
+    if (durable.error().kind != ErrorKind::unavailable) {
+      transactions_.reset();
+      const std::lock_guard lock(mutex_);
+      return failure_ = durable.error();
+    }
+    if (pause(kBetweenTries)) {
+      return given_up_ =
+                 Error{ErrorKind::stopped, "the log was closed before a broker answered: " + durable.error().message};
+    }
+  }
+}
+
+// A shard that has another holder by now tells nothing, but all of a transaction has one fate.
+Result<bool> CommitWriter::find_fate(const std::map<int, std::uint64_t>& expected) {
+  const bool alone = around_.group == nullptr;
+  if (alone) TRY(look_whose());
+  TRY(take_over());
+  if (alone) TRY(look_whose());
+  bool durable = false;
+  for (const auto& [shard, after] : expected) {
+    TRY_ASSIGN(const Commit found, newest_commit(around_.looker, {around_.config.state_topic(), shard}));
+    const bool released = !alone && found.holder == Uuid() && found.next_sequence == after;  // by the last of these
+    if (found.holder != holder_ && !released) continue;
+    durable = durable || found.next_sequence == after;
+    newest_[shard] = found;
+    around_.shard_reaches[static_cast<std::size_t>(shard)].grow({}, found.next_sequence);
+  }
+  around_.reach.grow(next_, alone ? newest_[0].next_sequence : 0);
+  return durable;
+}
+
+// Before anybody is shut out, and after: whoever claimed the log keeps it.
+Result<void> CommitWriter::look_whose() {
+  TRY_ASSIGN(const Commit newest, newest_commit(around_.looker, {around_.config.state_topic(), 0}));
+  if (newest.holder == holder_) return {};
+  return fail(ErrorKind::conflict,
+              fmt::format("another process has taken over the log with the prefix '{}'; one at a time can write to it. Give "
+                          "the log more `shards` to share it",
+                          around_.config.prefix));
+}
+
+}  // namespace penstock::logs::kafka

@@ -1,0 +1,75 @@
+#include "connectors/logs/kafka/shard_takeover.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+
+#include "connectors/logs/kafka/state_reader.h"
+#include "pipeline/base/log.h"
+#include "pipeline/kafka/consumer.h"
+#include "pipeline/kafka/transactions.h"
+
+namespace penstock::logs::kafka {
+namespace {
+
+using penstock::kafka::Consumer;
+using penstock::kafka::TopicPartition;
+using penstock::kafka::Transactions;
+using Clock = std::chrono::steady_clock;
+
+constexpr Duration kAsk{500};
+constexpr Duration kEndWithin{10'000};
+constexpr std::chrono::milliseconds kBetweenLooks{50};
+constexpr std::chrono::seconds kGiveUpAfter{30};
+
+// With nothing to write: only to have the name.
+void end_transaction_of(const Config& config, const Uuid& holder) {
+  Config theirs = config;
+  theirs.instance = holder.to_string();
+  auto made =
+      Transactions::start(commit_settings(theirs, kMessageMaxUnknown, kMessageMaxUnknown), {"log", "takeover"}, nullptr);
+  auto ended = made ? (*made)->take_over(kEndWithin) : fail(made.error());
+  if (!ended)
+    log_warning("log", "what the process {} left open cannot be ended: {}", theirs.instance, ended.error().message);
+}
+
+void wait(const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any stopping;
+  std::unique_lock lock(mutex);
+  stopping.wait_for(lock, stop, kBetweenLooks, [] { return false; });
+}
+
+}  // namespace
+
+Result<Commit> settle_shard(const Config& config, int shard, const Uuid& self, const std::stop_token& stop) {
+  const TopicPartition at{config.state_topic(), shard};
+  TRY_ASSIGN(const auto of_group, Consumer::start(group_settings(config), {"log", "takeover"}, nullptr));
+  auto settings = reader_settings(config);
+  settings.emplace_back("fetch.wait.max.ms", "10");  // one look waits for what the look before it still asks for
+  TRY_ASSIGN(const auto looker, Consumer::start(settings, {"log", "takeover"}, nullptr));
+  const auto begun = Clock::now();
+  for (Uuid ended; !stop.stop_requested();) {
+    const auto newest = newest_commit(*looker, at);
+    if (newest && newest->holder != Uuid() && newest->holder != self && newest->holder != ended)
+      end_transaction_of(config, ended = newest->holder);
+    const auto committed = of_group->committed(at, kAsk);
+    // What was read first may be older than what was undecided until now.
+    const auto settled = newest_commit(*looker, at);
+    if (committed && settled && settled->next_sequence >= committed->value_or(0) &&
+        (settled->holder == Uuid() || settled->holder == self || settled->holder == ended))
+      return settled;
+    if (Clock::now() - begun > kGiveUpAfter) {
+      if (!settled) return fail(settled.error());
+      if (!committed) return fail(committed.error());
+      return fail(ErrorKind::unavailable, fmt::format("partition {} of topic '{}' has less than the group '{}' knows of",
+                                                      shard, at.topic, config.group()));
+    }
+    wait(stop);
+  }
+  return fail(ErrorKind::stopped, "stopped while taking over a share of the input");
+}
+
+}  // namespace penstock::logs::kafka
