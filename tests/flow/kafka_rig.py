@@ -111,6 +111,14 @@ class Kafka:
         except confluent_kafka.KafkaException:
             return None
 
+    def reader(self, topic):
+        """Of what is committed from now on."""
+        reader = confluent_kafka.Consumer({"bootstrap.servers": self.address, "group.id": "tail", "enable.auto.commit": False,
+                                           "isolation.level": "read_committed", "fetch.wait.max.ms": 20})
+        partitions = reader.list_topics(topic, 20).topics[topic].partitions
+        reader.assign([confluent_kafka.TopicPartition(topic, part, confluent_kafka.OFFSET_END) for part in partitions])
+        return reader
+
     def messages(self, topic):
         """All there are, by partition and there in order."""
         reader = confluent_kafka.Consumer({"bootstrap.servers": self.address, "group.id": "reader", "enable.auto.commit": False,

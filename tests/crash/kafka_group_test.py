@@ -1,0 +1,303 @@
+#!/usr/bin/env python3
+"""Processes that share one log on Kafka, killed in turn: what an independent reader finds is every event once, in the order of its key,
+counted by a state that moves along. Long with PENSTOCK_TEST_LONG."""
+import collections
+import http.client
+import itertools
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+import unittest
+import uuid
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "flow"))
+from kafka_rig import broker  # noqa: E402
+from rig import BINARY, FlowTest, Receiver, free_port, wait_until  # noqa: E402
+
+LONG = bool(os.environ.get("PENSTOCK_TEST_LONG"))
+SEED = int(os.environ.get("PENSTOCK_TEST_SEED", "1"))
+SHARDS, PARTITIONS, KEYS = 4, 8, 40
+KILLS = 100 if LONG else 6
+BETWEEN_KILLS = 1.5  # seconds, about: while a member is being missed, after others have taken over, and in between
+COUNTER = """local M = {}
+function M.transform(event, app)
+  event.properties.count = app.state.incr('count')
+  return event
+end
+return M
+"""
+
+
+def event(n):
+    return {"event": "signup", "distinct_id": f"user-{n % KEYS}", "properties": {"n": n}}
+
+
+class Member:
+    """One process of the group, with a folder of its own."""
+
+    def __init__(self, test, number):
+        self.test, self.folder, self.port = test, test.folder / f"p{number}", free_port()
+        self.process = None
+
+    def start(self):
+        with open(self.folder / "penstock.log", "ab") as log:
+            self.process = subprocess.Popen([BINARY, "run", "penstock.yaml"], cwd=self.folder, stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log)
+        self.test.processes.append(self.process)
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def kill(self):
+        self.signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        self.signal(signal.SIGTERM)
+        self.test.assertEqual(self.process.wait(timeout=60), 0, self.log())
+
+    def log(self):
+        return (self.folder / "penstock.log").read_text()
+
+    def status(self):
+        said = subprocess.run([BINARY, "status", "--json"], cwd=self.folder, capture_output=True, text=True, timeout=60,
+                              stdin=subprocess.DEVNULL).stdout
+        return json.loads(said) if said.startswith("{") else {}
+
+    def shards(self):
+        return set((self.status().get("group") or {}).get("here", []))
+
+
+class Arrivals:
+    """When events of each shard came out, seen by a reader that is not ours."""
+
+    def __init__(self, test):
+        self.shard_of = {message.key().decode(): message.partition() % SHARDS for message in test.kafka.messages(test.source)}
+        self.reader = test.kafka.reader(test.clean)
+        self.times, self.over = collections.defaultdict(list), threading.Event()
+        self.thread = threading.Thread(target=self.read)
+        self.thread.start()
+
+    def read(self):
+        while not self.over.is_set():
+            message = self.reader.poll(0.2)
+            if message is not None and not message.error():
+                self.times[self.shard_of[json.loads(message.value())["distinct_id"]]].append(time.monotonic())
+        self.reader.close()
+
+    def stop(self):
+        self.over.set()
+        self.thread.join()
+
+    def longest_gap(self, shards, begin, end):
+        longest = 0
+        for shard in shards:
+            times = [begin, *(t for t in list(self.times[shard]) if begin < t < end), end]
+            longest = max(longest, max(b - a for a, b in zip(times, times[1:])))
+        return longest
+
+
+class GroupOnKafka(FlowTest):
+    BROKER = "ctest-group"
+
+    def setUp(self):
+        super().setUp()
+        self.kafka = broker(self.BROKER)
+        self.prefix = f"g-{uuid.uuid4().hex[:8]}"
+        self.clean, self.source = f"clean-{self.prefix}", f"in-{self.prefix}"
+        self.kafka.create(f"{self.source}:{PARTITIONS}")
+        self.chance = random.Random(SEED)
+        self.written, self.members = 0, []
+
+    def join(self, count, destinations="  []", sources=""):
+        for _ in range(count):
+            member = Member(self, len(self.members))
+            self.write(f"{member.folder.name}/apps/counter/app.yaml",
+                       "name: counter\nversion: 1.0.0\nsummary: Counts.\npermissions: { state: true }\n")
+            self.write(f"{member.folder.name}/apps/counter/app.lua", COUNTER)
+            self.write(f"{member.folder.name}/penstock.yaml",
+                       f"data: ./data\nlog: {{ type: kafka, brokers: [\"{self.kafka.address}\"], prefix: {self.prefix}, "
+                       f"partitions: {PARTITIONS}, shards: {SHARDS}, create: true, events: {self.clean}, "
+                       "client: { session.timeout.ms: 3000 } }\n"
+                       f"apps:\n  - use: counter\nsources:\n  - {{ name: in, type: kafka, brokers: [\"{self.kafka.address}\"], "
+                       f"topics: [{self.source}] }}\n{sources.format(port=member.port)}destinations:\n{destinations}\n")
+            member.start()
+            self.members.append(member)
+
+    def write_for(self, seconds, enough=None):
+        """A keyed stream, slow enough that every moment has something under way."""
+        writer, started = self.kafka.writer(), time.monotonic()
+        while time.monotonic() - started < seconds and not (enough and enough.is_set()):
+            for _ in range(50):
+                one = event(self.written)
+                writer.produce(self.source, json.dumps(one), one["distinct_id"])
+                self.written += 1
+            writer.flush(60)
+            time.sleep(0.03)  # a random moment for each kill, and not all is written before the first
+        writer.flush(60)
+
+    def assert_once_in_order_and_counted(self):
+        bodies = [json.loads(message.value()) for message in self.kafka.messages(self.clean)]
+        times = collections.Counter(body["properties"]["n"] for body in bodies)
+        self.assertEqual([n for n, number in times.items() if number > 1], [], "twice")
+        self.assertEqual(sorted(set(range(self.written)) - set(times)), [], "lost")
+        seen = collections.defaultdict(list)
+        for body in bodies:
+            seen[body["distinct_id"]].append(body["properties"])
+        for of_key in seen.values():
+            self.assertEqual([p["n"] for p in of_key], sorted(p["n"] for p in of_key), "the order of a key")
+            self.assertEqual([p["count"] for p in of_key], list(range(1, len(of_key) + 1)), "its state")
+
+    def all_here(self, members=None):
+        shards = [shard for member in members or self.members for shard in member.shards()]
+        return sorted(shards) == list(range(SHARDS))
+
+    def finish(self):
+        wait_until(lambda: len(self.kafka.messages(self.clean)) >= self.written, "all of it is there", 90)
+        for member in self.members:
+            if member.process.poll() is None:
+                member.stop()
+        self.assert_once_in_order_and_counted()
+
+    def play_kills(self, processes):
+        self.join(processes)
+        wait_until(self.all_here, "all shards are somewhere", 60)
+        seconds = KILLS * BETWEEN_KILLS + 5
+        writing = threading.Thread(target=self.write_for, args=(seconds,))
+        writing.start()
+        for kill in range(KILLS):
+            member = self.members[kill % processes]
+            time.sleep(self.chance.uniform(0.2, BETWEEN_KILLS))  # a random moment
+            member.kill()
+            if self.chance.random() < 0.5:
+                time.sleep(self.chance.uniform(0, 2 * BETWEEN_KILLS))  # a random moment: others may have taken over, or not yet
+            if LONG and kill % 10 == 9:
+                self.kafka.restart(*(["--kill"] if kill % 20 == 19 else []))
+            member.start()
+        writing.join()
+        self.finish()
+
+    def test_two_processes_killed_in_turn_lose_and_double_nothing(self):
+        self.play_kills(2)
+
+    def test_three_processes_killed_in_turn_lose_and_double_nothing(self):
+        self.play_kills(3)
+
+    def test_processes_that_come_and_go_share_the_work_and_hand_over(self):
+        self.join(1)
+        wait_until(self.all_here, "one has all shards", 60)
+        self.write_for(1)  # all keys
+        arrivals = Arrivals(self)
+        self.addCleanup(arrivals.stop)
+        enough = threading.Event()
+        self.addCleanup(enough.set)
+        writing = threading.Thread(target=self.write_for, args=(300, enough))
+        writing.start()
+        wait_until(lambda: len(arrivals.times) == SHARDS, "all of them are at work", 30)
+        begin = time.monotonic()
+        self.join(1)
+        wait_until(lambda: self.all_here() and all(len(member.shards()) == SHARDS // 2 for member in self.members),
+                   "each has half of them", 30)
+        first, second = self.members
+        self.tell(arrivals, "one joins", second.shards(), first.shards(), begin, 3)
+        moving, staying, begin = first.shards(), second.shards(), time.monotonic()
+        first.stop()
+        wait_until(lambda: self.all_here([second]), "the other has all of them", 30)
+        self.tell(arrivals, "one is stopped", moving, staying, begin, 3)
+        first.start()
+        wait_until(lambda: self.all_here() and len(first.shards()) == SHARDS // 2, "it has some again", 30)
+        moving, staying, begin = first.shards(), second.shards(), time.monotonic()
+        first.kill()
+        wait_until(lambda: self.all_here([second]), "the other has all of them", 30)
+        self.tell(arrivals, "one is killed, and missed after 3 s", moving, staying, begin, 6)
+        first.start()
+        enough.set()
+        writing.join()
+        self.finish()
+
+    def tell(self, arrivals, what, moved, stayed, begin, most):
+        here = time.monotonic()
+        wait_until(lambda: all(arrivals.times[shard][-1] > here for shard in moved), "those that came are at work", 30)
+        end = time.monotonic()
+        gap, other = arrivals.longest_gap(moved, begin, end), arrivals.longest_gap(stayed, begin, end)
+        print(f"{what}: shards {sorted(moved)} moved and were silent for {gap:.2f} s; the others for {other:.2f} s at most",
+              flush=True)
+        told = "".join(member.log()[-6000:] for member in self.members)
+        self.assertLess(gap, most + 1, f"shards that move: {told}")
+        self.assertLess(other, 2, f"shards that stay do not stop: {told}")
+
+    def test_who_was_stopped_for_a_while_and_comes_back_commits_nothing_old(self):
+        self.join(2)
+        wait_until(lambda: self.all_here() and all(member.shards() for member in self.members), "each has some", 60)
+        writing = threading.Thread(target=self.write_for, args=(25,))
+        writing.start()
+        for _ in range(2):
+            time.sleep(self.chance.uniform(1, 2))  # a random moment
+            first, second = self.members
+            first.signal(signal.SIGSTOP)
+            try:
+                wait_until(lambda: self.all_here([second]), "the other has all of them", 40)
+            finally:
+                first.signal(signal.SIGCONT)
+            wait_until(lambda: self.all_here() and first.shards(), "it has some again", 40)
+            self.members.reverse()
+        writing.join()
+        self.finish()
+
+    def push(self, numbers):
+        """Says the same to one process after another until one has accepted it, as a client would."""
+        body = "\n".join(json.dumps({**event(n), "uuid": str(uuid.UUID(int=n))}) for n in numbers)
+        for member in itertools.cycle(self.members):
+            connection = http.client.HTTPConnection("127.0.0.1", member.port, timeout=30)
+            try:
+                connection.request("POST", "/events", body)
+                if connection.getresponse().status == 200:
+                    return
+            except OSError:
+                time.sleep(0.02)  # polls: who was killed is being started
+            except http.client.HTTPException:
+                pass
+            finally:
+                connection.close()
+
+    def test_what_is_pushed_to_any_is_there_once_and_delivered_whoever_is_killed(self):
+        receiver = Receiver()
+        self.join(2, f"  - {{ name: hook, type: webhook, url: \"{receiver.url}\", batch: {{ within: 20ms }} }}",
+                  '  - {{ name: web, type: http, listen: "127.0.0.1:{port}" }}\n')
+        wait_until(self.all_here, "all shards are somewhere", 60)
+        pushing, over = threading.Event(), []
+
+        def push_all():
+            for first in itertools.count(0, 20):
+                if pushing.is_set():
+                    return over.append(first)
+                self.push(range(first, first + 20))
+
+        thread = threading.Thread(target=push_all)
+        thread.start()
+        for kill in range(KILLS):
+            time.sleep(self.chance.uniform(0.5, BETWEEN_KILLS))  # a random moment
+            member = self.members[kill % 2]
+            member.kill()
+            if kill % 3 == 2:
+                wait_until(lambda: self.all_here([self.members[1 - kill % 2]]), "the other takes over", 40)
+            member.start()
+        wait_until(self.all_here, "all shards are somewhere", 60)
+        pushing.set()
+        thread.join()
+        self.written = over[0]
+        wait_until(lambda: {body["properties"]["n"] for body in receiver.received} == set(range(self.written)),
+                   "all of it is delivered", 90)
+        wait_until(lambda: self.kafka.group_offsets(f"{self.prefix}.hook", self.clean, PARTITIONS) >= self.written,
+                   "its group shows how far the destination is, over all processes", 30)
+        self.finish()
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
