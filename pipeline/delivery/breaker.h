@@ -52,6 +52,7 @@ class Breaker {
 
   SteadyTime until() const { return until_; }  // while holding
   bool holding() const { return state_ == State::holding; }
+  bool flowing() const { return state_ == State::flowing; }
   // While it holds because the peer said for how long.
   std::optional<SteadyTime> asked_until() const { return holding() && asked_ ? std::optional(until_) : std::nullopt; }
   // The write that goes next decides whether the outage is over. Every other time it should not be the one that has waited

@@ -17,14 +17,14 @@ constexpr std::size_t kLettersWaiting = 2000;
 // Ready batches that were tried in vain and do not keep others from being read: among those must be one that goes, if not the
 // destination but some events are at fault.
 constexpr std::size_t kTriedMax = 8;
-// The same of single events that halving has left alone, for what proves them guilty is that others are delivered: these may
-// have to be read first. Each keeps its chunk.
-constexpr std::size_t kAloneMax = 256;
 constexpr Duration kLongAnswer{10'000};
 constexpr Duration kReadPauseMin{100};
 constexpr Duration kReadPauseMax{10'000};
 
-// Batches with something unsettled. Above it reading waits: what keeps so many open is retries, and each holds its chunks.
+// The same of single events that halving has left alone, for what proves them guilty is that others are delivered: these may
+// have to be read first. Each keeps its chunk.
+constexpr std::size_t kAloneMax = 256;
+// Batches with something unsettled that is not set aside, for each holds its chunks.
 std::size_t unsettled_marks_max(const DestinationSettings& settings) {
   return std::max<std::size_t>(16, 4 * static_cast<std::size_t>(settings.in_flight_max));
 }
@@ -38,7 +38,7 @@ DestinationLoop::DestinationLoop(DestinationParts parts, const Surroundings& aro
     : name_(std::move(parts.name)), settings_(std::move(parts.settings)), around_(around), filter_(settings_.events),
       destination_(std::move(parts.destination)), preparation_(std::move(parts.preparing)), metrics_(parts.metrics),
       board_(start), home_(around.executor.make_strand()), blocking_(around.blocking.make_strand()),
-      feed_(around.log, filter_, start), window_(settings_.order), low_water_(start),
+      feed_(around.log, filter_, start), window_(settings_.order, settings_.in_flight_max), low_water_(start),
       breaker_(Backoff(settings_.retry.wait_min, settings_.retry.wait_max, parts.seed)),
       retry_backoff_(settings_.retry.wait_min, settings_.retry.wait_max, parts.seed + 1),
       read_backoff_(kReadPauseMin, kReadPauseMax, parts.seed + 2),
@@ -112,12 +112,13 @@ bool DestinationLoop::window_has_room() const {
   const auto sendable = window_.count_sendable();
   const std::size_t alone = std::min(window_.alone(), kAloneMax);
   return sendable.all < static_cast<std::size_t>(settings_.in_flight_max) + std::min(sendable.tried, kTriedMax + alone) &&
-         (settings_.order == Order::none || window_.ready() + window_.waiting() < unsettled_marks_max(settings_) + alone);
+         (settings_.order == Order::none || window_.ready() < unsettled_marks_max(settings_) + alone);
 }
 
 bool DestinationLoop::may_read() const {
-  return !paused_ && !suspended_until_ && !apps_hold() && window_has_room() &&
-         low_water_.unsettled_marks() < unsettled_marks_max(settings_) + std::min(window_.alone(), kAloneMax) &&
+  return !paused_ && !suspended_until_ && !apps_hold() && window_has_room() && aside_has_room() &&
+         low_water_.unsettled_marks() < unsettled_marks_max(settings_) + window_.aside(Traffic::live).shipments +
+                                            std::min(window_.alone(), kAloneMax) &&
          letters_allow();
 }
 
@@ -205,6 +206,7 @@ void DestinationLoop::add_to_draft(const Feed::Current& current, const Prepared&
 
 void DestinationLoop::seal(const Offsets& after) {
   Draft sealed = std::exchange(draft_, {});
+  tend_beyond();
   draft_.parcels.reserve(sealed.parcels.size());  // the next one is mostly of the same size
   const auto mark = low_water_.add(after, sealed.parcels.size() + sealed.letters.size(), sealed.oldest);
   bury(std::move(sealed.letters), mark);
@@ -263,6 +265,7 @@ void DestinationLoop::arm() {
   if (!paused_ && breaker_.holding() && window_.in_flight() == 0) consider(breaker_.until());
   if (read_failure_ && may_read()) consider(read_again_at_);
   if (tokens_at_) consider(*tokens_at_);
+  if (aside_is_full() && !aside_has_room()) consider(beyond_at_);
   if (const auto due = cursor_due()) consider(*due);
   if (replay_ && replay_->tokens_at) consider(*replay_->tokens_at);
   if (replay_ && replay_->read_again_at) consider(*replay_->read_again_at);
@@ -313,6 +316,8 @@ Condition DestinationLoop::condition() const {
   Condition now = receivers_condition();
   if (now.health == Health::healthy) now.reason = waits_for_answer_;
   if (now.health == Health::healthy && now.reason.empty()) now.reason = wanted_failure_;
+  if (now.health == Health::healthy && now.reason.empty() && !aside_for_.empty() && window_.aside().shipments > 0)
+    now.reason = "some events fail while others are delivered: " + aside_for_;
   if (now.health == Health::healthy && blocked_ && blocked_->size() > 0 && !blocker_.empty())
     return {Health::blocked, blocker_};
   return now;
@@ -345,6 +350,7 @@ void DestinationLoop::tick() {
   save_cursor_if_moved();
   save_replay();
   tell_of_dead_letters();
+  if (window_.aside().shipments == 0) aside_for_.clear();
   look_at_retention();
   look_for_blocker();
   look_at_answers();

@@ -64,6 +64,9 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   void seal(const Offsets& after);
   void dispatch(Shipment shipment);
   bool window_has_room() const;
+  bool aside_is_full() const;
+  bool aside_has_room() const;
+  void tend_beyond();
   void seal_when_due(bool at_end);
   void read_failed(Error error);
   void look_at_retention();
@@ -77,6 +80,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   bool may_send(SteadyTime now);
   void tend_connection();
   void found_unavailable(const Outcome& outcome, SteadyTime now);
+  void weigh_answer(const Verdict& verdict, SteadyTime now);
   Condition receivers_condition() const;
   void connected(const Result<void>& result);
   void answered(Window::Ticket ticket, Outcomes outcomes);
@@ -202,6 +206,9 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   std::optional<SteadyTime> suspended_until_;
   std::string suspended_for_;
   std::uint64_t delivered_ = 0;
+  int beyond_ = 0;  // batches that were read since as much is set aside as may be
+  SteadyTime beyond_at_{};  // when one more may be read
+  std::string aside_for_;  // what was said of the last event that was set aside
 
   std::unique_ptr<Replay> replay_;
   LowWater::Mark replay_marks_ = 0;  // those that ended replays had

@@ -2,17 +2,17 @@
 // Brings events from the log to one destination: reads from the destination's own cursor, filters, lets the destination's apps
 // have them, batches, writes with a window of writes in flight, acts on each answer, and moves the cursor over what is settled:
 // delivered, filtered out, dropped by an app, or durable among its dead letters. Whatever happens to the destination costs others
-// nothing and holds a bounded number of batches in memory: `in_flight_max` ready ones, up to eight more that were tried in vain,
-// `in_flight_max` in flight, and those with an event that waits for another try, of which at most four times `in_flight_max` (and
-// no fewer than 16) are open before reading waits. When the memory for chunks on their way is used up, one that holds its share or
+// nothing and holds a bounded number of batches in memory: `in_flight_max` ready ones, up to eight more that were tried in vain, and
+// `in_flight_max` in flight. Events that wait for another try are set aside, with a copy of their own (set_aside.h): 10,000 or
+// 4 MiB of them, beyond which one more batch is read now and then. When the memory for chunks on their way is used up, one that holds its share or
 // more reads on only with nothing open.
 //
 // Answers. *delivered*: settled. *rejected*: the batch is halved until the guilty event is alone, then it is a dead letter.
 // *retry*: again after a pause; attempts and age count, then as rejected. *unavailable*: nothing counts; no further write
 // until nothing is in flight, a pause is over and connect() has succeeded, then one write alone, and the flow when that was
 // answered in any other way. Such probes are by turns the batch that has waited longest and another one, each of the others in
-// its turn, so that a few poisonous events do not look like an outage: what fails three times while others are delivered is at
-// fault itself (suspicion.h). A peer's Retry-After is kept, up to an hour. When more than a share is rejected the destination is
+// its turn, so that a few poisonous events do not look like an outage: what fails while others are delivered, in the same answer or
+// between two failures, is set aside and stops nobody, and the third time it is at fault itself (suspicion.h). A peer's Retry-After is kept, up to an hour. When more than a share is rejected the destination is
 // *suspended* (rejections.h).
 //
 // Apps. What they make of an event is delivered like events; the cursor passes the event when all of it is settled. A dead

@@ -1,4 +1,4 @@
-// What holds a destination back besides itself: a pause, a suspension, a rate.
+// What holds a destination back besides itself: a pause, a suspension, a rate, and what is set aside.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,6 +10,9 @@
 
 namespace penstock::delivery {
 namespace {
+
+constexpr Duration kBeyondPauseMin{500};
+constexpr Duration kBeyondPauseMax{30'000};
 
 std::string to_text(const RateSettings& rate) {
   std::string text;
@@ -106,6 +109,22 @@ void DestinationLoop::tend_apps() {
 bool DestinationLoop::may_send(SteadyTime now) {
   return !paused_ && !suspended_until_ && window_.in_flight() < static_cast<std::size_t>(settings_.in_flight_max) &&
          breaker_.lets_through(window_.in_flight()) && rate_allows(now);
+}
+
+bool DestinationLoop::aside_is_full() const {
+  const auto load = window_.aside();
+  return load.events >= kAsideEventsMax || load.bytes >= kAsideMax.count;
+}
+
+// What proves the guilty is that others are delivered: so some are read even so, ever more slowly.
+bool DestinationLoop::aside_has_room() const { return !aside_is_full() || around_.clock.steady() >= beyond_at_; }
+
+void DestinationLoop::tend_beyond() {
+  if (!aside_is_full()) {
+    beyond_ = 0;
+    return;
+  }
+  beyond_at_ = around_.clock.steady() + std::min(kBeyondPauseMax, kBeyondPauseMin * (1 << std::min(beyond_++, 10)));
 }
 
 }  // namespace penstock::delivery

@@ -6,6 +6,7 @@
 
 #include "pipeline/base/log.h"
 #include "pipeline/delivery/destination_loop.h"
+#include "pipeline/delivery/set_aside.h"
 #include "pipeline/event/timestamps.h"
 
 namespace penstock::delivery {
@@ -41,8 +42,11 @@ class DestinationLoop::Reply {
 void DestinationLoop::launch() {
   const SteadyTime now = around_.clock.steady();
   tokens_at_.reset();
-  while (window_.sendable() > 0 && may_send(now)) {
-    auto [ticket, batch] = window_.take_off(now, breaker_.probes_another());
+  const auto turn = [this] {
+    return breaker_.probes_another() ? Window::Turn::another : breaker_.probing() ? Window::Turn::head : Window::Turn::usual;
+  };
+  while (window_.sendable() && may_send(now)) {
+    auto [ticket, batch] = window_.take_off(now, turn());
     event_tokens_.take(batch.events.size(), now);
     byte_tokens_.take(batch.bytes, now);
     destination_->submit(std::move(batch), Reply(weak_from_this(), ticket));
@@ -60,7 +64,7 @@ void DestinationLoop::tend_connection() {
 
 void DestinationLoop::connected(const Result<void>& result) {
   if (result) {
-    breaker_.connected(window_.sendable() > 0);
+    breaker_.connected(window_.sendable());
   } else {
     breaker_.connect_failed(result.error(), around_.clock.steady());
     metrics_.count_unavailable("connect");
@@ -74,7 +78,9 @@ void DestinationLoop::answered(Window::Ticket ticket, Outcomes outcomes) {
   metrics_.batches.add();
   metrics_.write_seconds.observe(std::chrono::duration<double>(around_.clock.steady() - flight->submitted_at).count());
   const auto mark = flight->shipment.mark;
-  follow(judge(std::move(flight->shipment), std::move(outcomes), settings_.retry, around_.clock, delivered_), mark);
+  follow(judge(std::move(flight->shipment), std::move(outcomes), settings_.retry, around_.clock, delivered_,
+               breaker_.flowing()),
+         mark);
   pump();
   stop_further();
 }
@@ -104,15 +110,21 @@ void DestinationLoop::follow(Verdict verdict, LowWater::Mark mark) {
   }
   recorder_.write();
   weigh_rejections(verdict.delivered.size(), verdict.dead.size(), now);
-  if (verdict.unavailable) {
-    found_unavailable(*verdict.unavailable, now);
-  } else {
-    breaker_.answered();
-  }
+  weigh_answer(verdict, now);
   // What is not settled comes again from the cursor, or was called off.
   if (phase_ != Phase::running || of_ended_replay(mark)) return;
-  for (auto& half : verdict.at_once) window_.add(std::move(half));
+  for (auto& half : verdict.at_once) {
+    if (verdict.by_itself) set_aside(half);
+    window_.add(std::move(half));
+  }
   if (verdict.held) window_.add(*std::move(verdict.held));
+  if (verdict.aside) {
+    metrics_.count_retry(verdict.by_itself->code, verdict.aside->parcels.size());
+    board_.retries += verdict.aside->parcels.size();
+    const auto pause = verdict.retry_after ? std::clamp(*verdict.retry_after, Duration{1}, kRetryAfterMax)
+                                           : retry_backoff_.after(++verdict.aside->pauses);
+    window_.add_later(*std::move(verdict.aside), now + pause);
+  }
   if (verdict.later) {
     const auto events = verdict.later->parcels.size();
     metrics_.count_retry(verdict.retry_code, events);
@@ -123,6 +135,19 @@ void DestinationLoop::follow(Verdict verdict, LowWater::Mark mark) {
   }
   park_behind(died);
   if (again) take_out_discarded();
+}
+
+// What failed by itself says nothing about the destination, one way or the other; but as a probe it has brought nothing.
+void DestinationLoop::weigh_answer(const Verdict& verdict, SteadyTime now) {
+  if (verdict.by_itself) aside_for_ = verdict.by_itself->reason;
+  const bool only_by_itself = verdict.by_itself && verdict.delivered.empty();
+  if (verdict.unavailable) {
+    found_unavailable(*verdict.unavailable, now);
+  } else if (only_by_itself && breaker_.probing()) {
+    found_unavailable(*verdict.by_itself, now);
+  } else if (!only_by_itself) {
+    breaker_.answered();
+  }
 }
 
 void DestinationLoop::found_unavailable(const Outcome& outcome, SteadyTime now) {

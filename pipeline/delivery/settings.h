@@ -17,6 +17,10 @@ namespace penstock::delivery {
 enum class Order : std::uint8_t { none, key };
 enum class OnDead : std::uint8_t { go_on, block };
 
+// Of one destination. What is set aside (set_aside.h): above it hardly anything is read; see DestinationLoop::aside_has_room.
+inline constexpr Bytes kAsideMax = 4_MiB;
+inline constexpr std::size_t kAsideEventsMax = 10'000;
+
 // Of one destination. Letters on their way to the store: above it reading waits, with a batch in hand. And letters that are read at
 // a time to be sent again.
 inline constexpr Bytes kLettersWaitingMax = 4_MiB;

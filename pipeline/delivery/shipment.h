@@ -51,6 +51,10 @@ struct Shipment {
   SteadyTime first_failed{};
   Suspicion suspicion;  // whether its failures are its own fault
   std::uint64_t tried = 0;  // the ticket of its last flight; 0: it had none
+  int pauses = 0;  // that it was given, while it was set aside
+  std::size_t aside_bytes = 0;  // it is set aside (set_aside.h), with a copy of its own of so many bytes; 0: it is not
+
+  bool aside() const { return aside_bytes > 0; }
 
   // The place in reading order. No two shipments have the same.
   std::pair<LowWater::Mark, std::uint32_t> order() const { return {mark, parcels.front().place}; }
@@ -85,6 +89,8 @@ inline Shipment part_of(const Shipment& whole, std::vector<Parcel> parcels) {
   part.first_failed = whole.first_failed;
   part.suspicion = whole.suspicion;
   part.tried = whole.tried;
+  part.pauses = whole.pauses;
+  part.aside_bytes = whole.aside_bytes;
   return part;
 }
 

@@ -22,14 +22,25 @@ fakes::FakeDestination::Answer choke_on(std::vector<std::string> poison) {
 }  // namespace
 
 TEST_CASE("failures are a shipment's own fault when others are delivered between three of them") {
+  using Fault = Suspicion::Fault;
   Suspicion suspicion;
-  CHECK_FALSE(suspicion.failed(0));
-  for (int i = 0; i < 100; ++i) CHECK_FALSE(suspicion.failed(0));  // an outage, however long
-  CHECK_FALSE(suspicion.failed(5));
-  CHECK_FALSE(suspicion.failed(5));
-  CHECK(suspicion.failed(6));
-  CHECK_FALSE(suspicion.failed(6));  // and now nothing is delivered any more
-  CHECK(suspicion.failed(7));
+  CHECK(suspicion.failed(0) == Fault::unclear);
+  for (int i = 0; i < 100; ++i) CHECK(suspicion.failed(0) == Fault::unclear);  // an outage, however long
+  CHECK(suspicion.failed(5) == Fault::aside);
+  CHECK(suspicion.failed(5) == Fault::unclear);
+  CHECK(suspicion.failed(6) == Fault::own);
+  CHECK(suspicion.failed(6) == Fault::unclear);  // and now nothing is delivered any more
+  CHECK(suspicion.proven());
+  CHECK(suspicion.failed(7) == Fault::own);
+}
+
+TEST_CASE("what fails in an answer that delivers others failed beside these") {
+  using Fault = Suspicion::Fault;
+  Suspicion suspicion;
+  CHECK(suspicion.failed(0, 3) == Fault::aside);
+  CHECK(suspicion.failed(3) == Fault::unclear);
+  CHECK(suspicion.failed(4) == Fault::aside);
+  CHECK(suspicion.failed(4, 1) == Fault::own);
 }
 
 TEST_CASE("a token bucket keeps the average, saves up a second, and lends") {

@@ -31,10 +31,16 @@ std::vector<Shipment> halves_of(const Shipment& shipment) {
   return halves;
 }
 
-void judge_whole(Shipment shipment, Outcome outcome, bool exhausted, Verdict& verdict) {
+void judge_whole(Shipment shipment, Outcome outcome, bool exhausted, bool aside, Verdict& verdict) {
   switch (outcome.kind) {
     case Outcome::Kind::delivered: verdict.delivered = std::move(shipment.parcels); return;
     case Outcome::Kind::unavailable:
+      if (aside) {
+        verdict.retry_after = outcome.retry_after;
+        verdict.by_itself = std::move(outcome);
+        verdict.aside = std::move(shipment);
+        return;
+      }
       verdict.unavailable = std::move(outcome);
       verdict.held = std::move(shipment);
       return;
@@ -56,8 +62,9 @@ void judge_whole(Shipment shipment, Outcome outcome, bool exhausted, Verdict& ve
   }
 }
 
-void judge_each(const Shipment& shipment, std::vector<Outcome> outcomes, bool exhausted, Verdict& verdict) {
+void judge_each(const Shipment& shipment, std::vector<Outcome> outcomes, bool exhausted, bool aside, Verdict& verdict) {
   std::vector<Parcel> later;
+  std::vector<Parcel> set_aside;
   std::vector<Parcel> held;
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     const Parcel& parcel = shipment.parcels[i];
@@ -77,18 +84,41 @@ void judge_each(const Shipment& shipment, std::vector<Outcome> outcomes, bool ex
         verdict.retry_code = std::move(outcome.code);
         break;
       case Outcome::Kind::unavailable:
+        if (aside) {
+          set_aside.push_back(parcel);
+          verdict.retry_after = std::max(verdict.retry_after, outcome.retry_after);
+          if (!verdict.by_itself) verdict.by_itself = std::move(outcome);
+          break;
+        }
         held.push_back(parcel);
         if (!verdict.unavailable) verdict.unavailable = std::move(outcome);
         break;
     }
   }
   if (!later.empty()) verdict.later = part_of(shipment, std::move(later));
+  if (!set_aside.empty()) verdict.aside = part_of(shipment, std::move(set_aside));
   if (!held.empty()) verdict.held = part_of(shipment, std::move(held));
 }
 
-// What a destination could not take while it took others: halved until the guilty event is alone, which then is tried again.
-void blame(const Shipment& shipment, Outcome& outcome) {
-  outcome.kind = shipment.parcels.size() > 1 ? Outcome::Kind::rejected : Outcome::Kind::retry;
+// Whether an answer says that the destination is not available, for all of the shipment or a part, and no more than that.
+struct Failure {
+  bool any = false;
+  bool all = false;
+  std::uint64_t together = 0;  // events delivered in the same answer
+};
+
+Failure failure_in(const std::vector<Outcome>& outcomes) {
+  Failure found;
+  std::size_t failed = 0;
+  for (const Outcome& each : outcomes) {
+    if (each.kind == Outcome::Kind::delivered) ++found.together;
+    if (each.kind != Outcome::Kind::unavailable) continue;
+    if (each.limited) return {};  // of everybody, not of these
+    ++failed;
+  }
+  found.all = failed == outcomes.size();
+  found.any = found.all || (failed > 0 && found.together > 0);
+  return found;
 }
 
 // An outage says nothing about the events, so it leaves no trace on them.
@@ -100,15 +130,26 @@ bool says_something_about_events(const std::vector<Outcome>& outcomes) {
 
 }  // namespace
 
-Verdict judge(Shipment shipment, Outcomes outcomes, const RetrySettings& retry, const Clock& clock,
-              std::uint64_t delivered) {
+Verdict judge(Shipment shipment, Outcomes outcomes, const RetrySettings& retry, const Clock& clock, std::uint64_t delivered,
+              bool flowing) {
   const std::size_t events = shipment.parcels.size();
   if (outcomes.each.size() != 1 && outcomes.each.size() != events) {
     outcomes = Outcomes::all(wrong_count(outcomes.each.size(), events));
   }
-  Outcome& first = outcomes.each.front();
-  const bool whole_unavailable = outcomes.each.size() == 1 && first.kind == Outcome::Kind::unavailable && !first.limited;
-  if (whole_unavailable && shipment.suspicion.failed(delivered)) blame(shipment, first);
+  Verdict verdict;
+  bool aside = false;
+  if (const Failure failure = failure_in(outcomes.each); failure.any) {
+    outcomes.each.resize(failure.all ? 1 : events);
+    Outcome& first = outcomes.each.front();
+    auto fault = shipment.suspicion.failed(delivered, failure.together);
+    // The others are all settled, perhaps, and there is nothing to compare it with.
+    if (flowing && events == 1 && shipment.suspicion.proven()) fault = Suspicion::Fault::own;
+    aside = fault != Suspicion::Fault::unclear || (flowing && shipment.aside());
+    if (failure.all && fault == Suspicion::Fault::own) {
+      verdict.by_itself = first;
+      first.kind = events > 1 ? Outcome::Kind::rejected : Outcome::Kind::retry;
+    }
+  }
   const Shipment before = part_of(shipment, {});
   const bool counts = says_something_about_events(outcomes.each);
   if (counts) {
@@ -120,21 +161,22 @@ Verdict judge(Shipment shipment, Outcomes outcomes, const RetrySettings& retry, 
         std::ranges::any_of(outcomes.each, [](const Outcome& each) { return each.kind == Outcome::Kind::retry; });
     if (retried) ++shipment.retries;
   }
-  Verdict verdict;
   verdict.keeps = shipment.keeps;
   verdict.attempts = shipment.attempts;
   verdict.first_failed_at = shipment.first_failed_at;
   const bool exhausted = gave_up(shipment, retry, clock.steady());
   if (outcomes.each.size() == 1) {
-    judge_whole(std::move(shipment), std::move(outcomes.each.front()), exhausted, verdict);
+    judge_whole(std::move(shipment), std::move(outcomes.each.front()), exhausted, aside, verdict);
   } else {
-    judge_each(shipment, std::move(outcomes.each), exhausted, verdict);
+    judge_each(shipment, std::move(outcomes.each), exhausted, aside, verdict);
   }
-  if (verdict.held) {  // some of its neighbours may have failed by themselves; these did not
-    verdict.held->attempts = before.attempts;
-    verdict.held->retries = before.retries;
-    verdict.held->first_failed_at = before.first_failed_at;
-    verdict.held->first_failed = before.first_failed;
+  // Some of their neighbours may have failed by themselves; these did not, or nobody knows yet.
+  for (auto* uncounted : {&verdict.held, &verdict.aside}) {
+    if (!*uncounted) continue;
+    (*uncounted)->attempts = before.attempts;
+    (*uncounted)->retries = before.retries;
+    (*uncounted)->first_failed_at = before.first_failed_at;
+    (*uncounted)->first_failed = before.first_failed;
   }
   return verdict;
 }

@@ -51,7 +51,7 @@ TEST_CASE("what one answer for a whole batch means") {
     CAPTURE(retries);
     auto shipment = shipment_of(events, retries);
     shipment.first_failed = clock.steady();
-    const auto verdict = judge(std::move(shipment), Outcomes::all(of_kind(kind)), {}, clock, 0);
+    const auto verdict = judge(std::move(shipment), Outcomes::all(of_kind(kind)), {}, clock, 0, true);
     CHECK(verdict.delivered.size() == delivered);
     CHECK(verdict.dead.size() == dead);
     CHECK(places_in(verdict.at_once) == at_once);
@@ -65,10 +65,11 @@ TEST_CASE("what one answer for a whole batch means") {
 
 TEST_CASE("with an answer for each, each goes its own way and an outage leaves no trace") {
   const fakes::ManualClock clock;
+  Outcome limit = of_kind(Kind::unavailable);
+  limit.limited = true;
   const auto verdict =
-      judge(shipment_of(4),
-            Outcomes{{of_kind(Kind::retry), of_kind(Kind::unavailable), of_kind(Kind::rejected), of_kind(Kind::delivered)}},
-            {}, clock, 0);
+      judge(shipment_of(4), Outcomes{{of_kind(Kind::retry), limit, of_kind(Kind::rejected), of_kind(Kind::delivered)}}, {},
+            clock, 0, true);
   REQUIRE(verdict.later);
   CHECK(verdict.later->order() == std::pair<LowWater::Mark, std::uint32_t>{7, 0});
   CHECK(verdict.later->attempts == 1);
@@ -81,13 +82,68 @@ TEST_CASE("with an answer for each, each goes its own way and an outage leaves n
   CHECK(verdict.delivered[0].place == 3);
 }
 
+TEST_CASE("what fails in an answer that delivers others goes aside, and is at fault after three times") {
+  const fakes::ManualClock clock;
+  const Outcomes mixed{{of_kind(Kind::delivered), of_kind(Kind::unavailable), of_kind(Kind::unavailable)}};
+  const Outcomes both{{of_kind(Kind::unavailable), of_kind(Kind::unavailable)}};
+  const Outcomes one = Outcomes::all(of_kind(Kind::unavailable));
+  auto verdict = judge(shipment_of(3), mixed, {}, clock, 0, true);
+  CHECK_FALSE(verdict.unavailable);
+  CHECK(verdict.by_itself);
+  CHECK(verdict.delivered.size() == 1);
+  REQUIRE(verdict.aside);
+  CHECK(verdict.aside->parcels.size() == 2);
+  CHECK(verdict.aside->attempts == 0);
+  SUBCASE("others go between its failures: halved, until one is alone, which is tried again as often as any") {
+    verdict = judge(*std::move(verdict.aside), both, {}, clock, 10, true);
+    CHECK_FALSE(verdict.unavailable);
+    REQUIRE(verdict.aside);
+    verdict = judge(*std::move(verdict.aside), both, {}, clock, 20, true);
+    REQUIRE(verdict.at_once.size() == 2);
+    Shipment half = verdict.at_once[0];
+    // It is known now, so it need not be shown again by others. But not in an outage.
+    for (int attempt = 2; attempt <= 10; ++attempt) {
+      CAPTURE(attempt);
+      verdict = judge(half, one, {}, clock, 20, false);
+      CHECK(verdict.unavailable);
+      verdict = judge(half, one, {}, clock, 20, true);
+      CHECK_FALSE(verdict.unavailable);
+      REQUIRE(verdict.later);
+      CHECK(verdict.later->attempts == attempt);
+      half = *verdict.later;
+    }
+    verdict = judge(half, one, {}, clock, 20, true);
+    CHECK(verdict.dead.size() == 1);
+  }
+  SUBCASE("nothing is delivered between them: that may be an outage, and does not count") {
+    Shipment part = *verdict.aside;
+    for (int i = 0; i < 10; ++i) {
+      verdict = judge(part, both, {}, clock, 1, false);
+      CHECK(verdict.unavailable);
+      REQUIRE(verdict.held);
+      CHECK(verdict.held->attempts == 0);
+      part = *verdict.held;
+    }
+    SUBCASE("nor does it say anything about the destination") {
+      part.aside_bytes = 1;
+      for (int i = 0; i < 10; ++i) {
+        verdict = judge(part, both, {}, clock, 1, true);
+        CHECK_FALSE(verdict.unavailable);
+        REQUIRE(verdict.aside);
+        CHECK(verdict.aside->attempts == 0);
+        part = *verdict.aside;
+      }
+    }
+  }
+}
+
 TEST_CASE("age ends retries as attempts do") {
   fakes::ManualClock clock;
   const RetrySettings retry{.attempts_max = 100, .age_max = Duration{1000}};
-  auto verdict = judge(shipment_of(1), Outcomes::all(of_kind(Kind::retry)), retry, clock, 0);
+  auto verdict = judge(shipment_of(1), Outcomes::all(of_kind(Kind::retry)), retry, clock, 0, true);
   REQUIRE(verdict.later);
   clock.advance(Duration{1000});
-  verdict = judge(*std::move(verdict.later), Outcomes::all(of_kind(Kind::retry)), retry, clock, 0);
+  verdict = judge(*std::move(verdict.later), Outcomes::all(of_kind(Kind::retry)), retry, clock, 0, true);
   CHECK(verdict.dead.size() == 1);
   CHECK(verdict.attempts == 2);
 }

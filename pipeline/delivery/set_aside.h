@@ -1,0 +1,18 @@
+#pragma once
+// What fails while others are delivered is set aside: it waits by itself, and everything else goes on for as long as it takes.
+// So it must not keep the chunks that it was read from, of which it may be one event in a thousand. Pure functions.
+
+#include <cstddef>
+
+#include "pipeline/delivery/shipment.h"
+
+namespace penstock::delivery {
+
+// What the parcels' bodies and facts are in memory, without what else is in their chunks.
+std::size_t bytes_of(const Shipment& shipment);
+
+// Gives the shipment a copy of its own of what its views point into, and marks it. One that is set aside already is copied again
+// when it has become less than half of what its copy holds. Events that apps made keep the chunks that they were made of.
+void set_aside(Shipment& shipment);
+
+}  // namespace penstock::delivery
