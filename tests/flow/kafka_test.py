@@ -80,6 +80,26 @@ class ToKafka(FlowTest):
             self.assertEqual([json.loads(message.value())["event"] for message in self.kafka.messages(topic)], [name])
         self.stop(process)
 
+    def test_a_topic_that_does_not_exist_holds_up_no_others(self):
+        """Its events wait by themselves until it does."""
+        present, missing = f"{self.topic}.signup", f"{self.topic}.refund"
+        self.kafka.create(present)
+        patient = self.settings(f"{self.topic}.{{event}}", ", client: { topic.metadata.propagation.max.ms: 1000 }")
+        self.config(patient.replace("wait_max", "attempts_max: 1000, wait_max"))
+        process = self.start()
+        for first in range(0, COUNT, IN_A_REQUEST):
+            self.accept([event(n, "refund" if n % 50 == 0 else "signup") for n in range(first, first + IN_A_REQUEST)])
+        wait_until(lambda: self.destination("bus")["delivered"] == COUNT - COUNT // 50, "all others are delivered", 60)
+        state = self.destination("bus")
+        self.assertEqual(state["health"], "healthy")
+        self.assertIn(missing, state["reason"])
+        self.kafka.create(missing)
+        # What is set aside is proven by others, and delivered like others.
+        wait_until(lambda: self.destination("bus")["lag_events"] == 0, "everything is settled", 120)
+        self.assertEqual(sorted(self.numbers(self.kafka.messages(missing))), list(range(0, COUNT, 50)))
+        self.assertEqual(self.dead(), [])
+        self.stop(process)
+
     def test_killed_again_and_again_it_loses_nothing(self):
         self.kafka.create(f"{self.topic}:2")
         self.config(FILE_OUT + self.settings(self.topic))
