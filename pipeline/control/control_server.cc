@@ -63,7 +63,8 @@ struct ControlServer::Impl {
       : options(std::move(given)), pipeline(running), replan(std::move(plan_again)) {}
 
   void handle(ServerRequest request, http::Responder respond);
-  void handle_api(ServerRequest request, http::Responder respond);
+  ServerReply look_up(const ServerRequest& request) const;
+  ServerReply order(const ServerRequest& request);
   ServerReply ready() const;
   ServerReply list_dead(const ServerRequest& request) const;
   ServerReply show_dead(const std::string& id) const;
@@ -77,8 +78,12 @@ struct ControlServer::Impl {
   topology::Pipeline& pipeline;
   const Replan replan;
   std::mutex reloading;
-  ThreadPool thread{"control", 1};  // what may block is not done on the server's thread
+  // What may block is not done on the server's thread. Orders one after another: a reload waits for destinations to drain, and
+  // whoever asks how it goes does not wait for that.
+  ThreadPool thread{"control", 1};
   std::unique_ptr<Strand> strand = thread.make_strand();
+  ThreadPool reading_thread{"control-read", 1};
+  std::unique_ptr<Strand> reading_strand = reading_thread.make_strand();
   ThreadPool backup_thread{"backup", 1};  // copying may take minutes, and others want to know how it goes
   std::unique_ptr<Strand> backup_strand = backup_thread.make_strand();
   ThreadPool letters_thread{"letters", 1};  // so may dead letters, of which there may be millions
@@ -107,6 +112,7 @@ ControlServer::ControlServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)
 ControlServer::~ControlServer() {
   impl_->server->stop(Duration(200));
   impl_->thread.stop();
+  impl_->reading_thread.stop();
   impl_->backup_thread.stop();
   impl_->letters_thread.stop();
 }
@@ -135,21 +141,26 @@ void ControlServer::Impl::handle(ServerRequest request, http::Responder respond)
         [this, request = std::move(request), respond = std::move(respond)]() mutable { respond(back_up(request)); });
     return;
   }
+  if (request.method == "GET") {
+    reading_strand->post(
+        [this, request = std::move(request), respond = std::move(respond)]() mutable { respond(look_up(request)); });
+    return;
+  }
   const bool many_letters = request.path == kReplayDead || request.path == kDiscardDead;
   Strand& on = many_letters ? *letters_strand : *strand;
-  on.post([this, request = std::move(request), respond = std::move(respond)]() mutable {
-    handle_api(std::move(request), std::move(respond));
-  });
+  on.post([this, request = std::move(request), respond = std::move(respond)]() mutable { respond(order(request)); });
 }
 
-void ControlServer::Impl::handle_api(ServerRequest request, http::Responder respond) {
-  const bool reading = request.method == "GET";
-  if (request.path == "/api/status" && reading) return respond(json_reply(to_json(pipeline.status())));
-  if (request.path == "/api/dead" && reading) return respond(list_dead(request));
-  if (request.path.starts_with(kDeadPrefix) && reading) return respond(show_dead(request.path.substr(kDeadPrefix.size())));
-  if (request.path == "/api/reload" && request.method == "POST") return respond(reload_reply());
-  if (request.method == "POST") return respond(steer(request));
-  respond(error_reply(404, fmt::format("there is no {} {}", request.method, request.path)));
+ServerReply ControlServer::Impl::look_up(const ServerRequest& request) const {
+  if (request.path == "/api/status") return json_reply(to_json(pipeline.status()));
+  if (request.path == "/api/dead") return list_dead(request);
+  if (request.path.starts_with(kDeadPrefix)) return show_dead(request.path.substr(kDeadPrefix.size()));
+  return error_reply(404, fmt::format("there is no {} {}", request.method, request.path));
+}
+
+ServerReply ControlServer::Impl::order(const ServerRequest& request) {
+  if (request.method != "POST") return error_reply(404, fmt::format("there is no {} {}", request.method, request.path));
+  return request.path == "/api/reload" ? reload_reply() : steer(request);
 }
 
 ServerReply ControlServer::Impl::ready() const {

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """What a person tells a running pipeline: pause, resume, rate, and what becomes of dead letters."""
+import queue
 import signal
+import threading
 import unittest
 
 import rig
@@ -51,6 +53,25 @@ class Steering(rig.FlowTest):
     def stop(self, process):
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(30), 0, self.log())
+
+    def test_whoever_asks_does_not_wait_for_a_reload_that_waits_for_an_answer(self):
+        answer = threading.Event()
+        crm = rig.Receiver(lambda bodies: 200 if answer.wait(60) else 503)
+        self.addCleanup(answer.set)
+        self.config(self.webhook(crm, ", timeout: 60s, drain: 60s"))
+        process = self.start()
+        self.post([event(n) for n in range(5)])
+        wait_until(lambda: self.destination("crm")["in_flight"] == 1, "a write is under way")
+        self.config(self.webhook(crm, ", timeout: 50s, drain: 60s"))
+        codes = queue.Queue()
+        threading.Thread(target=lambda: codes.put(self.cli("reload").returncode)).start()
+        wait_until(lambda: self.destination("crm")["reason"] == "a reload restarts it", "the reload is under way")
+        self.assertEqual(self.dead(), [])
+        self.assertTrue(codes.empty())
+        answer.set()
+        self.assertEqual(codes.get(timeout=30), 0)
+        wait_until(self.settled, "everything is settled")
+        self.stop(process)
 
     def test_a_destinations_dead_letters_go_to_it_again_and_only_to_it(self):
         other = rig.Receiver()
