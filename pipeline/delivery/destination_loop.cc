@@ -54,8 +54,9 @@ DestinationLoop::DestinationLoop(DestinationParts parts, const Surroundings& aro
                   released(given);
                   buried(burials, discarded);
                 }),
-      paused_(std::move(parts.paused)), rejections_(settings_.suspend), saved_cursor_(start), started_at_(start),
-      began_at_(around.clock.steady()), cursor_saved_at_(began_at_), health_log_(name_, around.clock.steady()) {
+      paused_(std::move(parts.paused)), rejections_(settings_.suspend), delivered_at_(around.clock.steady()),
+      saved_cursor_(start), started_at_(start), began_at_(around.clock.steady()), cursor_saved_at_(began_at_),
+      health_log_(name_, around.clock.steady()) {
   take_rate(parts.rate.value_or(settings_.rate));
   const auto wanted = around.store.count_wanted(name_, 1);
   again_wanted_ = !wanted || *wanted > 0;
@@ -91,6 +92,7 @@ void DestinationLoop::hurry() {
 }
 
 void DestinationLoop::pump() {
+  pumped_at_ = around_.clock.steady();
   if (phase_ == Phase::running) {
     end_suspension();
     window_.promote(around_.clock.steady());
@@ -117,8 +119,8 @@ bool DestinationLoop::window_has_room() const {
 
 bool DestinationLoop::may_read() const {
   return !paused_ && !suspended_until_ && !apps_hold() && window_has_room() && aside_has_room() &&
-         low_water_.unsettled_marks() < unsettled_marks_max(settings_) + window_.aside(Traffic::live).shipments +
-                                            std::min(window_.alone(), kAloneMax) &&
+         low_water_.unsettled_marks() <
+             unsettled_marks_max(settings_) + window_.aside(Traffic::live).marks + std::min(window_.alone(), kAloneMax) &&
          letters_allow();
 }
 
@@ -217,6 +219,7 @@ void DestinationLoop::seal(const Offsets& after) {
 
 void DestinationLoop::dispatch(Shipment shipment) {
   if (!park_blocked(shipment)) return;
+  if (held_for_aside_) breaker_.try_now(around_.clock.steady());  // something else to try it with
   if (settings_.order == Order::none) return window_.add(std::move(shipment));
   for (auto& part : cut_by_key(std::move(shipment), key_groups(settings_), batch_limits_)) window_.add(std::move(part));
 }
@@ -265,7 +268,7 @@ void DestinationLoop::arm() {
   if (!paused_ && breaker_.holding() && window_.in_flight() == 0) consider(breaker_.until());
   if (read_failure_ && may_read()) consider(read_again_at_);
   if (tokens_at_) consider(*tokens_at_);
-  if (aside_is_full() && !aside_has_room()) consider(beyond_at_);
+  if (!aside_has_room()) consider(beyond_at_);
   if (const auto due = cursor_due()) consider(*due);
   if (replay_ && replay_->tokens_at) consider(*replay_->tokens_at);
   if (replay_ && replay_->read_again_at) consider(*replay_->read_again_at);
@@ -316,7 +319,7 @@ Condition DestinationLoop::condition() const {
   Condition now = receivers_condition();
   if (now.health == Health::healthy) now.reason = waits_for_answer_;
   if (now.health == Health::healthy && now.reason.empty()) now.reason = wanted_failure_;
-  if (now.health == Health::healthy && now.reason.empty() && !aside_for_.empty() && window_.aside().shipments > 0)
+  if (now.health == Health::healthy && now.reason.empty() && !aside_for_.empty() && window_.aside().failing > 0)
     now.reason = "some events fail while others are delivered: " + aside_for_;
   if (now.health == Health::healthy && blocked_ && blocked_->size() > 0 && !blocker_.empty())
     return {Health::blocked, blocker_};
@@ -350,7 +353,7 @@ void DestinationLoop::tick() {
   save_cursor_if_moved();
   save_replay();
   tell_of_dead_letters();
-  if (window_.aside().shipments == 0) aside_for_.clear();
+  if (window_.aside().failing == 0) aside_for_.clear();
   look_at_retention();
   look_for_blocker();
   look_at_answers();

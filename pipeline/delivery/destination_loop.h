@@ -67,6 +67,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   bool aside_is_full() const;
   bool aside_has_room() const;
   void tend_beyond();
+  std::size_t aside_bytes_max() const { return kAsideMax.count + settings_.batch.bytes.count; }
   void seal_when_due(bool at_end);
   void read_failed(Error error);
   void look_at_retention();
@@ -208,6 +209,10 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   std::uint64_t delivered_ = 0;
   int beyond_ = 0;  // batches that were read since as much is set aside as may be
   SteadyTime beyond_at_{};  // when one more may be read
+  SteadyTime pumped_at_{};
+  SteadyTime delivered_at_;  // when something last was, or the start
+  int in_vain_ = 0;  // answers since then that said of nothing but what is set aside that it failed
+  bool held_for_aside_ = false;  // the breaker opened for that
   std::string aside_for_;  // what was said of the last event that was set aside
 
   std::unique_ptr<Replay> replay_;

@@ -53,7 +53,7 @@ bool DestinationLoop::may_replay(SteadyTime now) {
   if (replay_->read_again_at && now < *replay_->read_again_at) return false;
   replay_->read_again_at.reset();
   if (paused_ || suspended_until_ || apps_hold() || !letters_allow() || !aside_has_room()) return false;
-  if (replay_->low_water.unsettled_marks() >= most + window_.aside(Traffic::replay).shipments) return false;
+  if (replay_->low_water.unsettled_marks() >= most + window_.aside(Traffic::replay).marks) return false;
   const SteadyTime when = replay_->tokens.ready_at(now);
   if (when > now) replay_->tokens_at = when;
   return when <= now;
@@ -168,6 +168,7 @@ void DestinationLoop::take_replayed(SteadyTime now) {
 }
 
 void DestinationLoop::seal_replay() {
+  tend_beyond();
   Draft sealed = std::exchange(replay_->draft, {});
   const auto mark = kReplayMarks | replay_->low_water.add(replay_->feed.position(),
                                                           sealed.parcels.size() + sealed.letters.size(), sealed.oldest);

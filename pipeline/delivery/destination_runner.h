@@ -12,7 +12,7 @@
 // until nothing is in flight, a pause is over and connect() has succeeded, then one write alone, and the flow when that was
 // answered in any other way. Such probes are by turns the batch that has waited longest and another one, each of the others in
 // its turn, so that a few poisonous events do not look like an outage: what fails while others are delivered, in the same answer or
-// between two failures, is set aside and stops nobody, and the third time it is at fault itself (suspicion.h). A peer's Retry-After is kept, up to an hour. When more than a share is rejected the destination is
+// between two failures, is set aside and stops nobody, and from the third time on it is at fault itself (suspicion.h). A peer's Retry-After is kept, up to an hour. When more than a share is rejected the destination is
 // *suspended* (rejections.h).
 //
 // Apps. What they make of an event is delivered like events; the cursor passes the event when all of it is settled. A dead

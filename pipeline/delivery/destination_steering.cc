@@ -113,11 +113,11 @@ bool DestinationLoop::may_send(SteadyTime now) {
 
 bool DestinationLoop::aside_is_full() const {
   const auto load = window_.aside();
-  return load.events >= kAsideEventsMax || load.bytes >= kAsideMax.count;
+  return load.events >= kAsideEventsMax || load.bytes >= aside_bytes_max();
 }
 
 // What proves the guilty is that others are delivered: so some are read even so, ever more slowly.
-bool DestinationLoop::aside_has_room() const { return !aside_is_full() || around_.clock.steady() >= beyond_at_; }
+bool DestinationLoop::aside_has_room() const { return !aside_is_full() || pumped_at_ >= beyond_at_; }
 
 void DestinationLoop::tend_beyond() {
   if (!aside_is_full()) {

@@ -11,6 +11,14 @@
 
 namespace penstock::delivery {
 
+namespace {
+
+// Answers, and how long nothing was delivered, before failures of what is set aside count as those of the destination.
+constexpr int kInVain = 3;
+constexpr Duration kNothingDelivered{30'000};
+
+}  // namespace
+
 // What the destination calls. Also sees to it that a batch let go without an answer does not stay in flight for ever.
 class DestinationLoop::Reply {
  public:
@@ -64,7 +72,7 @@ void DestinationLoop::tend_connection() {
 
 void DestinationLoop::connected(const Result<void>& result) {
   if (result) {
-    breaker_.connected(window_.sendable());
+    breaker_.connected(window_.sendable() || window_.waiting() > 0);
   } else {
     breaker_.connect_failed(result.error(), around_.clock.steady());
     metrics_.count_unavailable("connect");
@@ -117,12 +125,14 @@ void DestinationLoop::follow(Verdict verdict, LowWater::Mark mark) {
     if (verdict.by_itself) set_aside(half);
     window_.add(std::move(half));
   }
+  if (verdict.untried) window_.add(*std::move(verdict.untried));
   if (verdict.held) window_.add(*std::move(verdict.held));
   if (verdict.aside) {
     metrics_.count_retry(verdict.by_itself->code, verdict.aside->parcels.size());
     board_.retries += verdict.aside->parcels.size();
-    const auto pause = verdict.retry_after ? std::clamp(*verdict.retry_after, Duration{1}, kRetryAfterMax)
-                                           : retry_backoff_.after(++verdict.aside->pauses);
+    if (!verdict.delivered.empty()) verdict.aside->pauses = 0;
+    const auto pause = std::max(std::min(verdict.retry_after.value_or(Duration{0}), kRetryAfterMax),
+                                retry_backoff_.after(++verdict.aside->pauses));
     window_.add_later(*std::move(verdict.aside), now + pause);
   }
   if (verdict.later) {
@@ -137,17 +147,22 @@ void DestinationLoop::follow(Verdict verdict, LowWater::Mark mark) {
   if (again) take_out_discarded();
 }
 
-// What failed by itself says nothing about the destination, one way or the other; but as a probe it has brought nothing.
+// What failed by itself says nothing about the destination, one way or the other; but as a probe it has brought nothing, and when
+// nothing has been delivered for long, and that is all there is to try, perhaps nothing can be.
 void DestinationLoop::weigh_answer(const Verdict& verdict, SteadyTime now) {
   if (verdict.by_itself) aside_for_ = verdict.by_itself->reason;
   const bool only_by_itself = verdict.by_itself && verdict.delivered.empty();
   if (verdict.unavailable) {
     found_unavailable(*verdict.unavailable, now);
-  } else if (only_by_itself && breaker_.probing()) {
-    found_unavailable(*verdict.by_itself, now);
   } else if (!only_by_itself) {
     breaker_.answered();
+  } else if (++in_vain_ >= kInVain && now - delivered_at_ >= kNothingDelivered) {
+    held_for_aside_ = held_for_aside_ || breaker_.flowing();
+    found_unavailable(*verdict.by_itself, now);
+  } else if (breaker_.probing()) {
+    found_unavailable(*verdict.by_itself, now);
   }
+  if (breaker_.flowing()) held_for_aside_ = false;
 }
 
 void DestinationLoop::found_unavailable(const Outcome& outcome, SteadyTime now) {
@@ -166,6 +181,10 @@ Condition DestinationLoop::receivers_condition() const {
 
 void DestinationLoop::settle_delivered(const std::vector<Parcel>& parcels, LowWater::Mark mark) {
   delivered_ += parcels.size();
+  if (!parcels.empty()) {
+    delivered_at_ = around_.clock.steady();
+    in_vain_ = 0;
+  }
   count_delivered(parcels);
   switch (traffic_of(mark)) {
     case Traffic::again: return delivered_again(parcels);

@@ -1,10 +1,11 @@
 #include "pipeline/delivery/set_aside.h"
 
-#include <algorithm>
 #include <array>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 namespace penstock::delivery {
 namespace {
@@ -20,32 +21,55 @@ std::size_t bytes_of(const EventView& event) {
          facts.source.size();
 }
 
-}  // namespace
+// What else a shipment takes in the window and outside, about.
+constexpr std::size_t kShipmentBytes = 512;
 
-std::size_t bytes_of(const Shipment& shipment) {
-  std::size_t bytes = shipment.parcels.size() * sizeof(Parcel);
-  for (const Parcel& parcel : shipment.parcels) bytes += bytes_of(parcel.view);
-  return bytes;
-}
+struct Copy {
+  explicit Copy(std::size_t size) : bytes(std::make_unique_for_overwrite<char[]>(size)), at(bytes.get()) {}
 
-void set_aside(Shipment& shipment) {
-  const std::size_t needed = bytes_of(shipment);
-  const bool small_enough = shipment.aside_bytes > 0 && shipment.aside_bytes <= 2 * needed;
-  const bool made = std::ranges::any_of(shipment.parcels, [](const Parcel& parcel) { return parcel.origin != nullptr; });
-  if (small_enough) return;
-  shipment.aside_bytes = needed;
-  if (made) return;
-  const std::shared_ptr<char[]> copy = std::make_shared_for_overwrite<char[]>(needed);
-  char* at = copy.get();
-  for (Parcel& parcel : shipment.parcels) {
-    for (std::string_view* text : texts_of(parcel.view)) {
+  void take(EventView& event) {
+    for (std::string_view* text : texts_of(event)) {
       if (text->empty()) continue;
       std::memcpy(at, text->data(), text->size());
       *text = {at, text->size()};
       at += text->size();
     }
   }
-  shipment.keeps = {std::shared_ptr<const void>(copy, copy.get())};
+
+  std::unique_ptr<char[]> bytes;
+  char* at;
+  std::deque<Origin> origins;
+};
+
+template <class Visit>
+void each_origin(const Shipment& shipment, Visit visit) {
+  const Origin* last = nullptr;
+  for (const Parcel& parcel : shipment.parcels)
+    if (parcel.origin != nullptr && std::exchange(last, parcel.origin) != parcel.origin) visit(*parcel.origin);
+}
+
+}  // namespace
+
+std::size_t bytes_of(const Shipment& shipment) {
+  std::size_t bytes = kShipmentBytes + shipment.parcels.size() * sizeof(Parcel);
+  for (const Parcel& parcel : shipment.parcels) bytes += bytes_of(parcel.view);
+  each_origin(shipment, [&](const Origin& origin) { bytes += sizeof(Origin) + bytes_of(origin.event); });
+  return bytes;
+}
+
+void set_aside(Shipment& shipment) {
+  const std::size_t needed = bytes_of(shipment);
+  if (shipment.aside_bytes > 0 && shipment.aside_bytes <= 2 * needed) return;
+  shipment.aside_bytes = needed;
+  const auto copy = std::make_shared<Copy>(needed);
+  const Origin* last = nullptr;
+  for (Parcel& parcel : shipment.parcels) {
+    copy->take(parcel.view);
+    if (parcel.origin == nullptr) continue;
+    if (std::exchange(last, parcel.origin) != parcel.origin) copy->take(copy->origins.emplace_back(*parcel.origin).event);
+    parcel.origin = &copy->origins.back();
+  }
+  shipment.keeps = {copy};
 }
 
 }  // namespace penstock::delivery

@@ -8,11 +8,12 @@
 
 namespace penstock::delivery {
 
-// What the parcels' bodies and facts are in memory, without what else is in their chunks.
+// What the shipment takes in memory, without what else is in the chunks of its parcels.
 std::size_t bytes_of(const Shipment& shipment);
 
 // Gives the shipment a copy of its own of what its views point into, and marks it. One that is set aside already is copied again
-// when it has become less than half of what its copy holds. Events that apps made keep the chunks that they were made of.
+// when it has become less than half of what its copy holds. Parts of what apps made of one event, when they are set aside in several
+// shipments, are counted as dead letters one by one; it is one letter all the same.
 void set_aside(Shipment& shipment);
 
 }  // namespace penstock::delivery

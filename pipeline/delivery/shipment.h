@@ -55,6 +55,8 @@ struct Shipment {
   std::size_t aside_bytes = 0;  // it is set aside (set_aside.h), with a copy of its own of so many bytes; 0: it is not
 
   bool aside() const { return aside_bytes > 0; }
+  // It has failed, and does not only stand behind one that has.
+  bool failing() const { return pauses > 0 || attempts > 0; }
 
   // The place in reading order. No two shipments have the same.
   std::pair<LowWater::Mark, std::uint32_t> order() const { return {mark, parcels.front().place}; }

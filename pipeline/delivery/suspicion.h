@@ -30,9 +30,6 @@ class Suspicion {
     return failures_ == kFailures ? Fault::own : others_went ? Fault::aside : Fault::unclear;
   }
 
-  // It was at fault once. Of a shipment of one event that stays true.
-  bool proven() const { return failures_ == kFailures; }
-
  private:
   int failures_ = 0;
   std::uint64_t delivered_ = 0;  // when it failed last

@@ -37,7 +37,6 @@ void judge_whole(Shipment shipment, Outcome outcome, bool exhausted, bool aside,
     case Outcome::Kind::unavailable:
       if (aside) {
         verdict.retry_after = outcome.retry_after;
-        verdict.by_itself = std::move(outcome);
         verdict.aside = std::move(shipment);
         return;
       }
@@ -65,6 +64,7 @@ void judge_whole(Shipment shipment, Outcome outcome, bool exhausted, bool aside,
 void judge_each(const Shipment& shipment, std::vector<Outcome> outcomes, bool exhausted, bool aside, Verdict& verdict) {
   std::vector<Parcel> later;
   std::vector<Parcel> set_aside;
+  std::vector<Parcel> untried;
   std::vector<Parcel> held;
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     const Parcel& parcel = shipment.parcels[i];
@@ -84,41 +84,61 @@ void judge_each(const Shipment& shipment, std::vector<Outcome> outcomes, bool ex
         verdict.retry_code = std::move(outcome.code);
         break;
       case Outcome::Kind::unavailable:
+        if (outcome.untried && verdict.by_itself) {
+          untried.push_back(parcel);
+          break;
+        }
         if (aside) {
           set_aside.push_back(parcel);
           verdict.retry_after = std::max(verdict.retry_after, outcome.retry_after);
-          if (!verdict.by_itself) verdict.by_itself = std::move(outcome);
           break;
         }
         held.push_back(parcel);
-        if (!verdict.unavailable) verdict.unavailable = std::move(outcome);
+        if (!verdict.unavailable) verdict.unavailable = outcome;
+        verdict.unavailable->retry_after = std::max(verdict.unavailable->retry_after, outcome.retry_after);
         break;
     }
   }
   if (!later.empty()) verdict.later = part_of(shipment, std::move(later));
+  if (!untried.empty()) verdict.untried = part_of(shipment, std::move(untried));
   if (!set_aside.empty()) verdict.aside = part_of(shipment, std::move(set_aside));
   if (!held.empty()) verdict.held = part_of(shipment, std::move(held));
 }
 
-// Whether an answer says that the destination is not available, for all of the shipment or a part, and no more than that.
+// Events for which the destination is not available, though not because it is `limited`: that is asked of everybody.
 struct Failure {
-  bool any = false;
-  bool all = false;
+  std::vector<Outcome>::iterator first;
+  bool all = false;  // nothing else is said of any
   std::uint64_t together = 0;  // events delivered in the same answer
 };
 
-Failure failure_in(const std::vector<Outcome>& outcomes) {
-  Failure found;
+std::optional<Failure> failure_in(std::vector<Outcome>& outcomes) {
+  Failure found{.first = outcomes.end()};
   std::size_t failed = 0;
-  for (const Outcome& each : outcomes) {
-    if (each.kind == Outcome::Kind::delivered) ++found.together;
-    if (each.kind != Outcome::Kind::unavailable) continue;
-    if (each.limited) return {};  // of everybody, not of these
+  for (auto each = outcomes.begin(); each != outcomes.end(); ++each) {
+    if (each->kind == Outcome::Kind::delivered) ++found.together;
+    if (each->kind != Outcome::Kind::unavailable) continue;
+    if (each->limited) return std::nullopt;
     ++failed;
+    if (!each->untried && found.first == outcomes.end()) found.first = each;
   }
   found.all = failed == outcomes.size();
-  found.any = found.all || (failed > 0 && found.together > 0);
-  return found;
+  return found.first == outcomes.end() ? std::nullopt : std::optional(found);
+}
+
+// Whether those that failed wait by themselves, for it may be their own fault; when it is, the outcomes say so.
+bool weigh_failure(Shipment& shipment, std::vector<Outcome>& outcomes, const Failure& failure, std::uint64_t delivered,
+                   bool flowing, std::optional<Outcome>& by_itself) {
+  if (!failure.all && failure.together == 0 && !shipment.aside()) return false;
+  const auto fault = shipment.suspicion.failed(delivered, failure.together);
+  if (fault == Suspicion::Fault::unclear && !(flowing && shipment.aside())) return false;
+  by_itself = *failure.first;
+  if (fault != Suspicion::Fault::own) return true;
+  const bool halve = outcomes.size() < shipment.parcels.size();
+  for (Outcome& each : outcomes)
+    if (each.kind == Outcome::Kind::unavailable && !each.untried)
+      each.kind = halve ? Outcome::Kind::rejected : Outcome::Kind::retry;
+  return true;
 }
 
 // An outage says nothing about the events, so it leaves no trace on them.
@@ -137,19 +157,10 @@ Verdict judge(Shipment shipment, Outcomes outcomes, const RetrySettings& retry, 
     outcomes = Outcomes::all(wrong_count(outcomes.each.size(), events));
   }
   Verdict verdict;
+  const Suspicion unsuspected = shipment.suspicion;
   bool aside = false;
-  if (const Failure failure = failure_in(outcomes.each); failure.any) {
-    outcomes.each.resize(failure.all ? 1 : events);
-    Outcome& first = outcomes.each.front();
-    auto fault = shipment.suspicion.failed(delivered, failure.together);
-    // The others are all settled, perhaps, and there is nothing to compare it with.
-    if (flowing && events == 1 && shipment.suspicion.proven()) fault = Suspicion::Fault::own;
-    aside = fault != Suspicion::Fault::unclear || (flowing && shipment.aside());
-    if (failure.all && fault == Suspicion::Fault::own) {
-      verdict.by_itself = first;
-      first.kind = events > 1 ? Outcome::Kind::rejected : Outcome::Kind::retry;
-    }
-  }
+  if (const auto failure = failure_in(outcomes.each))
+    aside = weigh_failure(shipment, outcomes.each, *failure, delivered, flowing, verdict.by_itself);
   const Shipment before = part_of(shipment, {});
   const bool counts = says_something_about_events(outcomes.each);
   if (counts) {
@@ -171,13 +182,14 @@ Verdict judge(Shipment shipment, Outcomes outcomes, const RetrySettings& retry, 
     judge_each(shipment, std::move(outcomes.each), exhausted, aside, verdict);
   }
   // Some of their neighbours may have failed by themselves; these did not, or nobody knows yet.
-  for (auto* uncounted : {&verdict.held, &verdict.aside}) {
+  for (auto* uncounted : {&verdict.held, &verdict.aside, &verdict.untried}) {
     if (!*uncounted) continue;
     (*uncounted)->attempts = before.attempts;
     (*uncounted)->retries = before.retries;
     (*uncounted)->first_failed_at = before.first_failed_at;
     (*uncounted)->first_failed = before.first_failed;
   }
+  if (verdict.untried) verdict.untried->suspicion = unsuspected;
   return verdict;
 }
 

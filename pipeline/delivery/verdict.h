@@ -27,6 +27,7 @@ struct Verdict {
   std::optional<Duration> retry_after;  // the pause that the peer asked for
   std::string retry_code;
   std::optional<Shipment> aside;  // it was not available for these, but for others: again after a pause; nothing counts yet
+  std::optional<Shipment> untried;  // were not sent, because of one of the others; nothing counts against these
   std::optional<Shipment> held;  // the destination was not available; nothing counts against these
   std::optional<Outcome> unavailable;  // why
   std::optional<Outcome> by_itself;  // what the destination said of events for which it was not available, and others were
@@ -40,8 +41,9 @@ struct Verdict {
 //   retry        attempts count; later, until attempts_max or age_max, then as rejected.
 //   unavailable  held, for the destination may be down. So is everything when the answer has neither one outcome nor one per
 //                event. But when others were delivered, in the same answer or since this shipment failed before (suspicion.h),
-//                it goes aside, and what is set aside says nothing about the destination; the third time it is at fault
-//                itself: as rejected while it is more than one event, then as retry. Not so when the destination is `limited`: that is asked of everybody.
+//                it goes aside, and what is set aside says nothing about the destination; from the third time on it is at fault
+//                itself: as rejected while it is more than one event, then as retry. An answer for each names the guilty, so
+//                these are not halved. Not so when the destination is `limited`: that is asked of everybody.
 // `delivered` counts the events that the destination has taken so far. `flowing`: nothing else says that it is down.
 Verdict judge(Shipment shipment, Outcomes outcomes, const RetrySettings& retry, const Clock& clock, std::uint64_t delivered,
               bool flowing);

@@ -94,26 +94,27 @@ TEST_CASE("what fails in an answer that delivers others goes aside, and is at fa
   REQUIRE(verdict.aside);
   CHECK(verdict.aside->parcels.size() == 2);
   CHECK(verdict.aside->attempts == 0);
-  SUBCASE("others go between its failures: halved, until one is alone, which is tried again as often as any") {
+  SUBCASE("others go between its failures: those that are named are tried again as often as any") {
     verdict = judge(*std::move(verdict.aside), both, {}, clock, 10, true);
     CHECK_FALSE(verdict.unavailable);
     REQUIRE(verdict.aside);
     verdict = judge(*std::move(verdict.aside), both, {}, clock, 20, true);
+    CHECK_FALSE(verdict.unavailable);
+    REQUIRE(verdict.later);
+    CHECK(verdict.later->parcels.size() == 2);
+    CHECK(verdict.later->attempts == 1);
+    verdict = judge(*std::move(verdict.later), both, {}, clock, 20, true);
+    CHECK(verdict.unavailable);  // nothing went between
+    verdict = judge(*std::move(verdict.held), both, {.attempts_max = 2}, clock, 30, true);
+    CHECK(verdict.dead.size() == 2);
+  }
+  SUBCASE("others go between its failures: halved, where it is said of all together") {
+    verdict = judge(*std::move(verdict.aside), one, {}, clock, 10, true);
+    REQUIRE(verdict.aside);
+    verdict = judge(*std::move(verdict.aside), one, {}, clock, 20, true);
     REQUIRE(verdict.at_once.size() == 2);
-    Shipment half = verdict.at_once[0];
-    // It is known now, so it need not be shown again by others. But not in an outage.
-    for (int attempt = 2; attempt <= 10; ++attempt) {
-      CAPTURE(attempt);
-      verdict = judge(half, one, {}, clock, 20, false);
-      CHECK(verdict.unavailable);
-      verdict = judge(half, one, {}, clock, 20, true);
-      CHECK_FALSE(verdict.unavailable);
-      REQUIRE(verdict.later);
-      CHECK(verdict.later->attempts == attempt);
-      half = *verdict.later;
-    }
-    verdict = judge(half, one, {}, clock, 20, true);
-    CHECK(verdict.dead.size() == 1);
+    verdict = judge(verdict.at_once[0], one, {}, clock, 30, true);
+    CHECK(verdict.later);
   }
   SUBCASE("nothing is delivered between them: that may be an outage, and does not count") {
     Shipment part = *verdict.aside;
@@ -135,6 +136,25 @@ TEST_CASE("what fails in an answer that delivers others goes aside, and is at fa
       }
     }
   }
+}
+
+TEST_CASE("what was not sent because another one failed has not failed") {
+  const fakes::ManualClock clock;
+  Outcome untried = of_kind(Kind::unavailable);
+  untried.untried = true;
+  const Outcomes answer{{of_kind(Kind::delivered), of_kind(Kind::unavailable), untried, untried}};
+  auto verdict = judge(shipment_of(4), answer, {}, clock, 0, true);
+  CHECK_FALSE(verdict.unavailable);
+  REQUIRE(verdict.aside);
+  CHECK(verdict.aside->parcels.size() == 1);
+  CHECK(verdict.aside->parcels[0].place == 1);
+  REQUIRE(verdict.untried);
+  CHECK(verdict.untried->parcels.size() == 2);
+  // Nothing went: that may be an outage, and holds them all.
+  verdict = judge(*std::move(verdict.untried), Outcomes{{of_kind(Kind::unavailable), untried}}, {}, clock, 1, true);
+  CHECK(verdict.unavailable);
+  REQUIRE(verdict.held);
+  CHECK(verdict.held->parcels.size() == 2);
 }
 
 TEST_CASE("age ends retries as attempts do") {

@@ -10,6 +10,7 @@ namespace penstock::delivery {
 namespace {
 
 constexpr int kLiveInARow = 3;
+constexpr int kTurnsOfOnePlace = 7;  // between two of what is set aside
 
 bool any_other_than_live(const auto& ready) {
   return !ready.empty() && traffic_of(ready.rbegin()->first.first) != Traffic::live;
@@ -52,6 +53,11 @@ Shipment Window::part_in(const KeyLanes& lanes, Shipment& whole) {
 void Window::count_aside(const Shipment& shipment, const KeyLanes& lanes) {
   Load& load = aside_load_[static_cast<std::size_t>(traffic_of(shipment.mark))];
   ++load.shipments;
+  if (++aside_marks_[shipment.mark] == 1) ++load.marks;
+  if (shipment.failing()) {
+    ++load.failing;
+    failing_lanes_.add(lanes);
+  }
   load.events += shipment.parcels.size();
   load.bytes += bytes_of(shipment);
   aside_lanes_.add(lanes);
@@ -60,6 +66,14 @@ void Window::count_aside(const Shipment& shipment, const KeyLanes& lanes) {
 void Window::uncount_aside(const Shipment& shipment, const KeyLanes& lanes) {
   Load& load = aside_load_[static_cast<std::size_t>(traffic_of(shipment.mark))];
   --load.shipments;
+  if (const auto of_mark = aside_marks_.find(shipment.mark); --of_mark->second == 0) {
+    aside_marks_.erase(of_mark);
+    --load.marks;
+  }
+  if (shipment.failing()) {
+    --load.failing;
+    failing_lanes_.remove(lanes);
+  }
   load.events -= shipment.parcels.size();
   load.bytes -= bytes_of(shipment);
   aside_lanes_.remove(lanes);
@@ -68,7 +82,9 @@ void Window::uncount_aside(const Shipment& shipment, const KeyLanes& lanes) {
 Window::Load Window::aside() const {
   Load sum;
   for (const Load& each : aside_load_) {
+    sum.marks += each.marks;
     sum.shipments += each.shipments;
+    sum.failing += each.failing;
     sum.events += each.events;
     sum.bytes += each.bytes;
   }
@@ -101,6 +117,7 @@ void Window::count_tried(const Shipment& shipment, int by) {
 }
 
 void Window::put(Shipment shipment) {
+  if (shipment.aside()) set_aside(shipment);  // the rest of a larger one
   const auto order = shipment.order();
   const KeyLanes lanes = lanes_of(shipment);
   if (shipment.aside()) count_aside(shipment, lanes);
@@ -119,8 +136,8 @@ void Window::add(Shipment shipment) {
   const KeyLanes lanes = lanes_of(shipment);
   if (shipment.aside()) {
     pull_aside(lanes);
-  } else if ((lanes & aside_lanes_.any()).any()) {
-    Shipment behind = part_in(aside_lanes_.any(), shipment);
+  } else if ((lanes & failing_lanes_.any()).any()) {
+    Shipment behind = part_in(failing_lanes_.any(), shipment);
     set_aside(behind);
     put(std::move(behind));
     if (shipment.parcels.empty()) return;
@@ -148,11 +165,11 @@ void Window::promote(SteadyTime now) {
 }
 
 bool Window::sendable() const {
-  if (order_ == Order::none) return !ready_.empty() || !aside_.empty();
+  if (order_ == Order::none) return !ready_.empty() || (!aside_.empty() && aside_may_go());
   bool any = false;
   const auto found = [&](auto, const KeyLanes&) { return !(any = true); };
   each_sendable(ready_, taken_for_ready(), found);
-  if (!any) each_sendable(aside_, taken_for_aside(), found);
+  if (!any && aside_may_go()) each_sendable(aside_, taken_for_aside(), found);
   return any;
 }
 
@@ -171,21 +188,20 @@ Window::Choice Window::choose(Turn turn) {
   const KeyLanes for_ready = taken_for_ready();
   const KeyLanes for_aside = taken_for_aside();
   const auto any = [](const Shipment&) { return true; };
-  const bool asides_turn = asides_turn_ && aside_in_flight_ < std::max(1, places_ / 2);
+  const bool asides_turn = aside_may_go() && turns_since_aside_ >= (places_ > 1 ? 1 : kTurnsOfOnePlace);
   if (turn == Turn::usual && live_in_a_row_ >= kLiveInARow) {
     if (const auto other = choose_other_traffic(for_aside, for_ready, asides_turn)) return *other;
   }
   auto ready = first_sendable(ready_, for_ready, any);
   if (ready && (turn != Turn::usual || !asides_turn || aside_.empty())) {
-    if (turn != Turn::another) return *ready;
-    return longest_ago(*ready, for_aside, for_ready).value_or(*ready);
+    return turn == Turn::another ? longest_ago(*ready, for_ready) : *ready;
   }
   const auto aside = first_sendable(aside_, for_aside, any);
   if (!aside) {
     CHECK(ready);
     return *ready;
   }
-  return turn == Turn::another ? longest_ago(*aside, for_aside, for_ready).value_or(*aside) : *aside;
+  return turn == Turn::another ? longest_ago(*aside, for_aside) : *aside;
 }
 
 // A replay's or the retry lane's.
@@ -194,24 +210,20 @@ std::optional<Window::Choice> Window::choose_other_traffic(const KeyLanes& for_a
   const auto other = [](const Shipment& shipment) { return traffic_of(shipment.mark) != Traffic::live; };
   std::optional<Choice> ready;
   if (any_other_than_live(ready_)) ready = first_sendable(ready_, for_ready, other);
-  if ((ready && !asides_turn) || !any_other_than_live(aside_)) return ready;
+  if ((ready && !asides_turn) || !aside_may_go() || !any_other_than_live(aside_)) return ready;
   const auto aside = first_sendable(aside_, for_aside, other);
   return aside ? aside : ready;
 }
 
-std::optional<Window::Choice> Window::longest_ago(const Choice& head, const KeyLanes& for_aside, const KeyLanes& for_ready) {
+// Of its kind: what is set aside is no probe while there is anything else.
+Window::Choice Window::longest_ago(const Choice& head, const KeyLanes& taken) {
   std::optional<Choice> chosen;
-  const auto look = [&](ReadyOnes& ones, const KeyLanes& taken) {
-    each_sendable(ones, taken, [&](auto it, const KeyLanes& before) {
-      const bool is_head = &ones == head.of && it == head.it;
-      if (!is_head && (!chosen || it->second.shipment.tried < chosen->it->second.shipment.tried))
-        chosen = Choice{&ones, it, before};
-      return true;
-    });
-  };
-  look(ready_, for_ready);
-  look(aside_, for_aside);
-  return chosen;
+  each_sendable(*head.of, taken, [&](auto it, const KeyLanes& before) {
+    if (it != head.it && (!chosen || it->second.shipment.tried < chosen->it->second.shipment.tried))
+      chosen = Choice{head.of, it, before};
+    return true;
+  });
+  return chosen.value_or(head);
 }
 
 // What is taken of its lanes stays behind.
@@ -241,7 +253,7 @@ std::pair<Window::Ticket, Batch> Window::take_off(SteadyTime now, Turn turn) {
     count_aside(goes, lanes);
     ++aside_in_flight_;
   }
-  asides_turn_ = !goes.aside();
+  turns_since_aside_ = goes.aside() ? 0 : std::min(turns_since_aside_ + 1, kTurnsOfOnePlace);
   live_in_a_row_ = traffic_of(goes.mark) == Traffic::live ? live_in_a_row_ + 1 : 0;
   Batch batch = goes.batch();
   goes.tried = ++last_ticket_;

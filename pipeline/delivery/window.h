@@ -2,12 +2,13 @@
 // The shipments of one destination that are not settled: ready to go, in flight, or waiting for another try. What is ready
 // goes in reading order, so what came back after an outage goes before what is newer; of four in a row one is a replay's or the
 // retry lane's, if there is any, so that they come to an end beside a backlog that does not. What is set aside (set_aside.h)
-// takes turns with the others, and half of the places in flight at most. Lives on one strand.
+// takes turns with the others, and half of the places in flight at most; of one place every eighth turn. Lives on one strand.
 //
 // With `Order::key` a parcel goes only when nothing else of its key lane is in flight, waits, or is ready before it. A
 // shipment of which a part may go is parted, so what waits for another try holds up nobody but its own lanes. What is behind it in
-// these is set aside with it: of a lane everything that is not in flight is set aside, or nothing is.
+// these is set aside with it: of a lane all that is set aside goes before all that is not.
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -75,9 +76,11 @@ class Window {
 
   // What is set aside, in flight or not.
   struct Load {
+    std::size_t marks = 0;
     std::size_t shipments = 0;
+    std::size_t failing = 0;  // of these, how many do not only stand behind another one
     std::size_t events = 0;
-    std::size_t bytes = 0;  // of bodies and facts
+    std::size_t bytes = 0;
   };
   Load aside(Traffic traffic) const { return aside_load_[static_cast<std::size_t>(traffic)]; }
   Load aside() const;
@@ -116,9 +119,10 @@ class Window {
   KeyLanes taken_for_ready() const { return lanes_in_flight_ | aside_lanes_.any(); }
   KeyLanes taken_for_aside() const { return lanes_in_flight_ | waiting_lanes_.any(); }
 
+  bool aside_may_go() const { return aside_in_flight_ < std::max(1, places_ / 2); }
   Choice choose(Turn turn);
   std::optional<Choice> choose_other_traffic(const KeyLanes& for_aside, const KeyLanes& for_ready, bool asides_turn);
-  std::optional<Choice> longest_ago(const Choice& head, const KeyLanes& for_aside, const KeyLanes& for_ready);
+  static Choice longest_ago(const Choice& head, const KeyLanes& taken);
   Shipment extract(const Choice& choice);
   Shipment halve(Shipment whole);
   // The parcels in these lanes, taken out of it.
@@ -148,10 +152,12 @@ class Window {
   std::size_t ready_tried_ = 0;  // of `ready_`, how many have been in flight before
   std::size_t ready_alone_ = 0;  // of those, how many are a single event
   std::array<Load, 3> aside_load_{};  // by traffic
+  std::unordered_map<LowWater::Mark, std::size_t> aside_marks_;  // how many shipments each has set aside
   LaneCounts aside_lanes_;  // of all that is set aside
+  LaneCounts failing_lanes_;  // of those that are failing
   LaneCounts waiting_lanes_;
   int aside_in_flight_ = 0;
-  bool asides_turn_ = true;
+  int turns_since_aside_ = 0;
   Ticket last_ticket_ = 0;
   int live_in_a_row_ = 0;
 };

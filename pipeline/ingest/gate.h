@@ -6,6 +6,7 @@
 // Who keeps the gate looks at the disk now and then, and a fast sender fills it in between. So every look also says how much may
 // be written until the next one.
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <limits>
@@ -46,7 +47,10 @@ class Gate {
   bool is_closed() const { return closed_.load(std::memory_order_acquire) || to_sources_ <= 0; }
   // Not even what was captured may go on: the rest of the disk is for what makes room.
   bool is_shut() const { return to_ingest_ <= 0; }
-  bool has_room(std::uint64_t bytes) const { return !is_closed() && std::cmp_less_equal(bytes, to_sources_.load()); }
+  // One that is larger than what is left may use what is kept for ingest, up to a half, or on a small disk it would never come in.
+  bool has_room(std::uint64_t bytes) const {
+    return !is_closed() && std::cmp_less_equal(bytes, std::max(to_sources_.load(), to_ingest_.load() / 2));
+  }
   std::optional<std::string> reason() const {  // none: it is open
     if (!closed_.load(std::memory_order_acquire)) {
       if (to_sources_ > 0) return std::nullopt;

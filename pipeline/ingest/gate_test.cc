@@ -47,7 +47,7 @@ TEST_CASE("between two looks at the disk no more comes in than was allowed") {
   CapturedIntake intake({.name = "web", .project = "shop", .paths = {}}, bench.log, bench.clock, {}, 1 << 20, &gate);
   const std::string one = line("a", 1);
   const auto bytes = static_cast<std::int64_t>(one.size() + 1);
-  gate.allow(2 * bytes + 1, 100 * bytes);
+  gate.allow(2 * bytes, 100 * bytes);
   CHECK(push(intake, {one}));
   CHECK(push(intake, {one}));
   const auto refused = push(intake, {one});
@@ -57,6 +57,19 @@ TEST_CASE("between two looks at the disk no more comes in than was allowed") {
   CHECK(push(intake, {one}));
   CHECK(gate.is_closed());
   CHECK_FALSE(gate.is_shut());
+}
+
+TEST_CASE("a push that is larger than what is left comes in, if it leaves ingest as much") {
+  Bench bench;
+  Gate gate;
+  CapturedIntake intake({.name = "web", .project = "shop", .paths = {}}, bench.log, bench.clock, {}, 1 << 20, &gate);
+  const std::string one = line("a", 1);
+  const auto bytes = static_cast<std::int64_t>(one.size() + 1);
+  gate.allow(1, 2 * bytes - 1);
+  CHECK_FALSE(push(intake, {one}));
+  gate.allow(1, 2 * bytes);
+  CHECK(push(intake, {one}));
+  CHECK(gate.is_closed());
 }
 
 TEST_CASE("what ingest may write is bounded, too, and a shut gate stops it until there is room") {

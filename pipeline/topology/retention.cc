@@ -34,9 +34,8 @@ Keep keep_of(const RetentionSettings& settings, LogName log) {
 
 Retention::Retention(const LogSettings& settings, std::string folder, Log& log, Disk& disk, const Clock& clock,
                      RetentionNeeds needs, ingest::Gate& gate, telemetry::Metrics& metrics)
-    : log_settings_(settings), events_max_(settings.retention.events.bytes.count + 2 * settings.segment.count),
-      folder_(std::move(folder)), log_(log), disk_(disk), clock_(clock), needs_(std::move(needs)), gate_(gate),
-      disk_free_(metrics.gauge("penstock_disk_free_bytes", "Free bytes of the disk that holds the data.")) {
+    : log_settings_(settings), folder_(std::move(folder)), log_(log), disk_(disk), clock_(clock), needs_(std::move(needs)),
+      gate_(gate), disk_free_(metrics.gauge("penstock_disk_free_bytes", "Free bytes of the disk that holds the data.")) {
   for (const LogName name : {LogName::captured, LogName::events}) {
     const telemetry::Labels labels{{"log", std::string(to_string(name))}};
     const auto at = static_cast<std::size_t>(name);
@@ -140,12 +139,12 @@ Retention::Pressure Retention::pressure() {
   const auto space = disk_.space(folder_);
   if (!space) {
     log_warning("retention", "{}", space.error().message);
-    return {};
+    return {.segment = log_settings_.segment.count};
   }
   disk_free_.set(static_cast<double>(space->free));
   std::uint64_t wanted = std::min(settings_.free_min.count, space->total / kSmallestPart);
-  if (wanted == 0) return {.missing = 0, .full = false, .free = space->free, .wanted = 0};
   const std::uint64_t segment = log_settings_.segment_on(space->total);
+  if (wanted == 0) return {.missing = 0, .full = false, .free = space->free, .wanted = 0, .segment = segment};
   wanted = std::max(wanted, std::min(kSegmentsFree * segment, space->total / 8));
   // So that it does not open and close with every event.
   const std::uint64_t until = wanted + (closed_ ? wanted / 10 : 0);
@@ -153,7 +152,8 @@ Retention::Pressure Retention::pressure() {
   return {.missing = at_ease > space->free ? at_ease - space->free : 0,
           .full = space->free < until + segment / 2,
           .free = space->free,
-          .wanted = wanted};
+          .wanted = wanted,
+          .segment = segment};
 }
 
 void Retention::allow(const Pressure& pressure) {
@@ -193,7 +193,8 @@ void Retention::set_gate(const Pressure& pressure) {
     reason = fmt::format("the disk of {} is nearly full: {} bytes free of {} wanted; make room{}", folder_, pressure.free,
                          pressure.wanted,
                          holders.empty() ? "" : fmt::format(", or mend {}: `hold: true` keeps events for it", holders));
-  } else if (const auto bytes = log_.bytes(LogName::events); bytes > events_max_) {
+  } else if (log_.bytes(LogName::events) > settings_.events.bytes.count + 2 * pressure.segment) {
+    // Retention cannot do what it should: a segment is removed whole or not at all.
     if (const std::string holders = who_holds(); !holders.empty())
       reason = fmt::format("events may take {} bytes, and {} with `hold: true` has not got them yet",
                            settings_.events.bytes.count, holders);

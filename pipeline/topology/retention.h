@@ -54,6 +54,7 @@ class Retention {
     bool full = false;  // so little is free that sources have to wait
     std::uint64_t free = 0;
     std::uint64_t wanted = 0;  // bytes that sources have to leave free
+    std::uint64_t segment = 0;  // bytes of a file of the log on this disk
   };
 
   Trimmed trim(LogName log, std::uint64_t bytes_max, Timestamp older_than);
@@ -69,7 +70,6 @@ class Retention {
 
   const LogSettings log_settings_;
   const RetentionSettings& settings_ = log_settings_.retention;
-  const std::uint64_t events_max_;  // above it, retention cannot do what it should: a segment is removed whole or not at all
   const std::string folder_;
   Log& log_;
   Disk& disk_;

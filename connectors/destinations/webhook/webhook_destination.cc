@@ -187,7 +187,10 @@ void WebhookDestination::on_answer(OneByOne& run, std::size_t lane, std::size_t 
   }
   if (--run.lanes_busy > 0) return;
   for (const auto& [events, next] : run.lanes) {
-    for (auto i = next; i < events.size(); ++i) each[events[i]] = *run.stopped;
+    for (auto i = next; i < events.size(); ++i) {
+      each[events[i]] = *run.stopped;
+      each[events[i]].untried = true;
+    }
   }
   const auto finished = one_by_one_.extract(&run);
   lock.unlock();
