@@ -105,7 +105,7 @@ void judge_each(const Shipment& shipment, std::vector<Outcome> outcomes, bool ex
   if (!held.empty()) verdict.held = part_of(shipment, std::move(held));
 }
 
-// Events for which the destination is not available, though not because it is `limited`: that is asked of everybody.
+// Events for which the destination is not available, though not because it is `limited` or `lost`: these are said of all.
 struct Failure {
   std::vector<Outcome>::iterator first;
   bool all = false;  // nothing else is said of any
@@ -118,7 +118,7 @@ std::optional<Failure> failure_in(std::vector<Outcome>& outcomes) {
   for (auto each = outcomes.begin(); each != outcomes.end(); ++each) {
     if (each->kind == Outcome::Kind::delivered) ++found.together;
     if (each->kind != Outcome::Kind::unavailable) continue;
-    if (each->limited) return std::nullopt;
+    if (each->limited || each->lost) return std::nullopt;
     ++failed;
     if (!each->untried && found.first == outcomes.end()) found.first = each;
   }

@@ -43,7 +43,7 @@ struct Verdict {
 //                event. But when others were delivered, in the same answer or since this shipment failed before (suspicion.h),
 //                it goes aside, and what is set aside says nothing about the destination; from the third time on it is at fault
 //                itself: as rejected while it is more than one event, then as retry. An answer for each names the guilty, so
-//                these are not halved. Not so when the destination is `limited`: that is asked of everybody.
+//                these are not halved. Not so when the destination is `limited` or `lost`: that is said of all.
 // `delivered` counts the events that the destination has taken so far. `flowing`: nothing else says that it is down.
 Verdict judge(Shipment shipment, Outcomes outcomes, const RetrySettings& retry, const Clock& clock, std::uint64_t delivered,
               bool flowing);

@@ -138,6 +138,15 @@ TEST_CASE("what fails in an answer that delivers others goes aside, and is at fa
   }
 }
 
+TEST_CASE("a destination that is lost is held, though it has taken the first events of the write") {
+  const fakes::ManualClock clock;
+  Outcome lost = of_kind(Kind::unavailable);
+  lost.lost = true;
+  const auto verdict = judge(shipment_of(2), Outcomes{{of_kind(Kind::delivered), lost}}, {}, clock, 0, true);
+  CHECK(verdict.unavailable);
+  CHECK(verdict.held);
+}
+
 TEST_CASE("what was not sent because another one failed has not failed") {
   const fakes::ManualClock clock;
   Outcome untried = of_kind(Kind::unavailable);

@@ -36,6 +36,7 @@ struct Outcome {
   std::string reason;                   // a sentence for people: "503 from crm.example: upstream down"
   std::optional<Duration> retry_after;  // what the peer asked for
   bool limited = false;                 // unavailable because of a rate limit: health shows `limited`
+  bool lost = false;     // unavailable, whatever the event: nothing goes before connect() has succeeded again
   bool untried = false;                 // unavailable, but for another one's sake: this event was not sent at all
 
   static Outcome delivered() { return {}; }

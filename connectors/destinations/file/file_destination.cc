@@ -31,7 +31,11 @@ std::string compact_time(Timestamp time) {
 }
 
 Outcome unavailable(const Error& error) {
-  return Outcome{Outcome::Kind::unavailable, error.kind == ErrorKind::limit ? "enospc" : "io", error.message, {}, false};
+  return {.kind = Outcome::Kind::unavailable,
+          .code = error.kind == ErrorKind::limit ? "enospc" : "io",
+          .reason = error.message,
+          .retry_after = {},
+          .lost = true};
 }
 
 }  // namespace

@@ -35,8 +35,11 @@ std::vector<std::pair<std::string, FactTemplate>> parsed(const config::StringMap
 }
 
 Outcome closed() {
-  return {
-      .kind = Outcome::Kind::unavailable, .code = "closed", .reason = "the destination is not connected", .retry_after = {}};
+  return {.kind = Outcome::Kind::unavailable,
+          .code = "closed",
+          .reason = "the destination is not connected",
+          .retry_after = {},
+          .lost = true};
 }
 
 Outcome bad_topic(std::string reason) {

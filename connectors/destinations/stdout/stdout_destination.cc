@@ -21,7 +21,11 @@ namespace {
 constexpr int kLastWaitMs = 1000;
 
 Outcome unavailable(std::string code, std::string reason) {
-  return Outcome{Outcome::Kind::unavailable, std::move(code), std::move(reason), {}, false};
+  return {.kind = Outcome::Kind::unavailable,
+          .code = std::move(code),
+          .reason = std::move(reason),
+          .retry_after = {},
+          .lost = true};
 }
 
 Outcome refused(int error_number) {
