@@ -44,12 +44,16 @@ Error read_error(const rocksdb::Status& status) { return database::reading_error
 
 }  // namespace
 
-std::string log_place(const DeadLetter& letter) {
+std::string log_place(std::int32_t partition, std::uint64_t offset) {
   std::string place;
-  append_big_endian(place, static_cast<std::uint32_t>(letter.partition));
-  append_big_endian(place, letter.offset);
+  append_big_endian(place, static_cast<std::uint32_t>(partition));
+  append_big_endian(place, offset);
   return place;
 }
+
+std::string log_place(const DeadLetter& letter) { return log_place(letter.partition, letter.offset); }
+
+std::uint64_t offset_of_place(std::string_view place) { return read_big_endian(place.substr(sizeof(std::uint32_t))); }
 
 void DeadKeys::put(rocksdb::WriteBatch& batch, const DeadLetter& letter, std::string_view id) {
   if (const OrderKey key = key_of(letter); key != 0) {

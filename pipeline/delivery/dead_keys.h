@@ -27,7 +27,9 @@ namespace penstock::delivery {
 inline constexpr std::string_view kBehindDead = "behind_dead";
 
 // Partition and offset of a letter's event, as bytes in the order of the log.
+std::string log_place(std::int32_t partition, std::uint64_t offset);
 std::string log_place(const DeadLetter& letter);
+std::uint64_t offset_of_place(std::string_view place);
 inline constexpr std::size_t kLogPlaceBytes = 12;
 
 class DeadKeys {

@@ -38,7 +38,7 @@ rocksdb::Options options(rocksdb::Env* env) {
 std::vector<std::string> families_of(const std::string& folder, const rocksdb::Options& options) {
   std::vector<std::string> names;
   if (!rocksdb::DB::ListColumnFamilies(options, folder, &names).ok()) names = {rocksdb::kDefaultColumnFamilyName};
-  for (const auto* ours : {kCursors, kDead, kWanted, kKeys, kReplays}) {
+  for (const auto* ours : {kCursors, kDead, kWanted, kKeys, kBuried, kReplays}) {
     if (std::ranges::find(names, ours) == names.end()) names.emplace_back(ours);
   }
   return names;
@@ -161,6 +161,7 @@ Result<void> DeliveryDatabase::open() {
   db.reset(opened);
   dead = std::make_unique<dead::DeadLetterTable>(*db, *family(kDead));
   keys = std::make_unique<DeadKeys>(*db, *family(kKeys));
+  buried = std::make_unique<BuriedPlaces>(*db, *family(kBuried));
   TRY(check_schema(had_tables));
   return {};
 }

@@ -14,6 +14,7 @@
 #include "pipeline/base/clock.h"
 #include "pipeline/database/disk_trouble.h"
 #include "pipeline/dead/dead_letter_table.h"
+#include "pipeline/delivery/buried_places.h"
 #include "pipeline/delivery/dead_keys.h"
 #include "pipeline/delivery/delivery_store.h"
 
@@ -24,6 +25,7 @@ inline constexpr auto kDead = "dead";
 // Destination, zero byte, place in the log, id of a letter that is wanted again → nothing.
 inline constexpr auto kWanted = "wanted";
 inline constexpr auto kKeys = "keys";  // dead_keys.h
+inline constexpr auto kBuried = "buried";  // buried_places.h
 inline constexpr auto kReplays = "replays";
 
 inline std::string wanted_prefix(std::string_view destination) {
@@ -63,6 +65,7 @@ struct DeliveryDatabase {
   void close() {
     dead.reset();
     keys.reset();
+    buried.reset();
     for (auto* each : families) db->DestroyColumnFamilyHandle(each);
     families.clear();
     db.reset();
@@ -88,6 +91,7 @@ struct DeliveryDatabase {
   std::vector<rocksdb::ColumnFamilyHandle*> families;
   std::unique_ptr<dead::DeadLetterTable> dead;
   std::unique_ptr<DeadKeys> keys;
+  std::unique_ptr<BuriedPlaces> buried;
 };
 
 }  // namespace penstock::delivery

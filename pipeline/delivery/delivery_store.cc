@@ -133,6 +133,7 @@ Result<void> DeliveryStore::save_cursor(std::string_view destination, const Offs
   TRY_ASSIGN(const auto held, impl_->hold_to_write());
   rocksdb::WriteBatch batch;
   batch.Put(impl_->family(kCursors), slice(destination), encode_cursor(next, impl_->clock.now()));
+  TRY(impl_->buried->pass(batch, destination, next));
   return impl_->write(batch, sync);
 }
 
@@ -140,6 +141,7 @@ Result<void> DeliveryStore::forget_cursor(std::string_view destination) {
   TRY_ASSIGN(const auto held, impl_->hold_to_write());
   rocksdb::WriteBatch batch;
   batch.Delete(impl_->family(kCursors), slice(destination));
+  impl_->buried->forget(batch, destination);
   return impl_->write(batch, Sync::yes);
 }
 
@@ -180,9 +182,20 @@ Result<void> DeliveryStore::bury(std::span<const DeadLetter> letters, Sent sent)
       TRY(impl_->dead->put(batch, letter));
       impl_->keys->put(batch, letter, id);
     }
+    if (sent == Sent::first) impl_->buried->put(batch, letter, id);
     if (sent == Sent::again) batch.Delete(impl_->family(kWanted), wanted_key(letter, id));
   }
   return impl_->write(batch, Sync::yes);
+}
+
+Result<Offsets> DeliveryStore::buried_until(std::string_view destination, std::size_t partitions) const {
+  TRY_ASSIGN(const auto held, impl_->trouble->hold());
+  return impl_->buried->ends(destination, partitions);
+}
+
+Result<bool> DeliveryStore::was_buried(const DeadLetter& letter) const {
+  TRY_ASSIGN(const auto held, impl_->trouble->hold());
+  return impl_->buried->has(letter, dead_letter_id(letter));
 }
 
 Result<void> DeliveryStore::discard(std::span<const std::string> ids) {

@@ -35,7 +35,12 @@ struct Cursor {
 };
 
 enum class Sync : std::uint8_t { no, yes };
-enum class Sent : std::uint8_t { first, again };
+// What a letter's event was sent for.
+enum class Sent : std::uint8_t {
+  first,  // because the cursor had come to it. It is settled, and need not be sent when it is read once more
+  beside,  // for a replay; or it is one of several that apps made of an event, of which the others may be open
+  again,  // because somebody wanted its letter sent again
+};
 
 class DeliveryStore {
  public:
@@ -70,6 +75,11 @@ class DeliveryStore {
   // `again`: they were sent again, and are wanted no more, and those that were discarded meanwhile stay so; while a letter that comes from the log once more, after a crash, says
   // nothing about that.
   Result<void> bury(std::span<const DeadLetter> letters, Sent sent = Sent::first);
+  // Events that were buried with `first`, and that the stored cursor has not passed, whatever became of their letters since. Of each
+  // partition the offset after the last; 0: it has none.
+  Result<Offsets> buried_until(std::string_view destination, std::size_t partitions) const;
+  // Whether this letter's event is one.
+  Result<bool> was_buried(const DeadLetter& letter) const;
   // Synced. Ids that are not there are no error.
   Result<void> discard(std::span<const std::string> ids);
 

@@ -196,7 +196,7 @@ TEST_CASE("a folder of a newer program is refused, and both versions are named")
   {
     std::vector<rocksdb::ColumnFamilyHandle*> families;
     std::vector<rocksdb::ColumnFamilyDescriptor> wanted;
-    for (const auto* name : {"default", "cursors", "dead", "wanted", "keys", "replays", "lanes"})
+    for (const auto* name : {"default", "cursors", "dead", "wanted", "keys", "buried", "replays", "lanes"})
       wanted.emplace_back(name, rocksdb::ColumnFamilyOptions());
     rocksdb::Options options;
     options.create_missing_column_families = true;

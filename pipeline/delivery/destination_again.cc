@@ -150,7 +150,7 @@ void DestinationLoop::prepare_again() {
     const Feed::Current from{event, nullptr, (*again.letters)[number].letter.partition, number};
     for (const EventView& part : prepared.events) {
       if (!again.draft.fits(part, batch_limits_) || again.draft.full(batch_limits_)) seal_again();
-      prepared.made ? again.draft.add_made(from, part) : again.draft.add(from);
+      prepared.made ? again.draft.add_made(from, part, fate.open == 1) : again.draft.add(from);
     }
   }
   seal_again();

@@ -13,6 +13,13 @@ constexpr Duration kCursorSeenEvery{3'600'000};  // a cursor that does not move 
 
 }  // namespace
 
+// A dead letter may be durable when the cursor that is to pass its event is not. A process that was killed then has the event read
+// again, and it would go behind those that went because it was dead, or come back to somebody who has discarded it.
+Result<bool> DestinationLoop::is_buried(const Feed::Current& current) const {
+  if (current.offset >= buried_until_[static_cast<std::size_t>(current.partition)]) return false;
+  return around_.store.was_buried(letter_for(current.view, current.partition, current.offset));
+}
+
 // When a cursor that has moved is to be saved without waiting for a tick. The first settled is at once; then no more than an eighth of
 // the life so far may have to be delivered again.
 std::optional<SteadyTime> DestinationLoop::cursor_due() const {

@@ -34,7 +34,7 @@ std::string counted_writes(std::size_t writes) { return fmt::format("{} {}", wri
 }  // namespace
 
 DestinationLoop::DestinationLoop(DestinationParts parts, const Surroundings& around, const Offsets& start,
-                                 const std::vector<FirstDead>& dead_keys)
+                                 const std::vector<FirstDead>& dead_keys, Offsets buried_until)
     : name_(std::move(parts.name)), settings_(std::move(parts.settings)), around_(around), filter_(settings_.events),
       destination_(std::move(parts.destination)), preparation_(std::move(parts.preparing)), metrics_(parts.metrics),
       board_(start), home_(around.executor.make_strand()), blocking_(around.blocking.make_strand()),
@@ -55,8 +55,8 @@ DestinationLoop::DestinationLoop(DestinationParts parts, const Surroundings& aro
                   buried(burials, discarded);
                 }),
       paused_(std::move(parts.paused)), rejections_(settings_.suspend), delivered_at_(around.clock.steady()),
-      saved_cursor_(start), started_at_(start), began_at_(around.clock.steady()), cursor_saved_at_(began_at_),
-      health_log_(name_, around.clock.steady()) {
+      saved_cursor_(start), started_at_(start), buried_until_(std::move(buried_until)), began_at_(around.clock.steady()),
+      cursor_saved_at_(began_at_), health_log_(name_, around.clock.steady()) {
   take_rate(parts.rate.value_or(settings_.rate));
   const auto wanted = around.store.count_wanted(name_, 1);
   again_wanted_ = !wanted || *wanted > 0;
@@ -166,15 +166,16 @@ bool DestinationLoop::read_slice() {
       return false;
     }
     const auto step = feed_.next();
-    if (!step) {
-      read_failed(step.error());
+    const auto buried = step && *step == Feed::Step::event ? is_buried(feed_.current()) : Result<bool>(false);
+    if (!step || !buried) {
+      read_failed(step ? buried.error() : step.error().context("cannot read the log"));
       return false;
     }
     read_failure_.reset();
     read_failures_ = 0;
     if (*step == Feed::Step::end) return true;
     if (*step == Feed::Step::event && !may_take(feed_.current(), ahead_)) return true;
-    if (*step == Feed::Step::event) accept(feed_.current());
+    if (*step == Feed::Step::event) *buried ? feed_.take() : accept(feed_.current());
   }
   return false;
 }
@@ -202,7 +203,7 @@ void DestinationLoop::add_to_draft(const Feed::Current& current, const Prepared&
   for (const EventView& part : prepared.events) {
     if (!draft_.fits(part, draft_limits_) || draft_.full(draft_limits_)) seal(feed_.position());
     if (draft_.empty()) draft_.opened_at = around_.clock.steady();
-    prepared.made ? draft_.add_made(current, part) : draft_.add(current);
+    prepared.made ? draft_.add_made(current, part, prepared.events.size() == 1) : draft_.add(current);
   }
 }
 
@@ -231,7 +232,7 @@ void DestinationLoop::seal_when_due(bool at_end) {
 
 void DestinationLoop::read_failed(Error error) {
   read_again_at_ = around_.clock.steady() + read_backoff_.after(++read_failures_);
-  read_failure_ = std::move(error).context("cannot read the log");
+  read_failure_ = std::move(error);
 }
 
 // Who reads finds out by itself. One that is paused or cannot deliver would know only when it goes on, perhaps days later.

@@ -29,9 +29,9 @@ namespace penstock::delivery {
 
 class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
  public:
-  // `dead_keys`: those that have dead letters; looked at with `on_dead: block` only.
+  // `dead_keys`: those that have dead letters; looked at with `on_dead: block` only. `buried_until`: as the store says.
   DestinationLoop(DestinationParts parts, const Surroundings& around, const Offsets& start,
-                  const std::vector<FirstDead>& dead_keys);
+                  const std::vector<FirstDead>& dead_keys, Offsets buried_until);
 
   // Thread-safe, as in DestinationRunner.
   void start();
@@ -134,7 +134,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   void buried(const std::vector<Recorder::Burial>& burials, std::size_t discarded);
 
   // what a dead letter holds up (destination_order.cc)
-  void record(DeadLetter letter, LowWater::Mark mark, bool repeated = false);
+  void record(DeadLetter letter, LowWater::Mark mark, Origin* origin = nullptr);
   void release_all();
   void release(const DeadLetter& letter);
   void released(const DeliveryStore::Released& released);
@@ -154,6 +154,9 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   void end_suspension();
   std::optional<Condition> held_back() const;
   void tend_apps();
+
+  // how far it has come (destination_cursor.cc)
+  Result<bool> is_buried(const Feed::Current& current) const;
 
   // every second
   void tick();
@@ -242,6 +245,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
 
   Offsets saved_cursor_;
   const Offsets started_at_;  // where the cursor stood
+  const Offsets buried_until_;  // of each partition: only before it may events be dead letters already
   const SteadyTime began_at_;
   SteadyTime cursor_saved_at_;
   std::uint64_t dead_told_ = 0;

@@ -13,12 +13,16 @@
 
 namespace penstock::delivery {
 
-void DestinationLoop::record(DeadLetter letter, LowWater::Mark mark, bool repeated) {
+void DestinationLoop::record(DeadLetter letter, LowWater::Mark mark, Origin* origin) {
   if (blocked_) {
     blocked_->writing(key_of(letter), letter.offset);
     if (again_ && letter.code != kBehindDead) blocked_->died(key_of(letter), letter.offset);
   }
-  recorder_.bury(std::move(letter), mark, repeated);
+  const bool repeated = origin != nullptr && std::exchange(origin->dead, true);
+  const bool whole = origin == nullptr || origin->only;
+  const auto traffic = traffic_of(mark);
+  const Sent first = traffic == Traffic::live && whole ? Sent::first : Sent::beside;
+  recorder_.bury(std::move(letter), mark, repeated, traffic == Traffic::again ? Sent::again : first);
 }
 
 // Letters were discarded by somebody else: any key may be free.
@@ -150,9 +154,8 @@ void DestinationLoop::park(const Parcel& parcel, LowWater::Mark mark) {
   letter.reason =
       "an event of this distinct_id that is before it is a dead letter; it goes when that was delivered or discarded";
   letter.first_at = letter.last_at;
-  const bool repeated = parcel.origin != nullptr && std::exchange(parcel.origin->dead, true);
   release(letter);
-  record(std::move(letter), mark, repeated);
+  record(std::move(letter), mark, parcel.origin);
 }
 
 }  // namespace penstock::delivery

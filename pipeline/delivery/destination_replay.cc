@@ -160,7 +160,7 @@ void DestinationLoop::take_replayed(SteadyTime now) {
     for (const EventView& part : prepared.events) {
       if (!draft.fits(part, draft_limits_) || draft.full(draft_limits_)) seal_replay();
       open();
-      prepared.made ? draft.add_made(current, part) : draft.add(current);
+      prepared.made ? draft.add_made(current, part, prepared.events.size() == 1) : draft.add(current);
     }
   }
   replay_->feed.take();

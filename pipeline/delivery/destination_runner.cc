@@ -70,7 +70,9 @@ Result<std::unique_ptr<DestinationRunner>> DestinationRunner::start(DestinationP
   if (!start) return fail(std::move(start).error().context("destination " + parts.name));
   auto dead_keys = around.store.dead_keys(parts.name);
   if (!dead_keys) return fail(std::move(dead_keys).error().context("destination " + parts.name));
-  auto loop = std::make_shared<DestinationLoop>(std::move(parts), around, *start, *dead_keys);
+  auto buried_until = around.store.buried_until(parts.name, start->size());
+  if (!buried_until) return fail(std::move(buried_until).error().context("destination " + parts.name));
+  auto loop = std::make_shared<DestinationLoop>(std::move(parts), around, *start, *dead_keys, *std::move(buried_until));
   loop->start();
   return std::unique_ptr<DestinationRunner>(new DestinationRunner(std::move(loop)));
 }

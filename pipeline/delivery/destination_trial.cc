@@ -19,7 +19,7 @@ void DestinationLoop::rehearse() {
   if (paused_ || suspended_until_ || (read_failure_ && now < read_again_at_)) return;
   if (!preparation_.rehearsing()) preparation_.begin_rehearsal();
   const auto all = rehearse_all(now + kSlice);
-  if (!all) read_failed(all.error());
+  if (!all) read_failed(all.error().context("cannot read the log"));
   if (all && !*all && preparation_.on_trial()) return wake();
   preparation_.end_rehearsal();
   if (!preparation_.on_trial()) return forget_rehearsed();

@@ -114,7 +114,7 @@ void DestinationLoop::follow(Verdict verdict, LowWater::Mark mark) {
       continue;
     }
     letter.first_at = verdict.first_failed_at;
-    record(std::move(letter), mark, parcel.origin != nullptr && std::exchange(parcel.origin->dead, true));
+    record(std::move(letter), mark, parcel.origin);
   }
   recorder_.write();
   weigh_rejections(verdict.delivered.size(), verdict.dead.size(), now);

@@ -27,10 +27,12 @@ class Draft {
   SteadyTime due(const BatchSettings& limits) const { return opened_at + limits.within; }
 
   void add(const Feed::Current& event) { add(event, event.view, nullptr); }
-  // One of those that apps made of it.
-  void add_made(const Feed::Current& event, const EventView& part) {
+  // One of those that apps made of it, or the `only` one.
+  void add_made(const Feed::Current& event, const EventView& part, bool only) {
     if (!made) keeps.push_back(made = std::make_shared<MadeEvents>());
-    add(event, made->keep(part), &made->origin_of(event.view));
+    Origin& origin = made->origin_of(event.view);
+    origin.only = only;
+    add(event, made->keep(part), &origin);
   }
   // An event that goes no further, but is settled only once its letter is durable.
   void add_letter(const Feed::Current& event, DeadLetter letter) {

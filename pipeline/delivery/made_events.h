@@ -15,6 +15,7 @@ namespace penstock::delivery {
 // An event of the log of which apps made others. Its memory is kept by the batch, too.
 struct Origin {
   EventView event;
+  bool only = false;  // one event was made of it
   bool dead = false;  // there is a dead letter of one of the others; all of them have the same
 };
 

@@ -34,8 +34,8 @@ void Recorder::write() {
   disk_->post([owner = home_.owner(), store = store_, this, work = std::move(work)]() mutable {
     Result<void> letters;
     Result<void> cursor;
-    letters = bury_in_pieces(*store, work.burials, Sent::first);
-    if (letters) letters = bury_in_pieces(*store, work.burials, Sent::again);
+    for (const Sent sent : {Sent::first, Sent::beside, Sent::again})
+      if (letters) letters = bury_in_pieces(*store, work.burials, sent);
     if (letters && !work.discarded.empty()) letters = store->discard(work.discarded);
     if (letters && !work.keys.empty()) letters = keep(store->release(work.keys), work.released);
     if (work.cursor) cursor = store->save_cursor(*work.cursor);
@@ -52,10 +52,10 @@ void Recorder::write() {
 Result<void> Recorder::bury_in_pieces(const Store& store, const std::vector<Burial>& burials, Sent sent) {
   std::vector<DeadLetter> piece;
   std::size_t bytes = 0;
-  for (const auto& [letter, mark, repeated] : burials) {
-    if ((traffic_of(mark) == Traffic::again) != (sent == Sent::again)) continue;
-    piece.push_back(letter);
-    bytes += bytes_of(letter);
+  for (const Burial& burial : burials) {
+    if (burial.sent != sent) continue;
+    piece.push_back(burial.letter);
+    bytes += bytes_of(burial.letter);
     if (bytes < kPieceBytes) continue;
     TRY(store.bury(piece, sent));
     piece.clear();

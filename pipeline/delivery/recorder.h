@@ -25,6 +25,7 @@ class Recorder {
     DeadLetter letter;
     LowWater::Mark mark;
     bool repeated = false;  // there is a letter of this event already: of another part that apps made of it
+    Sent sent = Sent::first;
   };
   // What the recorder needs of the store; called on the disk strand.
   struct Store {
@@ -41,9 +42,9 @@ class Recorder {
   // `home` and `clock` outlive it.
   Recorder(Home& home, std::unique_ptr<Strand> disk, const Clock& clock, Store store, Buried buried);
 
-  void bury(DeadLetter letter, LowWater::Mark mark, bool repeated = false) {
+  void bury(DeadLetter letter, LowWater::Mark mark, bool repeated = false, Sent sent = Sent::first) {
     bytes_ += bytes_of(letter);
-    waiting_.push_back({std::move(letter), mark, repeated});
+    waiting_.push_back({std::move(letter), mark, repeated, sent});
   }
   void discard(std::string id) { discarding_.push_back(std::move(id)); }
   // After the letters before it are durable.

@@ -23,17 +23,19 @@ def free_port():
 
 class Penstock:
     """`penstock run` in a folder with a penstock.yaml, each time with another number of workers: ${env:WORKERS}. It may also
-    ask for its data folder, ${env:DATA}."""
+    ask for its data folder, ${env:DATA}, and which life of it this is, ${env:LIFE}."""
 
     def __init__(self, binary, folder, data="data"):
         self.binary, self.folder, self.data = binary, folder, data
         self.workers = itertools.cycle([1, 2, 4, 2, 16])
-        self.process = None
+        self.process, self.life = None, 0
 
     def start(self):
+        self.life += 1
         log = open(self.folder / "penstock.log", "ab")
         self.process = subprocess.Popen([self.binary, "run", "penstock.yaml"], cwd=self.folder, stdout=log, stderr=log,
-                                        env=dict(os.environ, WORKERS=str(next(self.workers)), DATA=self.data))
+                                        env=dict(os.environ, WORKERS=str(next(self.workers)), DATA=self.data,
+                                                 LIFE=str(self.life)))
         log.close()
 
     def outlives(self, seconds):

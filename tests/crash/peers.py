@@ -33,20 +33,25 @@ class Receiver(http.server.ThreadingHTTPServer):
         self.replayed = collections.Counter()
         self.fussy_uuids = collections.Counter()
         self.ordered = []  # events, in the order of their arrival
+        self.in_order = []  # of these, those that had not been refused before
+        self.refused = set()  # uuids of events that /ordered refused when they were alone: only these are dead letters
         self.made = collections.defaultdict(set)  # by uuid: the bodies it came with
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def url(self, path):
         return f"http://127.0.0.1:{self.server_address[1]}/{path}"
 
-    def take(self, path, events):
+    def take(self, path, events, headers):
         """The status of the answer, or None for none at all. What is answered 200 is remembered; under the lock."""
         if path == "/ordered" and random.random() < 0.02:
             return 503
         if path in ("/fussy", "/ordered") and not self.lenient and any(map(is_refused, events)):
+            if path == "/ordered" and len(events) == 1:
+                self.refused.add(events[0]["uuid"])
             return 422
         if path == "/ordered":
             self.ordered += events
+            self.in_order += [event for event in events if event["uuid"] not in self.refused]
         for event in events:
             if path == "/plain":
                 (self.replayed if event.get("replayed") else self.uuids)[event["uuid"]] += 1
@@ -77,7 +82,7 @@ class ReceiverRequest(http.server.BaseHTTPRequestHandler):
             return
         events = [json.loads(line) for line in body.splitlines()]
         with self.server.lock:
-            status = self.server.take(self.path, events)
+            status = self.server.take(self.path, events, self.headers)
         if status is None:
             self.server.hang()
             self.close_connection = True

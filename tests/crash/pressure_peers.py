@@ -1,5 +1,6 @@
 """Receivers of the pressure test, and what people tell its pipeline while it is killed."""
 import collections
+import json
 import random
 import subprocess
 import threading
@@ -20,8 +21,9 @@ class PressureReceiver(Receiver):
         self.dead = False
         self.thawed = threading.Event()
         self.took = {name: collections.Counter() for name in ("keeper", "held", "frozen", "ordered")}
+        self.first_life = {}  # by uuid: which life of the process brought an event to /ordered first
 
-    def take(self, path, events):
+    def take(self, path, events, headers):
         if path == "/frozen" and not self.thawed.is_set():
             return None
         if path == "/held" and self.dead or path == "/ordered" and random.random() < 0.02:
@@ -30,6 +32,8 @@ class PressureReceiver(Receiver):
             if not self.lenient and any(map(is_refused, events)):
                 return 422
             self.ordered += events
+            for event in events:
+                self.first_life.setdefault(event["uuid"], int(headers["X-Life"]))
         self.took[path[1:]].update(event["uuid"] for event in events)
         return 200
 
@@ -50,6 +54,7 @@ class PressureOrders(threading.Thread):
         self.penstock, self.receiver, self.write_config, self.stop_flag = penstock, receiver, write_config, stop
         self.taken = collections.Counter()  # by kind, orders that were answered well
         self.discards_begun = 0
+        self.discarded = []  # pairs: which life said that it had, and the uuids of letters that it had before
         self.random = random.Random(random.random())  # the seed's, whatever other threads draw
 
     def run(self):
@@ -64,10 +69,23 @@ class PressureOrders(threading.Thread):
                 give()
 
     def cli(self, *arguments):
+        """Its output, or None when it was not told that all is well."""
         answer = subprocess.run([self.penstock.binary, *arguments, "--data", self.penstock.data], cwd=self.penstock.folder,
                                 capture_output=True, text=True, timeout=60)
-        if answer.returncode == 0:
-            self.taken[arguments[0] if arguments[0] != "dead" else f"dead {arguments[1]}"] += 1
+        if answer.returncode != 0:
+            return None
+        self.taken[arguments[0] if arguments[0] != "dead" else f"dead {arguments[1]}"] += 1
+        return answer.stdout
+
+    def ask(self, *arguments):
+        """The same of a process that runs: without an address, it would take the folder from the one that is about to start."""
+        try:
+            control = json.loads((self.penstock.folder / self.penstock.data / "control.json").read_text())
+        except (OSError, ValueError):
+            return None
+        answer = subprocess.run([self.penstock.binary, *arguments, "--url", control["url"], "--token", control["token"]],
+                                capture_output=True, text=True, timeout=60)
+        return answer.stdout if answer.returncode == 0 else None
 
     def pause(self):
         self.cli("pause", self.random.choice(["keeper", "held", "ordered"]), "--note", "as it should")
@@ -81,7 +99,10 @@ class PressureOrders(threading.Thread):
 
     def discard(self):
         self.discards_begun += 1
-        self.cli("dead", "discard", "--stage", "ordered", "--code", "http_422")
+        which, life = ["--stage", "ordered", "--code", "http_422"], self.penstock.life
+        there = self.ask("dead", "list", "--json", "--limit", "1000", *which)
+        if self.cli("dead", "discard", *which) and there and self.penstock.life == life:
+            self.discarded.append((life, {letter["uuid"] for letter in json.loads(there)["dead_letters"]}))
 
     def dead_replay(self):
         self.cli("dead", "replay", "--stage", "ordered", *self.random.choice([["--all"], ["--code", "http_422"]]))
@@ -97,6 +118,12 @@ class PressureOrders(threading.Thread):
     def die_or_heal(self):
         with self.receiver.lock:
             self.receiver.dead = not self.receiver.dead
+
+    def came_back(self):
+        """Letters that were discarded, and came in a later life and in none before it. What is in flight when its letter is
+        discarded may arrive."""
+        with self.receiver.lock:
+            return [u for life, uuids in self.discarded for u in uuids if self.receiver.first_life.get(u, life) > life]
 
     def heal(self):
         """Once the thread has ended, and the last process runs."""
