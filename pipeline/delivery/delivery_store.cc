@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <mutex>
+#include <set>
 #include <shared_mutex>
 #include <system_error>
 #include <utility>
@@ -314,7 +315,8 @@ Result<DeliveryStore::Released> DeliveryStore::release(std::string_view destinat
   const std::unique_lock lock(impl_->letters_change);
   Released released;
   rocksdb::WriteBatch batch;
-  for (const OrderKey key : keys) TRY(impl_->release(batch, destination, key, released));
+  // Each letter that has gone asks for its key, and many of them are of one.
+  for (const OrderKey key : std::set(keys.begin(), keys.end())) TRY(impl_->release(batch, destination, key, released));
   if (batch.Count() > 0) TRY(impl_->write(batch, Sync::yes));
   return released;
 }
