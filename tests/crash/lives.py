@@ -55,7 +55,7 @@ class Penstock:
             when_dead(kill)
             self.start()
             when_back(kill)
-        self.wait_until("ready after the last kill", lambda s: s["state"] == "running", 30)
+        self.wait_until("ready after the last kill", lambda s: s["state"] == "running", 120)
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)

@@ -84,7 +84,7 @@ class Pending:
         """Retention may remove what has arrived by now, but nothing that was pending."""
         if kill % self.every:
             return
-        self.penstock.wait_until("back, to say what is pending", lambda s: s["state"] == "running", 30)
+        self.penstock.wait_until("back, to say what is pending", lambda s: s["state"] == "running", 120)
         lag = {d["name"]: d["lag_events"] for d in self.penstock.status()["destinations"]}
         letters = {letter["uuid"] for letter in self.penstock.dead_letters("ordered")}
         for name in HOLDING:
