@@ -4,8 +4,9 @@ import json
 import random
 import subprocess
 import threading
+import time
 
-from peers import Receiver, is_refused
+from peers import Receiver, is_refused, sequence_of
 
 
 class PressureReceiver(Receiver):
@@ -13,11 +14,13 @@ class PressureReceiver(Receiver):
       /keeper   takes everything
       /held     takes everything, but while it is `dead`, for seconds at a time: 503
       /frozen   never answers and takes nothing, until it is `thawed`
-      /ordered  refuses requests with an event that is_refused, but while it is `lenient`; now and then 503
+      /ordered  refuses requests with an event that is_refused, but while it is `lenient`; now and then 503. What it answered, when,
+                and to which life of the process, stands in FOLDER/ordered.ndjson
     """
 
-    def __init__(self):
+    def __init__(self, folder):
         super().__init__()
+        self.answers = open(folder / "ordered.ndjson", "w", buffering=1)
         self.dead = False
         self.thawed = threading.Event()
         self.took = {name: collections.Counter() for name in ("keeper", "held", "frozen", "ordered")}
@@ -29,8 +32,11 @@ class PressureReceiver(Receiver):
         if path == "/held" and self.dead or path == "/ordered" and random.random() < 0.02:
             return 503
         if path == "/ordered":
-            if not self.lenient and any(map(is_refused, events)):
-                return 422
+            status = 422 if not self.lenient and any(map(is_refused, events)) else 200
+            who = [(event["distinct_id"], sequence_of(event)) for event in events]
+            self.answers.write(json.dumps([time.time(), int(headers["X-Life"]), status, who]) + "\n")
+            if status != 200:
+                return status
             self.ordered += events
             for event in events:
                 self.first_life.setdefault(event["uuid"], int(headers["X-Life"]))

@@ -168,7 +168,7 @@ def judge_removed(logged, receiver, status, kept_log, problems):
 
 def run(args, folder):
     problems = []
-    receiver = PressureReceiver()
+    receiver = PressureReceiver(folder)
     source_port = free_port()
     write_config = config_writer(folder, source_port, receiver)
     penstock = Penstock(args.binary, folder)
