@@ -59,6 +59,20 @@ std::vector<std::string> every(int step, int first, int last) {
   return made;
 }
 
+// Each key's events in the order of the log when they came first, and all but the discarded.
+void check_arrived(const BlockingRig& rig, std::set<std::string> discarded) {
+  std::map<int, int> last;
+  std::set<std::string> delivered;
+  for (const auto& body : rig.crm.delivered()) {
+    if (!delivered.insert(body).second) continue;  // a redelivery comes later
+    int& before = last[(number_of(body) - 1) % rig.distinct_ids];
+    CHECK_MESSAGE(number_of(body) > before, body, " after ", before);
+    before = number_of(body);
+  }
+  discarded.insert(delivered.begin(), delivered.end());  // what is in flight of them may arrive
+  CHECK(discarded.size() == static_cast<std::size_t>(rig.added));
+}
+
 }  // namespace
 
 TEST_CASE("what comes after a dead letter of its key waits behind it, other keys go, and the cursor goes on") {
@@ -292,16 +306,7 @@ TEST_CASE("at random") {
       rig.runner->send_again();
       rig.let_it_settle();
     }
-    std::map<int, int> last;
-    std::set<std::string> delivered;
-    for (const auto& body : rig.crm.delivered()) {
-      if (!delivered.insert(body).second) continue;  // a redelivery comes later
-      int& before = last[(number_of(body) - 1) % rig.distinct_ids];
-      CHECK_MESSAGE(number_of(body) > before, body, " after ", before);
-      before = number_of(body);
-    }
-    discarded.insert(delivered.begin(), delivered.end());  // what is in flight of them may arrive
-    CHECK(discarded.size() == static_cast<std::size_t>(rig.added));
+    check_arrived(rig, std::move(discarded));
     CHECK(rig.runner->status().blocked_keys == 0);
     CHECK(rig.crm.violations().empty());
   }
