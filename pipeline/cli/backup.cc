@@ -21,9 +21,10 @@ using topology::BackupReport;
 // Copying to another machine's disk takes what it takes.
 constexpr Duration kPatience{24LL * 3'600'000};
 
-bool is_held(const std::string& data) {
+Result<bool> is_held(const std::string& data) {
   const std::string path = data + "/LOCK";
-  if (!posix_disk().exists(path)) return false;
+  TRY_ASSIGN(const bool there, posix_disk().exists(path));
+  if (!there) return false;
   const auto lock = posix_disk().lock(path);
   return !lock && lock.error().kind == ErrorKind::conflict;
 }
@@ -41,7 +42,8 @@ Result<BackupReport> back_up_wherever(const Target& target, const std::string& f
                                       const topology::PlanContext& context) {
   if (target.url.empty()) {
     TRY_ASSIGN(const std::string data, data_folder(target, context));
-    if (!is_held(data)) return topology::back_up_stopped(data, folder);
+    TRY_ASSIGN(const bool held, is_held(data));
+    if (!held) return topology::back_up_stopped(data, folder);
   }
   TRY_ASSIGN(const auto client, ControlClient::find(target, context));
   return ask_for_backup(client, folder);

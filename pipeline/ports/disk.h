@@ -44,11 +44,13 @@ class Disk {
   virtual ~Disk() = default;
   virtual Result<void> create_directories(const std::string& path) = 0;  // durable
   virtual Result<std::vector<std::string>> list(const std::string& directory) = 0;  // names, sorted
-  virtual bool exists(const std::string& path) = 0;
+  // What may not be looked at is an error: it does not say that nothing is there.
+  virtual Result<bool> exists(const std::string& path) = 0;
   virtual Result<std::unique_ptr<AppendFile>> open_append(const std::string& path) = 0;  // created when absent
   virtual Result<std::unique_ptr<ReadFile>> open_read(const std::string& path) = 0;
   virtual Result<std::string> read_all(const std::string& path) = 0;
-  // The whole content durable under its final name, or the old content untouched.
+  // The whole content durable under its final name, or the old content untouched. Where only the sync of the folder failed, the new
+  // one is there, and a power cut may take it back.
   virtual Result<void> write_atomically(const std::string& path, std::string_view content) = 0;
   virtual Result<void> remove(const std::string& path) = 0;
   // A second name for a file's bytes, durable once its folder is synced. False, and nothing was made: these two places cannot

@@ -154,7 +154,11 @@ class PosixDisk final : public Disk {
   Result<void> create_directories(const std::string& path) override {
     // Each new name is synced into the folder above it, else a power cut could take the whole tree.
     std::vector<std::string> missing;
-    for (std::string at = path; !exists(at); at = parent_of(at)) missing.push_back(at);
+    for (std::string at = path;; at = parent_of(at)) {
+      TRY_ASSIGN(const bool there, exists(at));
+      if (there) break;
+      missing.push_back(at);
+    }
     std::error_code error;
     fs::create_directories(path, error);
     if (error) return failed("create the folder", path, error);
@@ -173,9 +177,11 @@ class PosixDisk final : public Disk {
     return names;
   }
 
-  bool exists(const std::string& path) override {
+  Result<bool> exists(const std::string& path) override {
     std::error_code error;
-    return fs::exists(path, error);
+    const bool there = fs::exists(path, error);
+    if (error) return failed("look for", path, error);
+    return there;
   }
 
   Result<std::unique_ptr<AppendFile>> open_append(const std::string& path) override {

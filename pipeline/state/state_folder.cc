@@ -50,15 +50,18 @@ Result<void> copy_folder(const std::string& from, const std::string& to) {
 Result<void> swap_in(const std::string& made, const std::string& folder) {
   const std::string old = old_of(folder);
   TRY(remove_folder(old));
-  if (posix_disk().exists(folder)) TRY(move_folder(folder, old));
+  TRY_ASSIGN(const bool there, posix_disk().exists(folder));
+  if (there) TRY(move_folder(folder, old));
   TRY(move_folder(made, folder));
   return remove_folder(old);
 }
 
 Result<void> undo_broken_swap(const std::string& folder) {
   const std::string old = old_of(folder);
-  if (!posix_disk().exists(old)) return {};
-  return posix_disk().exists(folder) ? remove_folder(old) : move_folder(old, folder);
+  TRY_ASSIGN(const bool broken, posix_disk().exists(old));
+  if (!broken) return {};
+  TRY_ASSIGN(const bool there, posix_disk().exists(folder));
+  return there ? remove_folder(old) : move_folder(old, folder);
 }
 
 }  // namespace penstock::state

@@ -31,7 +31,9 @@ Result<void> check_free(Disk& disk, const std::string& data, const std::string& 
     return fail(ErrorKind::invalid,
                 fmt::format("{} is inside the data folder {}, and would be lost with it; name a folder outside", to, data));
   }
-  if (const std::string draft = partial(to); disk.exists(draft)) {
+  const std::string draft = partial(to);
+  TRY_ASSIGN(const bool drafted, disk.exists(draft));
+  if (drafted) {
     return fail(ErrorKind::conflict,
                 fmt::format("{} is there: another backup is being made, or one was killed; remove it in that case", draft));
   }
@@ -44,7 +46,8 @@ Result<void> check_free(Disk& disk, const std::string& data, const std::string& 
   // All would be copied first, and then not be moved there.
   if (fs::is_symlink(to, error))
     return fail(ErrorKind::invalid, fmt::format("{} is a link: name the folder that it should lead to", to));
-  if (!disk.exists(to)) return {};
+  TRY_ASSIGN(const bool there, disk.exists(to));
+  if (!there) return {};
   const auto names = disk.list(to);
   if (names && names->empty()) return {};
   return fail(ErrorKind::conflict,

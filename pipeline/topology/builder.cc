@@ -25,14 +25,16 @@ constexpr int kStoringThreads = 2;
 constexpr Duration kStuck{5'000};
 
 // Its store would be made anew, and say nothing of what the old one held.
-void tell_if_missing(Disk& disk, const std::string& delivery, const Log& log) {
+Result<void> tell_if_missing(Disk& disk, const std::string& delivery, const Log& log) {
   const Offsets end = log.end(LogName::events);
-  if (disk.exists(delivery) || std::ranges::all_of(end, [](auto offset) { return offset == 0; })) return;
+  TRY_ASSIGN(const bool there, disk.exists(delivery));
+  if (there || std::ranges::all_of(end, [](auto offset) { return offset == 0; })) return {};
   log_warning(
       "delivery",
       "there is no {}, but there is a log: cursors, dead letters and replays of destinations are lost, and each starts "
       "by its `from:`. If that was not wanted, stop, and restore the folder from a backup",
       delivery);
+  return {};
 }
 
 }  // namespace
@@ -86,7 +88,7 @@ Result<void> Parts::open(std::stop_token stop) {
   TRY(open_log(std::move(stop)));
   log_was_empty_ = std::ranges::all_of(log->end(LogName::events), [](auto end) { return end == 0; });
   if (group_log_ == nullptr) TRY(open_state());
-  tell_if_missing(disk, plan.data + "/delivery", *log);
+  TRY(tell_if_missing(disk, plan.data + "/delivery", *log));
   TRY_ASSIGN(store_, delivery::DeliveryStore::open(plan.data + "/delivery", clock));
   TRY_ASSIGN(catalog_, catalog::Catalog::open(plan.data + "/catalog.db", clock));
   TRY_ASSIGN(http_, http::CurlClient::start(connections_for(plan)));

@@ -53,13 +53,16 @@ void Retention::look() {
     const Timestamp now = clock_.now();
     trim(log, keep.bytes.count, Timestamp{std::max<std::int64_t>(0, now.ms - keep.age.count())});
   }
-  Pressure found = pressure();
-  if (found.missing > 0) {
-    relieve(found);
+  auto found = pressure();
+  if (found && found->missing > 0) {
+    relieve(*found);
     found = pressure();
   }
-  set_gate(found);
-  allow(found);
+  // A disk that does not say what is free is as it was, and has less room by what was written since.
+  if (found) pressure_ = *found;
+  else tell(fail(found.error()));
+  set_gate(pressure_);
+  if (found) allow(pressure_);
   tell_refusal();
   told_ = std::exchange(failed_, {});
 }
@@ -135,25 +138,21 @@ Trimmed Retention::trim_once(LogName log, std::uint64_t bytes_max, Timestamp old
   return *trimmed;
 }
 
-Retention::Pressure Retention::pressure() {
-  const auto space = disk_.space(folder_);
-  if (!space) {
-    log_warning("retention", "{}", space.error().message);
-    return {.segment = log_settings_.segment.count};
-  }
-  disk_free_.set(static_cast<double>(space->free));
-  std::uint64_t wanted = std::min(settings_.free_min.count, space->total / kSmallestPart);
-  const std::uint64_t segment = log_settings_.segment_on(space->total);
-  if (wanted == 0) return {.missing = 0, .full = false, .free = space->free, .wanted = 0, .segment = segment};
-  wanted = std::max(wanted, std::min(kSegmentsFree * segment, space->total / 8));
+Result<Retention::Pressure> Retention::pressure() {
+  TRY_ASSIGN(const auto space, disk_.space(folder_));
+  disk_free_.set(static_cast<double>(space.free));
+  std::uint64_t wanted = std::min(settings_.free_min.count, space.total / kSmallestPart);
+  const std::uint64_t segment = log_settings_.segment_on(space.total);
+  if (wanted == 0) return Pressure{.missing = 0, .full = false, .free = space.free, .wanted = 0, .segment = segment};
+  wanted = std::max(wanted, std::min(kSegmentsFree * segment, space.total / 8));
   // So that it does not open and close with every event.
   const std::uint64_t until = wanted + (closed_ ? wanted / 10 : 0);
   const std::uint64_t at_ease = until + 2 * segment;
-  return {.missing = at_ease > space->free ? at_ease - space->free : 0,
-          .full = space->free < until + segment / 2,
-          .free = space->free,
-          .wanted = wanted,
-          .segment = segment};
+  return Pressure{.missing = at_ease > space.free ? at_ease - space.free : 0,
+                  .full = space.free < until + segment / 2,
+                  .free = space.free,
+                  .wanted = wanted,
+                  .segment = segment};
 }
 
 void Retention::allow(const Pressure& pressure) {

@@ -62,7 +62,7 @@ class Retention {
   void tell(const Result<void>& done);
   void tell_refusal();
   TrimLimits limits_of(LogName log) const;
-  Pressure pressure();
+  Result<Pressure> pressure();
   void relieve(const Pressure& pressure);
   void set_gate(const Pressure& pressure);
   void allow(const Pressure& pressure);
@@ -81,6 +81,7 @@ class Retention {
   telemetry::Gauge disk_free_;
   std::set<std::string> told_;  // what failed at the last look: told when it begins, and again when it comes back
   std::set<std::string> failed_;  // at this one
+  Pressure pressure_;  // as it was last seen
   bool closed_ = false;  // the gate, by this
   bool refused_ = false;  // so that it is told once that the log takes no records
 };

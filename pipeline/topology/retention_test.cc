@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 
 #include "tests/fakes/manual_clock.h"
@@ -225,6 +226,32 @@ TEST_CASE("of a small disk a twentieth is enough") {
   bench.disk.set_space({1000, 40});
   bench.look();
   CHECK(bench.gate.is_closed());
+}
+
+TEST_CASE("a disk that does not say what is free is as it was, and lets in no more than it did") {
+  Bench bench;
+  const auto does_not_say = [&] { bench.disk.fail(fakes::MemoryDisk::Verb::space, EIO, 0, 2); };
+  bench.disk.set_space({100 * kGiB, 2 * kGiB});
+  bench.look();
+  const auto room = static_cast<std::uint64_t>(kGiB);
+  REQUIRE(bench.gate.has_room(room));
+  bench.gate.spend(room / 2);
+  does_not_say();
+  CHECK(said_while([&] { bench.look(); }).find("ask for the free space of data") != std::string::npos);
+  CHECK(said_while([&] { bench.look(); }).empty());
+  CHECK_FALSE(bench.gate.has_room(room));
+  CHECK_FALSE(bench.gate.is_closed());
+
+  bench.disk.set_space({100 * kGiB, kGiB / 2});
+  bench.look();
+  REQUIRE(bench.gate.is_closed());
+  does_not_say();
+  bench.look();
+  CHECK(bench.gate.is_closed());
+  bench.disk.fail_no_more();
+  bench.disk.set_space({100 * kGiB, 2 * kGiB});
+  bench.look();
+  CHECK_FALSE(bench.gate.is_closed());
 }
 
 }  // namespace penstock::topology

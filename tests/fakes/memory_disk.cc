@@ -1,5 +1,7 @@
 #include "tests/fakes/memory_disk.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -13,6 +15,31 @@ constexpr std::size_t kSector = 512;
 std::string parent_of(const std::string& path) {
   const auto slash = path.rfind('/');
   return slash == std::string::npos ? "." : path.substr(0, slash);
+}
+
+std::string_view word_of(MemoryDisk::Verb verb) {
+  using Verb = MemoryDisk::Verb;
+  switch (verb) {
+    case Verb::any: break;
+    case Verb::append: return "write";
+    case Verb::sync: return "sync";
+    case Verb::truncate: return "truncate";
+    case Verb::open_append:
+    case Verb::open_read: return "open";
+    case Verb::read: return "read";
+    case Verb::size: return "stat";
+    case Verb::write_atomically: return "write the draft of";
+    case Verb::rename: return "rename to";
+    case Verb::remove: return "remove";
+    case Verb::link: return "link";
+    case Verb::sync_directory: return "sync the folder";
+    case Verb::create_directories: return "create the folder";
+    case Verb::list: return "list";
+    case Verb::exists: return "look for";
+    case Verb::space: return "ask for the free space of";
+    case Verb::lock: return "lock";
+  }
+  return "";
 }
 
 // What is left of `live` when only `synced` of it was promised.
@@ -66,6 +93,7 @@ class MemoryDisk::OpenRead final : public ReadFile {
   }
   Result<std::uint64_t> size() const override {
     const std::lock_guard lock(disk_.mutex_);
+    TRY(disk_.enter(Verb::size, path_));
     return file_->live.size();
   }
 
@@ -173,12 +201,14 @@ int MemoryDisk::calls(Verb verb) const {
 
 Result<void> MemoryDisk::create_directories(const std::string& path) {
   const std::lock_guard lock(mutex_);
+  TRY(enter(Verb::create_directories, path));
   for (auto folder = path; directories_.insert(folder).second;) folder = parent_of(folder);
   return {};
 }
 
 Result<std::vector<std::string>> MemoryDisk::list(const std::string& directory) {
   const std::lock_guard lock(mutex_);
+  TRY(enter(Verb::list, directory));
   if (!directories_.contains(directory)) return fail_errno("list " + directory, ENOENT);
   std::set<std::string> found;
   for (const auto& [path, file] : names_) {
@@ -192,8 +222,9 @@ Result<std::vector<std::string>> MemoryDisk::list(const std::string& directory) 
   return std::vector(found.begin(), found.end());
 }
 
-bool MemoryDisk::exists(const std::string& path) {
+Result<bool> MemoryDisk::exists(const std::string& path) {
   const std::lock_guard lock(mutex_);
+  TRY(enter(Verb::exists, path));
   return names_.contains(path) || directories_.contains(path);
 }
 
@@ -226,9 +257,12 @@ Result<void> MemoryDisk::write_atomically(const std::string& path, std::string_v
   const std::lock_guard lock(mutex_);
   TRY(enter(Verb::write_atomically, path));
   if (used() + content.size() > capacity_) return fail_errno("write " + path, ENOSPC);
+  TRY(enter(Verb::rename, path));
   auto file = std::make_shared<File>();
   file->live = file->synced = std::string(content);
-  names_[path] = synced_names_[path] = file;
+  names_[path] = file;
+  TRY(enter(Verb::sync_directory, parent_of(path)));
+  synced_names_[path] = file;
   return {};
 }
 
@@ -269,25 +303,29 @@ void MemoryDisk::set_space(Space space) {
   space_ = space;
 }
 
-Result<Disk::Space> MemoryDisk::space(const std::string&) {
+Result<Disk::Space> MemoryDisk::space(const std::string& path) {
   const std::lock_guard lock(mutex_);
+  TRY(enter(Verb::space, path));
   return space_;
 }
 
 Result<std::unique_ptr<FileLock>> MemoryDisk::lock(const std::string& path) {
   const std::lock_guard lock(mutex_);
+  TRY(enter(Verb::lock, path));
   if (!locks_.insert(path).second) return penstock::fail(ErrorKind::conflict, path + " is held by process 1");
   return std::make_unique<HeldLock>(*this, path);
 }
 
 Result<void> MemoryDisk::enter(Verb verb, const std::string& path) {
   ++calls_[verb];
+  ++calls_[Verb::any];
   for (Fault& fault : faults_) {
-    if (fault.verb != verb || fault.times == 0 || path.find(fault.path) == std::string::npos) continue;
+    const bool meant = fault.verb == verb || fault.verb == Verb::any;
+    if (!meant || fault.times == 0 || path.find(fault.path) == std::string::npos) continue;
     if (fault.skip-- > 0) continue;
     fault.skip = 0;
     --fault.times;
-    return fail_errno("injected at " + path, fault.error_number);
+    return fail_errno(fmt::format("injected: {} {}", word_of(verb), path), fault.error_number);
   }
   return {};
 }

@@ -19,17 +19,26 @@ namespace penstock::fakes {
 
 class MemoryDisk final : public Disk {
  public:
+  // `any` stands for each of them. Writing atomically is three: its draft, the rename, and a sync of the folder.
   enum class Verb : std::uint8_t {
+    any,
     append,
     sync,
     truncate,
     open_append,
     open_read,
     read,
+    size,
     write_atomically,
+    rename,
     remove,
     link,
-    sync_directory
+    sync_directory,
+    create_directories,
+    list,
+    exists,
+    space,
+    lock
   };
 
   // What a power cut leaves of bytes that were never synced. Names that were never synced go or stay by the seed.
@@ -73,7 +82,7 @@ class MemoryDisk final : public Disk {
 
   Result<void> create_directories(const std::string& path) override;
   Result<std::vector<std::string>> list(const std::string& directory) override;
-  bool exists(const std::string& path) override;
+  Result<bool> exists(const std::string& path) override;
   Result<std::unique_ptr<AppendFile>> open_append(const std::string& path) override;
   Result<std::unique_ptr<ReadFile>> open_read(const std::string& path) override;
   Result<std::string> read_all(const std::string& path) override;

@@ -21,9 +21,10 @@ Result<std::unique_ptr<FileLock>> lock_data_folder(Disk& disk, const std::string
 Result<void> bind_data_folder(Disk& disk, const std::string& folder, const std::string& identity, int partitions) {
   const std::string path = folder + "/FORMAT";
   const std::string text = fmt::format("penstock-data 1\nkafka {} {}\n", identity, partitions);
-  if (disk.exists(path)) {
+  TRY_ASSIGN(const bool bound, disk.exists(path));
+  if (bound) {
     TRY_ASSIGN(const std::string found, disk.read_all(path));
-    if (found == text) return {};
+    if (found == text) return disk.sync_directory(folder);  // whoever made it may have been stopped before
     return fail(
         ErrorKind::conflict,
         fmt::format("the data folder {} goes with another log, as {} says: its cursors and positions mean nothing in \"{} "
@@ -31,7 +32,8 @@ Result<void> bind_data_folder(Disk& disk, const std::string& folder, const std::
                     folder, path, identity, partitions));
   }
   for (const char* made_by_us : {"log", "state", "delivery"}) {
-    if (disk.exists(folder + "/" + made_by_us)) {
+    TRY_ASSIGN(const bool used, disk.exists(folder + "/" + made_by_us));
+    if (used) {
       return fail(ErrorKind::corrupt,
                   fmt::format("{} is missing, so it is not certain which log the data in {} goes with; name "
                               "another folder in `data:`",
@@ -43,7 +45,8 @@ Result<void> bind_data_folder(Disk& disk, const std::string& folder, const std::
 
 Result<std::string> instance_of(Disk& disk, const std::string& folder) {
   const std::string path = folder + "/INSTANCE";
-  if (disk.exists(path)) {
+  TRY_ASSIGN(const bool named, disk.exists(path));
+  if (named) {
     TRY_ASSIGN(const std::string found, disk.read_all(path));
     if (const auto instance = Uuid::parse(found)) return instance->to_string();
     return fail(ErrorKind::corrupt,

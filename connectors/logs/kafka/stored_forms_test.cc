@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "connectors/logs/kafka/captured_record.h"
 #include "connectors/logs/kafka/data_folder.h"
@@ -190,6 +191,16 @@ TEST_CASE("a data folder goes with one log only") {
   }
   REQUIRE(disk.create_directories("old/state").has_value());
   CHECK(bind_data_folder(disk, "old", "cluster shop.events", 8).error().kind == ErrorKind::corrupt);
+}
+
+TEST_CASE("a data folder whose binding was not durable yet is bound for good by the next start") {
+  fakes::MemoryDisk disk;
+  REQUIRE(disk.create_directories("data").has_value());
+  disk.fail(fakes::MemoryDisk::Verb::sync_directory, EIO);
+  CHECK_FALSE(bind_data_folder(disk, "data", "cluster shop.events", 8).has_value());
+  CHECK(bind_data_folder(disk, "data", "cluster shop.events", 8).has_value());
+  const auto after = disk.crash(1, fakes::MemoryDisk::Unsynced::lost);
+  CHECK(after->exists("data/FORMAT").value());
 }
 
 TEST_CASE("a captured record is one message that knows what was before it") {

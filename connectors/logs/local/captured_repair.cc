@@ -290,7 +290,9 @@ Result<void> set_aside(const Place& place, const OldSegment& segment, CapturedRe
   const std::string ending = segment.path + std::string(kDamagedEnding);
   std::string aside = ending;
   bool is_aside = false;
-  for (int number = 2; place.disk.exists(aside); ++number) {
+  for (int number = 2;; ++number) {
+    TRY_ASSIGN(const bool taken, place.disk.exists(aside));
+    if (!taken) break;
     TRY_ASSIGN(is_aside, same_bytes(place, segment.path, aside));
     if (is_aside) break;
     aside = fmt::format("{}.{}", ending, number);

@@ -77,7 +77,8 @@ Result<int> read_format(Disk& disk, const std::string& path, std::optional<int> 
 
 Result<int> make_format(Disk& disk, const std::string& folder, const std::string& path, std::optional<int> wanted) {
   for (const char* made_by_us : {"log", "state", "delivery"}) {
-    if (disk.exists(folder + "/" + made_by_us)) return unreadable(path, "is missing");
+    TRY_ASSIGN(const bool used, disk.exists(folder + "/" + made_by_us));
+    if (used) return unreadable(path, "is missing");
   }
   const int partitions = wanted.value_or(kPartitionsDefault);
   if (partitions < 1 || partitions > log_format::kPartitionsMax) {
@@ -101,8 +102,10 @@ Result<DataFolder> open_data_folder(Disk& disk, const std::string& folder, std::
   if (!lock) return fail(std::move(lock).error());
   opened.lock = *std::move(lock);
   const std::string path = folder + "/FORMAT";
-  TRY_ASSIGN(opened.partitions,
-             disk.exists(path) ? read_format(disk, path, partitions) : make_format(disk, folder, path, partitions));
+  TRY_ASSIGN(const bool made, disk.exists(path));
+  TRY_ASSIGN(opened.partitions, made ? read_format(disk, path, partitions) : make_format(disk, folder, path, partitions));
+  // Whoever made it may have been stopped before its name was durable, and without it nothing here can be opened.
+  if (made) TRY(disk.sync_directory(folder));
   return opened;
 }
 

@@ -17,8 +17,8 @@ SegmentTable table_of(const std::string& folder, Recovered& recovered) {
 }
 
 Result<LocalLogOptions> options_of_stopped(const std::string& folder, Disk& disk) {
-  if (!disk.exists(folder + "/FORMAT"))
-    return fail(ErrorKind::not_found, fmt::format("{} is not a data folder: it has no file FORMAT", folder));
+  TRY_ASSIGN(const bool made, disk.exists(folder + "/FORMAT"));
+  if (!made) return fail(ErrorKind::not_found, fmt::format("{} is not a data folder: it has no file FORMAT", folder));
   LocalLogOptions options;
   options.folder = folder;
   return options;
@@ -169,8 +169,9 @@ Result<Trimmed> LocalLog::trim(LogName log, const TrimLimits& limits) {
   const std::lock_guard no_index(table.index_mutex());
   while (auto segment = table.take_oldest(limits)) {
     if (auto removed = remove_segment(impl_->disk, table.folder(), segment->first_sequence); !removed) {
-      const bool there = impl_->disk.exists(segment_path(table.folder(), segment->first_sequence));
-      if (there) table.put_back(*std::move(segment));
+      // One that may not be looked at counts as there; the next call removes it, or finds it gone.
+      const auto there = impl_->disk.exists(segment_path(table.folder(), segment->first_sequence));
+      if (there.value_or(true)) table.put_back(*std::move(segment));
       else trimming.removal_unsynced = true;
       return fail(std::move(removed).error().context("retention"));
     }

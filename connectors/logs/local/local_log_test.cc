@@ -120,7 +120,7 @@ TEST_CASE("a reader seeks by the index, into sealed segments too, with the index
   }
   append_and_wait(harness.log(), LogName::events, sample_record(2, 3000)).value();
   const std::string first_index = "data/log/events/00000000000000000000.idx";
-  REQUIRE(disk.exists(first_index));
+  REQUIRE(disk.exists(first_index).value());
   SUBCASE("there") {}
   SUBCASE("damaged") { disk.set_content(first_index, disk.content(first_index) + "x"); }
   SUBCASE("gone") { CHECK(disk.remove(first_index).has_value()); }
@@ -133,7 +133,7 @@ TEST_CASE("a reader seeks by the index, into sealed segments too, with the index
     CHECK((*record)->sequence == 2 * start);
     CHECK(disk.calls(MemoryDisk::Verb::read) - reads <= 5);
   }
-  CHECK(disk.exists(first_index));
+  CHECK(disk.exists(first_index).value());
 }
 
 TEST_CASE("a reader that has read a segment to its end goes on when retention has taken it") {
@@ -231,7 +231,7 @@ TEST_CASE("what is stopped is opened only where there is some, and nothing is ma
   REQUIRE_FALSE(nothing.has_value());
   CHECK(nothing.error().kind == ErrorKind::not_found);
   CHECK(nothing.error().message == "data is not a data folder: it has no file FORMAT");
-  CHECK_FALSE(disk.exists("data"));
+  CHECK_FALSE(disk.exists("data").value());
   disk.set_content("data/FORMAT", "penstock-data 1\npartitions 3\n");
   CHECK(LocalLog::open_stopped("data", disk, clock).value()->partitions() == 3);
 }

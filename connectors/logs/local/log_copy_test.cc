@@ -127,7 +127,7 @@ TEST_CASE("a copy that fails says so, and the log goes on") {
     const auto copies = log->copy_to("copy", [] { return Result<void>(fail(ErrorKind::io, "no state")); });
     REQUIRE_FALSE(copies.has_value());
     CHECK(copies.error().message == "no state");
-    CHECK_FALSE(disk.exists("copy"));
+    CHECK_FALSE(disk.exists("copy").value());
   }
   SUBCASE("at a link") {
     disk.fail(Verb::link, EIO, 2);
@@ -146,6 +146,29 @@ TEST_CASE("a copy that fails says so, and the log goes on") {
   CHECK(
       log->trim(LogName::events, {.older_than = {}, .bytes_max = 0, .before_sequence = 20, .keep_from = {}}).value().events >
       0);
+}
+
+TEST_CASE("whichever call of a copy fails, it says which, and the next copy is whole") {
+  for (const int error : {EIO, ENOSPC}) {
+    for (int calls = 0;; ++calls) {
+      CAPTURE(calls);
+      MemoryDisk disk;
+      const auto log = open(disk, "data");
+      append_some(*log, LogName::events, 0, 20);
+      append_some(*log, LogName::captured, 0, 5);
+      disk.fail(Verb::any, error, calls);
+      const auto copies = log->copy_to("failed", nothing);
+      disk.fail_no_more();
+      must_copy(disk, *log);
+      CHECK(events_of(read_all(*open(disk, "copy"), LogName::events)).size() == 20);
+      CHECK(events_of(read_all(*open(disk, "copy"), LogName::captured)).size() == 5);
+      if (copies) {
+        CHECK(calls > 10);
+        break;
+      }
+      CHECK(copies.error().message.find("injected: ") != std::string::npos);
+    }
+  }
 }
 
 }  // namespace penstock::logs::local

@@ -212,6 +212,8 @@ Result<Recovered> recover(Disk& disk, const std::string& folder, LogName log, in
   const Segment& last = found.segments.back();
   TRY_ASSIGN(found.last, disk.open_append(segment_path(folder, last.first_sequence)));
   TRY(found.last->sync());
+  // The same of its name: a sync of the folder that failed ended the process that made it.
+  TRY(disk.sync_directory(folder));
   if (found.last->size() != last.bytes) {
     return fail(ErrorKind::conflict, segment_path(folder, last.first_sequence) + " changes while it is opened");
   }

@@ -22,7 +22,7 @@ class WatchedDisk final : public Disk {
  public:
   Result<void> create_directories(const std::string& path) override { return disk.create_directories(path); }
   Result<std::vector<std::string>> list(const std::string& directory) override { return disk.list(directory); }
-  bool exists(const std::string& path) override { return disk.exists(path); }
+  Result<bool> exists(const std::string& path) override { return disk.exists(path); }
   Result<std::unique_ptr<AppendFile>> open_append(const std::string& path) override { return disk.open_append(path); }
   Result<std::unique_ptr<ReadFile>> open_read(const std::string& path) override {
     if (auto act = std::exchange(before_read, nullptr)) act();

@@ -1,5 +1,7 @@
 #include "connectors/logs/local/segment_file.h"
 
+#include <optional>
+
 #include "connectors/logs/local/segment_cursor.h"
 #include "pipeline/base/log.h"
 
@@ -40,6 +42,19 @@ Result<log_format::SegmentIndex> index_from_segment(Disk& disk, const std::strin
   }
 }
 
+// Nullopt: there is none.
+Result<std::optional<log_format::SegmentIndex>> index_from_file(Disk& disk, const std::string& path, const Segment& segment,
+                                                                std::uint64_t next_sequence) {
+  TRY_ASSIGN(const bool there, disk.exists(path));
+  if (!there) return std::nullopt;
+  TRY_ASSIGN(const std::string bytes, disk.read_all(path));
+  auto index = log_format::decode_segment_index(bytes);
+  if (!index) return fail(index.error().kind, path + " " + index.error().message);
+  if (!fits(*index, segment, next_sequence))
+    return fail(ErrorKind::corrupt, path + " does not belong to the segment beside it");
+  return *std::move(index);
+}
+
 }  // namespace
 
 std::string segment_path(const std::string& folder, std::uint64_t first_sequence) {
@@ -65,21 +80,18 @@ Result<std::unique_ptr<AppendFile>> create_segment(Disk& disk, const std::string
 }
 
 Result<void> remove_segment(Disk& disk, const std::string& folder, std::uint64_t first_sequence) {
-  if (const std::string index = index_path(folder, first_sequence); disk.exists(index)) TRY(disk.remove(index));
-  TRY(disk.remove(segment_path(folder, first_sequence)));
+  for (const std::string& path : {index_path(folder, first_sequence), segment_path(folder, first_sequence)}) {
+    TRY_ASSIGN(const bool there, disk.exists(path));
+    if (there) TRY(disk.remove(path));
+  }
   return disk.sync_directory(folder);
 }
 
 Result<log_format::SegmentIndex> load_index(Disk& disk, const std::string& folder, const Segment& segment,
                                             std::uint64_t next_sequence) {
-  const std::string path = index_path(folder, segment.first_sequence);
-  if (disk.exists(path)) {
-    TRY_ASSIGN(const std::string bytes, disk.read_all(path));
-    auto index = log_format::decode_segment_index(bytes);
-    if (index && fits(*index, segment, next_sequence)) return index;
-    log_warning("log", "{} {}; making it again from the segment", path,
-                index ? "does not belong to the segment beside it" : index.error().message);
-  }
+  auto found = index_from_file(disk, index_path(folder, segment.first_sequence), segment, next_sequence);
+  if (found && *found) return **std::move(found);
+  if (!found) log_warning("log", "{}; making it again from the segment", found.error().message);
   TRY_ASSIGN(auto index, index_from_segment(disk, folder, segment, next_sequence));
   write_index(disk, folder, index);
   return index;

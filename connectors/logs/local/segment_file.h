@@ -24,14 +24,14 @@ std::string segment_path(const std::string& folder, std::uint64_t first_sequence
 Result<std::unique_ptr<AppendFile>> create_segment(Disk& disk, const std::string& folder,
                                                    const log_format::SegmentHeader& header);
 
-// Removes a segment and its index. The folder is synced, so that what is gone stays gone.
+// Removes a segment and its index, as far as they are there. The folder is synced, so that what is gone stays gone.
 Result<void> remove_segment(Disk& disk, const std::string& folder, std::uint64_t first_sequence);
 
 // How far apart the entries of an index are: the most a seek reads in vain.
 inline constexpr std::uint64_t kIndexSpacing = 256 << 10;
 
-// The index of a full segment: from its file, or from the segment when the file is missing or does not fit; then the file
-// is written anew. `next_sequence` is that of the next segment. Errors: the segment cannot be read or is damaged.
+// The index of a full segment: from its file, or from the segment when the file is missing, cannot be read or does not fit; then
+// the file is written anew. `next_sequence` is that of the next segment. Errors: the segment cannot be read or is damaged.
 Result<log_format::SegmentIndex> load_index(Disk& disk, const std::string& folder, const Segment& segment,
                                             std::uint64_t next_sequence);
 
