@@ -29,9 +29,7 @@ bool takes_room(FaultyFileSystem::Verb verb) {
   return verb == Verb::append || verb == Verb::create || verb == Verb::link;
 }
 
-bool reads(FaultyFileSystem::Verb verb) {
-  return verb == FaultyFileSystem::Verb::open || verb == FaultyFileSystem::Verb::read;
-}
+bool reads(FaultyFileSystem::Verb verb) { return verb > FaultyFileSystem::Verb::any_read; }
 
 std::string content_of(const std::string& path) {
   std::ostringstream content;
@@ -131,6 +129,21 @@ class FaultyFileSystem::RandomAccess final : public rocksdb::FSRandomAccessFileO
   const std::string path_;
 };
 
+class FaultyFileSystem::Sequential final : public rocksdb::FSSequentialFileOwnerWrapper {
+ public:
+  Sequential(FaultyFileSystem& disk, std::string path, std::unique_ptr<rocksdb::FSSequentialFile> file)
+      : FSSequentialFileOwnerWrapper(std::move(file)), disk_(disk), path_(std::move(path)) {}
+
+  IOStatus Read(std::size_t size, const Options& options, Slice* result, char* scratch, Debug* debug) override {
+    const IOStatus entered = disk_.enter(Verb::read, path_);
+    return entered.ok() ? target()->Read(size, options, result, scratch, debug) : entered;
+  }
+
+ private:
+  FaultyFileSystem& disk_;
+  const std::string path_;
+};
+
 FaultyFileSystem::FaultyFileSystem() : FileSystemWrapper(rocksdb::FileSystem::Default()) {}
 
 std::shared_ptr<FaultyFileSystem> FaultyFileSystem::make() {
@@ -193,11 +206,12 @@ bool FaultyFileSystem::calls_have_effect() const {
 IOStatus FaultyFileSystem::enter(Verb verb, const std::string& path) {
   const std::lock_guard lock(mutex_);
   ++calls_[verb];
-  if (!reads(verb)) ++calls_[Verb::any];
+  const Verb all_such = reads(verb) ? Verb::any_read : Verb::any;
+  ++calls_[all_such];
   if (!power_) return io_status(path, EIO);
   if (full_ && takes_room(verb)) return io_status(path, ENOSPC);
   for (Fault& fault : faults_) {
-    const bool meant = fault.verb == verb || (fault.verb == Verb::any && !reads(verb));
+    const bool meant = fault.verb == verb || fault.verb == all_such;
     if (!meant || path.find(fault.path) == std::string::npos) continue;
     if (fault.skip-- > 0) continue;
     if (fault.times-- <= 0) continue;
@@ -223,8 +237,12 @@ void FaultyFileSystem::directory_synced(const std::string& path) {
 
 IOStatus FaultyFileSystem::NewSequentialFile(const std::string& path, const rocksdb::FileOptions& options,
                                              std::unique_ptr<rocksdb::FSSequentialFile>* file, Debug* debug) {
-  const IOStatus entered = enter(Verb::open, path);
-  return entered.ok() ? target()->NewSequentialFile(path, options, file, debug) : entered;
+  IOStatus done = enter(Verb::open, path);
+  if (!done.ok()) return done;
+  std::unique_ptr<rocksdb::FSSequentialFile> opened;
+  done = target()->NewSequentialFile(path, options, &opened, debug);
+  if (done.ok()) *file = std::make_unique<Sequential>(*this, path, std::move(opened));
+  return done;
 }
 
 IOStatus FaultyFileSystem::NewRandomAccessFile(const std::string& path, const rocksdb::FileOptions& options,
@@ -260,8 +278,9 @@ IOStatus FaultyFileSystem::NewDirectory(const std::string& path, const Options& 
 }
 
 IOStatus FaultyFileSystem::DeleteFile(const std::string& path, const Options& options, Debug* debug) {
-  if (!calls_have_effect()) return io_status(path, EIO);
-  const IOStatus done = target()->DeleteFile(path, options, debug);
+  IOStatus done = enter(Verb::remove, path);
+  if (!done.ok()) return done;
+  done = target()->DeleteFile(path, options, debug);
   const std::lock_guard lock(mutex_);
   files_.erase(path);
   std::erase_if(namings_, [&](const Naming& naming) { return naming.path == path; });
@@ -288,6 +307,28 @@ IOStatus FaultyFileSystem::LinkFile(const std::string& from, const std::string& 
   const std::lock_guard lock(mutex_);
   if (done.ok()) namings_.push_back({to, {}, std::nullopt});
   return done;
+}
+
+IOStatus FaultyFileSystem::CreateDirIfMissing(const std::string& path, const Options& options, Debug* debug) {
+  const IOStatus entered = enter(Verb::create_directory, path);
+  return entered.ok() ? target()->CreateDirIfMissing(path, options, debug) : entered;
+}
+
+IOStatus FaultyFileSystem::LockFile(const std::string& path, const Options& options, rocksdb::FileLock** lock,
+                                    Debug* debug) {
+  const IOStatus entered = enter(Verb::lock, path);
+  return entered.ok() ? target()->LockFile(path, options, lock, debug) : entered;
+}
+
+IOStatus FaultyFileSystem::GetChildren(const std::string& path, const Options& options, std::vector<std::string>* names,
+                                       Debug* debug) {
+  const IOStatus entered = enter(Verb::list, path);
+  return entered.ok() ? target()->GetChildren(path, options, names, debug) : entered;
+}
+
+IOStatus FaultyFileSystem::GetFileSize(const std::string& path, const Options& options, std::uint64_t* size, Debug* debug) {
+  const IOStatus entered = enter(Verb::size, path);
+  return entered.ok() ? target()->GetFileSize(path, options, size, debug) : entered;
 }
 
 }  // namespace penstock::fakes
