@@ -13,7 +13,6 @@ namespace {
 constexpr std::uint32_t kUuidsAhead = 4;  // far enough for the memory to answer
 constexpr Duration kIdleWait{20};
 constexpr Duration kIdleWaitInFlight{2};
-constexpr Duration kRewindWait{1000};
 // After apps made more of a batch than one commit holds: how many small ones follow before a large one is tried again.
 constexpr int kCarefulCommits = 64;
 // That it has passed over records of others a worker commits with its next batch, and after this time by itself: retention
@@ -347,7 +346,7 @@ Result<bool> Worker::read_again(Error reason) {
   log_warning("ingest", "{}; what it was about will be read again", reason.message);
   transformer_.appended_discarded();
   claims_.give_up();
-  TRY(rewind(kRewindWait));
+  TRY(rewind(options_.again_after));
   return false;
 }
 
@@ -392,7 +391,8 @@ void Worker::wait_for_input(std::stop_token stop) {
   }
   // What waits in `captured` is not to be read now, so it is no reason to look up.
   std::unique_lock lock(mutex_);
-  wake_.wait_for(lock, stop, closed_ ? kRewindWait : wait, [&] { return next_chain_ != nullptr && committer_.empty(); });
+  wake_.wait_for(lock, stop, closed_ ? options_.again_after : wait,
+                 [&] { return next_chain_ != nullptr && committer_.empty(); });
 }
 
 }  // namespace penstock::ingest

@@ -48,13 +48,14 @@ struct WorkerOptions {
   Gate* gate = nullptr;  // while it is closed polled sources are not read; while it is shut nothing is
   std::size_t poll_bytes = 256 << 10;  // of one polled source, before the next has its turn
   std::size_t trial_bytes = 4 << 10;  // the same, while the chain is on trial, or makes too much of it for one commit
+  Duration again_after{1000};  // until what the log or a source refused is read again
 };
 
 class Worker {
  public:
-  // An input of which the log, or its source, says `unavailable` is read again, once a second.
+  // An input of which the log, or its source, says `unavailable` is read again, `again_after`.
   // `state` is what commits have left behind, asked on the worker's thread: a durable commit is in it once the listener has
-  // returned. While it cannot tell (unavailable), what was read is read again, once a second.
+  // returned. While it cannot tell (unavailable), what was read is read again, likewise.
   // `seen` is shared by all workers.
   Worker(Log& log, const Clock& clock, StoredPositions positions, CommitListener listener, StateView& state, SeenUuids& seen,
          std::unique_ptr<Transform> chain, std::vector<PolledInput> polled, std::vector<PushedInput> pushed,

@@ -19,16 +19,22 @@ class IngestOracle {
   IngestOracle(World& world, const Ledger& ledger) : world_(world), ledger_(ledger) {
     for (const auto& client : world_.clients)
       for (const auto& event : client->acknowledged()) sent_.push_back(&event);
+    if (world.feed) {
+      for (const auto& lines : world.feed->lines())
+        for (const auto& event : lines) fed_.push_back(&event);
+    }
     for (const auto& [id, letter] : world_.state.dead_letters()) dead_[letter.uuid].push_back(&letter);
   }
 
   void check() {
-    for (const SentEvent* event : sent_) check_event(*event);
+    for (const auto* events : {&sent_, &fed_})
+      for (const SentEvent* event : *events) check_event(*event);
     for (const Committed& event : ledger_.events())
       if (!expected_.contains(event.uuid))
         world_.trace.wrong("{} is in `events`, but nobody sent it", short_name(event.uuid));
     check_order();
-    check_counts();
+    check_counts(sent_, kCountTable);
+    check_counts(fed_, std::string(kCountTable) + "@" + kFeedName);  // its rows are its own
   }
 
  private:
@@ -69,12 +75,12 @@ class IngestOracle {
   }
 
   // State holds what the commits in the log say.
-  void check_counts() {
+  void check_counts(const std::vector<const SentEvent*>& events, const std::string& table) {
     std::map<std::string, int> counts;
-    for (const SentEvent* event : sent_)
+    for (const SentEvent* event : events)
       if (event->kind == Kind::kept) ++counts[event->distinct_id];
     for (const auto& [id, count] : counts) {
-      const auto row = world_.state.get(kCountTable, id, world_.clock.now());
+      const auto row = world_.state.get(table, id, world_.clock.now());
       const std::string value = row && *row ? (*row)->value : "nothing";
       if (value != std::to_string(count))
         world_.trace.wrong("state counts {} events of {}, and there are {}", value, id, count);
@@ -84,6 +90,7 @@ class IngestOracle {
   World& world_;
   const Ledger& ledger_;
   std::vector<const SentEvent*> sent_;
+  std::vector<const SentEvent*> fed_;  // what the polled source had
   std::map<Uuid, std::vector<const DeadLetter*>> dead_;
   std::map<Uuid, const SentEvent*> expected_;
 };
@@ -113,6 +120,8 @@ class DeliveryOracle {
     for (const auto& [uuid, letters] : dead_) {
       if (!committed_.contains(uuid)) wrong(uuid, "is a dead letter and was never in `events`");
       if (letters.front().reason.empty()) wrong(uuid, "has a dead letter without a reason");
+      const Committed* event = ending_.ledger.find(uuid);
+      if (event != nullptr && letters.front().body != event->body) wrong(uuid, "has a dead letter that is not the event");
     }
     if (settings_.order == delivery::Order::key) check_order();
     if (settings_.on_dead == delivery::OnDead::block) check_blocked();
@@ -128,7 +137,7 @@ class DeliveryOracle {
     world_.trace.wrong("{}: {} {}", receiver_.name(), short_name(uuid), what);
   }
   // Read again after a crash that forgot the cursor, it may have died or arrived once more, later than others.
-  bool discarded(const Uuid& uuid) const { return ending_.discarded[index_].contains(uuid); }
+  bool excused(const Uuid& uuid) const { return ending_.excused[index_].contains(uuid); }
   std::size_t deaths(const Uuid& uuid) const {
     const auto found = dead_.find(uuid);
     return found == dead_.end() ? 0 : found->second.size();
@@ -139,35 +148,41 @@ class DeliveryOracle {
   }
 
   bool excluded(const Committed& event) const {
-    return !filter_.takes(event.name) || fate_at(event.body, receiver_.name()) == Fate::unwanted;
+    return !filter_.takes(event.name) || fate_at(event.body, receiver_.name()) == Fate::unwanted ||
+           app_at(event.body, receiver_.name()) == AppDoes::drops;
   }
+  bool app_fails(const Committed& event) const { return app_at(event.body, receiver_.name()) == AppDoes::fails; }
 
   void check_event(const Committed& event) {
     const std::size_t delivered = deliveries(event.uuid);
     const std::size_t dead = deaths(event.uuid);
     if (excluded(event)) {
-      if (delivered + dead + replayed_.count(event.uuid) > 0) wrong(event.uuid, "does not pass the filter and came through");
+      if (delivered + dead + replayed_.count(event.uuid) > 0)
+        wrong(event.uuid, "does not pass the filter or the app, and came through");
       return;
     }
+    if (app_fails(event)) return check_hopeless(event, delivered, dead);
     switch (fate_at(event.body, receiver_.name())) {
       case Fate::rejected:
       case Fate::poison:
-      case Fate::when_fails:
-        if (dead != 1 && !(dead == 0 && discarded(event.uuid)))
-          wrong(event.uuid, fmt::format("can never be delivered and has {} dead letters", dead));
-        if (delivered > 0) wrong(event.uuid, "can never be delivered and was");
-        return;
+      case Fate::when_fails: return check_hopeless(event, delivered, dead);
       case Fate::busy:
-        if (delivered + dead == 0 && !discarded(event.uuid)) wrong(event.uuid, "is lost");
+        if (delivered + dead == 0 && !excused(event.uuid)) wrong(event.uuid, "is lost");
         if (dead > 1) wrong(event.uuid, "has several dead letters");
         break;
       default:
-        if (delivered + dead == 0 && !discarded(event.uuid)) wrong(event.uuid, "is lost");
+        if (delivered + dead == 0 && !excused(event.uuid)) wrong(event.uuid, "is lost");
         if (dead > 0 && !waits_behind(event.uuid))
           wrong(event.uuid, "is a dead letter though only the receiver was at fault: " + reason_of(event.uuid));
     }
     if (!ending_.restarted && delivered + dead > 1)
       wrong(event.uuid, fmt::format("came to {} ends without any restart", delivered + dead));
+  }
+
+  void check_hopeless(const Committed& event, std::size_t delivered, std::size_t dead) {
+    if (dead != 1 && !(dead == 0 && excused(event.uuid)))
+      wrong(event.uuid, fmt::format("can never be delivered and has {} dead letters", dead));
+    if (delivered > 0) wrong(event.uuid, "can never be delivered and was");
   }
 
   std::string reason_of(const Uuid& uuid) const { return dead_.at(uuid).front().reason; }
@@ -178,7 +193,7 @@ class DeliveryOracle {
     for (const auto& event : ending_.ledger.events()) {
       const auto taken = live_.find(event.uuid);
       if (taken == live_.end() || fate_at(event.body, receiver_.name()) != Fate::fine) continue;
-      if (discarded(event.uuid)) continue;
+      if (excused(event.uuid)) continue;
       const std::size_t first = taken->second.front();
       const auto [before, is_first] = last.try_emplace(event.distinct_id, first, event.uuid);
       if (!is_first && first < before->second.first)
@@ -198,7 +213,7 @@ class DeliveryOracle {
     std::map<std::string, Uuid> dead;  // the first of each distinct id
     std::set<std::string> open;  // of distinct ids: whether something blocks is not known after a discarded one
     for (const auto& event : ending_.ledger.events()) {
-      if (discarded(event.uuid)) open.insert(event.distinct_id);
+      if (excused(event.uuid)) open.insert(event.distinct_id);
       if (open.contains(event.distinct_id)) continue;
       const auto before = dead.find(event.distinct_id);
       if (before != dead.end() && deliveries(event.uuid) > 0)
@@ -214,7 +229,7 @@ class DeliveryOracle {
     for (const auto& event : ending_.ledger.events()) {
       const bool inside = event.offset >= replay.from[event.partition] && event.offset < replay.to[event.partition] &&
                           event.offset >= ending_.begin[event.partition];
-      if (!inside || excluded(event) || fate_at(event.body, receiver_.name()) != Fate::fine) continue;
+      if (!inside || excluded(event) || app_fails(event) || fate_at(event.body, receiver_.name()) != Fate::fine) continue;
       const auto found = replayed_.find(event.uuid);
       if (found == replayed_.end() || found->second.back() < replay.taken_before)
         wrong(event.uuid, "was to be replayed and was not");

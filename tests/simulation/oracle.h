@@ -14,7 +14,8 @@ struct Ending {
   Offsets begin;  // of `events`: what retention has left
   Offsets end;
   const std::vector<OrderedReplay>& replays;  // those that nobody cancelled
-  const std::vector<std::set<Uuid>>& discarded;  // by destination: events of which a dead letter was discarded
+  // By destination: events of which a dead letter was discarded, or that retention removed before they were settled there.
+  const std::vector<std::set<Uuid>>& excused;
   bool restarted = false;  // without a restart nothing is delivered twice
 };
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "pipeline/ingest/remember_uuids.h"
 #include "tests/simulation/content_chain.h"
+#include "tests/simulation/destination_app.h"
 
 namespace penstock::simulation {
 namespace {
@@ -47,19 +47,22 @@ Result<void> Process::open() {
                                                      "run " + std::to_string(world_.started));
   std::vector<ingest::PushedInput> pushed;
   pushed.push_back({web, {}});
-  const ingest::WorkerOptions options{.commit = settings.commit, .gate = &gate_};
-  seen_ = std::make_unique<ingest::SeenUuids>(ingest::DedupSettings{kRemembered, kUuidsMax});
-  TRY(ingest::remember_uuids(*seen_, *log_, world_.clock));
-  worker_ = std::make_unique<ingest::Worker>(
+  std::vector<ingest::PolledInput> polled;
+  if (world_.feed) polled.push_back({{.name = kFeedName, .project = "shop", .paths = {}}, world_.feed->make(), {}});
+  std::vector<std::unique_ptr<Transform>> chains(static_cast<std::size_t>(world_.chance.between(1, settings.workers_max)));
+  for (auto& chain : chains) chain = std::make_unique<ContentChain>();
+  appended_at_.resize(chains.size());
+  // Again at once, instead of waiting for a clock that is not ours.
+  const ingest::WorkerOptions options{.commit = settings.commit, .gate = &gate_, .again_after = Duration{0}};
+  workers_ = std::make_unique<ingest::Workers>(
       *log_, world_.clock, [this](const std::string& source) { return world_.state.positions_of(*log_, source); },
       [this](std::uint64_t sequence, const LogRecord& changes) {
         world_.trace.say("commit {} is durable, with {} dead letters", sequence, changes.dead.size());
         world_.state.apply(sequence, changes);
       },
-      world_.state, *seen_, std::make_unique<ContentChain>(), std::vector<ingest::PolledInput>{}, std::move(pushed), options,
+      world_.state, std::move(chains), std::move(polled), pushed, ingest::DedupSettings{kRemembered, kUuidsMax}, options,
       ingest::WorkerMetrics{});
-  worker_->drain();  // after a refusal it then reads again at once, instead of waiting for a clock that is not ours
-  return worker_->open();
+  return workers_->open();
 }
 
 Process::~Process() {
@@ -76,7 +79,9 @@ Result<void> Process::start_destination(std::size_t index) {
   delivery::DestinationParts parts{.name = name,
                                    .settings = plan.settings,
                                    .destination = receiver.make(),
-                                   .preparing = {.when = condition_of(name), .apps = nullptr, .mapped_sources = {}},
+                                   .preparing = {.when = condition_of(name),
+                                                 .apps = plan.has_app ? std::make_unique<DestinationApp>(name) : nullptr,
+                                                 .mapped_sources = {}},
                                    .metrics = {},
                                    .seed = world_.chance.number(),
                                    .paused = {},
@@ -90,19 +95,26 @@ Result<void> Process::start_destination(std::size_t index) {
   return {};
 }
 
-// While a commit is in flight a slice may only collect: where it might want to commit it would wait, and nobody else is there
+// While a worker's commit is in flight a slice may only collect: where it might want to commit it would wait, and nobody else is there
 // to write.
-Result<bool> Process::step_ingest() {
-  const bool in_flight = log_->queued(LogName::events) > 0;
-  const bool only_collects = world_.settings.overlapping_commits && !world_.state.behind() &&
-                             world_.clock.steady() - appended_at_ < world_.settings.commit.within;
-  if (in_flight && !only_collects) return false;
-  const auto moved = worker_->step();
-  if (!in_flight && log_->queued(LogName::events) > 0) appended_at_ = world_.clock.steady();
+Result<bool> Process::step_ingest(std::size_t worker) {
+  auto& appended_at = appended_at_[worker];
+  const bool only_collects = appended_at && world_.settings.overlapping_commits && !world_.state.behind() &&
+                             world_.clock.steady() - *appended_at < world_.settings.commit.within;
+  if (appended_at && !only_collects) return false;
+  if (world_.feed) world_.feed->spare(appended_at.has_value());
+  const std::size_t queued = log_->queued(LogName::events);
+  const auto moved = workers_->worker(worker).step();
+  if (log_->queued(LogName::events) > queued) appended_at = world_.clock.steady();
   return moved;
 }
 
-bool Process::write(LogName log) { return log_->write_queued(log); }
+// All that is queued is one group.
+bool Process::write(LogName log) {
+  const bool written = log_->write_queued(log);
+  if (log == LogName::events) appended_at_.assign(appended_at_.size(), std::nullopt);
+  return written;
+}
 
 void Process::wake() {
   for (const auto& runner : runners_) runner->wake();
@@ -136,9 +148,13 @@ void Process::stop_destinations() {
 
 Result<void> Process::trim(Offsets needed) {
   TRY(log_->trim(LogName::captured,
-                 {.older_than = {}, .bytes_max = 0, .before_sequence = worker_->captured_committed(), .keep_from = {}}));
-  for (const auto& runner : runners_) {
-    const Offsets settled = runner->status().cursor;
+                 {.older_than = {}, .bytes_max = 0, .before_sequence = workers_->captured_committed(), .keep_from = {}}));
+  for (const DestinationPlan& plan : world_.settings.destinations) {
+    if (!plan.settings.hold) continue;
+    TRY_ASSIGN(const auto cursor, world_.store.cursor(plan.habits.name));
+    TRY_ASSIGN(const auto replay, world_.store.replay(plan.habits.name));
+    if (!cursor) continue;  // as one that is new
+    const Offsets settled = replay ? replay->needs(cursor->next) : cursor->next;
     for (std::size_t p = 0; p < needed.size(); ++p) needed[p] = std::min(needed[p], settled[p]);
   }
   TRY(log_->trim(

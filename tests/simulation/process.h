@@ -10,7 +10,7 @@
 #include "pipeline/delivery/destination_runner.h"
 #include "pipeline/ingest/gate.h"
 #include "pipeline/ingest/intake.h"
-#include "pipeline/ingest/worker.h"
+#include "pipeline/ingest/workers.h"
 #include "tests/simulation/world.h"
 
 namespace penstock::simulation {
@@ -24,8 +24,9 @@ class Process {
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
 
-  // One slice of ingest. False: nothing to do, or it would have to wait for the log. An error ends the process.
-  Result<bool> step_ingest();
+  // One slice of a worker. False: nothing to do, or it would have to wait for the log. An error ends the process.
+  Result<bool> step_ingest(std::size_t worker);
+  std::size_t workers() const { return workers_->size(); }
   // One group of appends.
   bool write(LogName log);
   void wake();
@@ -41,7 +42,7 @@ class Process {
   ingest::Gate& gate() { return gate_; }
   logs::local::LocalLog& log() { return *log_; }
   delivery::DestinationRunner& runner(std::size_t index) { return *runners_[index]; }
-  bool ingest_idle() const { return worker_->idle(); }
+  bool ingest_idle() const { return workers_->idle(); }
 
  private:
   explicit Process(World& world) : world_(world) {}
@@ -53,10 +54,9 @@ class Process {
   std::unique_ptr<logs::local::LocalLog> log_;
   ingest::Gate gate_;
   std::unique_ptr<ingest::CapturedIntake> intake_;
-  std::unique_ptr<ingest::SeenUuids> seen_;
-  std::unique_ptr<ingest::Worker> worker_;
+  std::unique_ptr<ingest::Workers> workers_;
+  std::vector<std::optional<SteadyTime>> appended_at_;  // by worker; its commit in flight
   std::vector<std::unique_ptr<delivery::DestinationRunner>> runners_;
-  SteadyTime appended_at_{};  // the commit in flight
 };
 
 }  // namespace penstock::simulation

@@ -55,7 +55,15 @@ void Receiver::submit(Batch batch, Completion done) {
   trace_.say("{}: is given {} events", name(), batch.events.size());
   if (!connected_) trace_.wrong("{}: submit without a successful connect", name());
   if (batch.events.empty()) trace_.wrong("{}: an empty batch", name());
-  for (const auto& event : batch.events) open_.insert(event.facts.uuid);
+  for (const auto& event : batch.events) {
+    open_.insert(event.facts.uuid);
+    const AppDoes does = app_at(event.body, name());
+    if (does == AppDoes::drops || does == AppDoes::fails)
+      trace_.wrong("{}: is given {}, which its app {}", name(), event.facts.uuid.to_string().substr(0, 8),
+                   does == AppDoes::drops ? "drops" : "fails on");
+    if (is_changed_by_app(event.body, name()) != (does == AppDoes::changes))
+      trace_.wrong("{}: is given {} as its app would not have it", name(), event.facts.uuid.to_string().substr(0, 8));
+  }
   waiting_.push_back({std::move(batch), std::move(done)});
   if (waiting_.size() > static_cast<std::size_t>(habits_.in_flight_max))
     trace_.wrong("{}: {} writes in flight, but in_flight_max is {}", name(), waiting_.size(), habits_.in_flight_max);

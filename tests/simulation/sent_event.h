@@ -29,6 +29,20 @@ enum class Fate : std::uint8_t {
 // As it stands in a body: `"crm":"rejected"`; nothing there is `fine`.
 Fate fate_at(std::string_view body, std::string_view destination);
 
+// By the destination's app, if it has one, always the same.
+enum class AppDoes : std::uint8_t { nothing, changes, drops, fails };
+// As it stands in a body: `"crm_app":"drops"`.
+AppDoes app_at(std::string_view body, std::string_view destination);
+// What the app makes of a body that it changes, and nobody else.
+std::string changed_by_app(std::string_view body, std::string_view destination);
+bool is_changed_by_app(std::string_view body, std::string_view destination);
+
+// At each destination, by its name.
+struct Fates {
+  std::map<std::string, Fate> receiver;
+  std::map<std::string, AppDoes> app;
+};
+
 struct SentEvent {
   Uuid uuid;
   Kind kind = Kind::kept;
@@ -43,6 +57,6 @@ struct SentEvent {
 
 // `padding` makes it larger by so many bytes.
 SentEvent make_event(std::uint64_t number, Kind kind, std::string name, std::string distinct_id, int sequence,
-                     const std::map<std::string, Fate>& fates, std::size_t padding);
+                     const Fates& fates, std::size_t padding);
 
 }  // namespace penstock::simulation

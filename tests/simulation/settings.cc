@@ -27,6 +27,14 @@ DestinationPlan draw_destination(const std::string& name, Chance& chance) {
   if (chance.one_in(6)) settings.rate.events = chance.between(5, 40);
   if (chance.one_in(8)) settings.rate.bytes = Bytes{static_cast<std::uint64_t>(chance.between(1000, 20'000))};
   settings.drain = Duration{2000};
+  settings.hold = chance.one_in(2);
+  settings.order = chance.one_in(2) ? delivery::Order::none : delivery::Order::key;
+  habits.in_order = settings.order == delivery::Order::key;
+  if (habits.in_order && chance.one_in(2)) {
+    settings.on_dead = delivery::OnDead::block;
+    habits.rejection_blocks = true;
+  }
+  plan.has_app = chance.one_in(3);
   return plan;
 }
 
@@ -43,7 +51,8 @@ std::size_t DestinationPlan::open_events_max() const {
 Settings draw_settings(Chance& chance) {
   Settings settings;
   settings.partitions = chance.between(1, 4);
-  settings.segment = Bytes{static_cast<std::uint64_t>(chance.one_in(2) ? 1 << 20 : chance.between(600, 4000))};
+  settings.workers_max = std::min(settings.partitions, chance.between(1, 3));
+  settings.segment = Bytes{static_cast<std::uint64_t>(chance.one_in(3) ? 1 << 20 : chance.between(300, 2500))};
   settings.recent = chance.one_in(3) ? Bytes{0} : 1_MiB;
   settings.overlapping_commits = chance.one_in(2);
   settings.commit.within = Duration{chance.between(20, 200)};
@@ -55,16 +64,11 @@ Settings draw_settings(Chance& chance) {
   const int destinations = chance.between(1, static_cast<int>(kDestinationNames.size()));
   for (int i = 0; i < destinations; ++i)
     settings.destinations.push_back(draw_destination(kDestinationNames[static_cast<std::size_t>(i)], chance));
-  DestinationPlan& last = settings.destinations.back();
-  last.settings.order = chance.one_in(3) ? delivery::Order::none : delivery::Order::key;
-  last.habits.in_order = last.settings.order == delivery::Order::key;
-  if (last.habits.in_order && chance.one_in(2)) {
-    last.settings.on_dead = delivery::OnDead::block;
-    last.habits.rejection_blocks = true;
-  }
   if (chance.one_in(2)) settings.destinations.front().settings.events = {"pur*", "split"};
   settings.clients = chance.between(1, 4);
+  if (chance.one_in(2)) settings.feed_partitions = static_cast<std::size_t>(chance.between(1, 2));
   settings.steps = chance.between(40, 200);
+  settings.cuts_to_the_end = chance.one_in(3);
   settings.kills_max = chance.between(0, 3);
   if (chance.one_in(3)) settings.memory = static_cast<std::size_t>(chance.between(1, 4000));
   return settings;

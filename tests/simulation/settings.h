@@ -17,6 +17,7 @@ inline constexpr std::array kDestinationNames{"crm", "lake", "mail"};
 struct DestinationPlan {
   delivery::DestinationSettings settings;
   ReceiverHabits habits;
+  bool has_app = false;
 
   // Events that the documented bounds let it have open: those of the batches that are open, of a replay and of the retry lane.
   std::size_t open_events_max() const;
@@ -24,6 +25,7 @@ struct DestinationPlan {
 
 struct Settings {
   int partitions = 4;
+  int workers_max = 1;  // each process has as many, or fewer
   Bytes segment;
   Bytes recent;  // records that readers share; without any, each reads the disk
   // Commits are closed by time alone, so that the next batch can be begun while one is in flight. Else by events, and then a
@@ -32,8 +34,10 @@ struct Settings {
   ingest::CommitLimits commit;
   std::vector<DestinationPlan> destinations;
   int clients = 0;
+  std::size_t feed_partitions = 0;  // of what a polled source reads; 0: there is none
   int steps = 0;
   int kills_max = 0;
+  bool cuts_to_the_end = false;  // retention goes on when everything is healed
   std::size_t memory = 0;  // bytes of decoded chunks, of all destinations together; 0: no limit
 };
 

@@ -22,7 +22,7 @@ std::string to_text(const Offsets& offsets) { return fmt::format("{}", fmt::join
 }  // namespace
 
 Simulation::Simulation(std::uint64_t seed, delivery::DeliveryStore& store, Traced traced, Planted planted)
-    : world_(seed, store, traced), chance_(world_.chance), trace_(world_.trace), discarded_(world_.receivers.size()),
+    : world_(seed, store, traced), chance_(world_.chance), trace_(world_.trace), excused_(world_.receivers.size()),
       planted_(planted), poisons_(world_.receivers.size()), doomed_(world_.receivers.size()),
       kills_left_(world_.settings.kills_max) {
   plan_requests();
@@ -56,11 +56,12 @@ void Simulation::start() {
     trace_.say("does not start: {}", started.error().message);
     if (started.error().kind == ErrorKind::corrupt) return trace_.wrong("{}", started.error().message);
     world_.disk->fail_no_more();
+    if (world_.feed) world_.feed->heal();
     started = Process::start(world_);
   }
   if (!started) throw std::runtime_error("a process does not start on a healthy disk: " + started.error().message);
   process_ = *std::move(started);
-  trace_.say("process {} starts; `captured` ends at {}, `events` at {}", world_.started,
+  trace_.say("process {} starts with {} workers; `captured` ends at {}, `events` at {}", world_.started, process_->workers(),
              to_text(process_->log().end(LogName::captured)), to_text(process_->log().end(LogName::events)));
   if (const auto read = ledger_.read(process_->log()); !read && read.error().kind == ErrorKind::corrupt)
     trace_.wrong("{}", read.error().message);
@@ -120,6 +121,7 @@ void Simulation::heal() {
   trace_.say("everything is healed");
   world_.disk->fail_no_more();
   world_.state.refuse(false);
+  if (world_.feed) world_.feed->heal();
   process_->gate().open();
   world_.paused.clear();
   for (std::size_t i = 0; i < world_.receivers.size(); ++i) {
@@ -135,12 +137,14 @@ bool Simulation::run_until_quiet() {
     bool moved = false;
     for (const auto& client : world_.clients) moved |= client->act(process_->intake());
     moved |= process_->write(LogName::captured);
-    const auto stepped = process_->step_ingest();
-    if (!stepped) {
-      trace_.wrong("ingest stops on a healthy disk: {}", stepped.error().message);
-      return false;
+    for (std::size_t worker = 0; worker < process_->workers(); ++worker) {
+      const auto stepped = process_->step_ingest(worker);
+      if (!stepped) {
+        trace_.wrong("ingest stops on a healthy disk: {}", stepped.error().message);
+        return false;
+      }
+      moved |= *stepped;
     }
-    moved |= *stepped;
     if (process_->write(LogName::events)) {
       moved = true;
       process_->wake();
@@ -182,6 +186,7 @@ void Simulation::settle() {
       }
       return trace_.wrong("after {} s it is not settled", kSettledWithin.count() / 1000);
     }
+    if (world_.settings.cuts_to_the_end && chance_.one_in(5)) look_after_logs();
     if (now >= healthy_at) {
       healthy_at = now + kBetweenHealthyEvents;
       world_.clients.front()->plan(
@@ -202,7 +207,7 @@ void Simulation::check_end() {
                           .begin = process_->log().begin(LogName::events),
                           .end = process_->log().end(LogName::events),
                           .replays = replays_,
-                          .discarded = discarded_,
+                          .excused = excused_,
                           .restarted = restarted_});
 }
 

@@ -2,9 +2,10 @@
 // One run: clients send, the process works, disk and receivers fail, the process is killed and starts again, all by chance from
 // one seed; then everything is healed, time runs on until everything is settled, and the promises are checked (oracle.h).
 //
-// Not in it: polled sources, apps that change events for one destination, more than one worker of ingest (a worker waits for its
-// commit on its own thread), retention that removes what a destination has not read (it is as if each said `hold`), backups,
-// changes of the configuration, a disk that loses what was synced, and anything that two threads do to each other.
+// Workers take their steps by turns, and none where it would wait for its commit, for nobody else is there to write.
+//
+// Not in it: apps that split an event for one destination, or are suspended, `key: repartition`, backups, changes of the
+// configuration but for the number of workers, a disk that loses what was synced, and anything that two threads do to each other.
 
 #include <map>
 #include <memory>
@@ -40,7 +41,9 @@ class Simulation {
   void plan_requests();
   Request draw_request(std::size_t client);
   SentEvent draw_event(const std::string& distinct_id);
-  std::map<std::string, Fate> draw_fates(Kind kind);
+  void grow_feed();
+  Fates draw_fates(Kind kind);
+  AppDoes draw_app(Fate fate);
 
   void act();
   void act_on_ingest();
@@ -54,6 +57,7 @@ class Simulation {
   void discard_letters(std::size_t destination);
   void look_after_logs();
   Offsets needed_by_clients() const;
+  void note_overtaken(const Offsets& cursor, const Offsets& begin, std::size_t destination);
   void check_bounds();
 
   void start();
@@ -74,7 +78,9 @@ class Simulation {
   std::unique_ptr<Process> process_;
   Ledger ledger_;
   std::vector<OrderedReplay> replays_;
-  std::vector<std::set<Uuid>> discarded_;  // by destination
+  // By destination: events of which nobody can say any more that they must have come to it. A letter of it was discarded, or retention
+  // has overtaken it there.
+  std::vector<std::set<Uuid>> excused_;
   const Planted planted_;
   std::vector<OnMedium> on_medium_;
   std::map<std::string, int> sequences_;  // of each distinct id, so far

@@ -27,7 +27,7 @@ void Simulation::act() {
   }
   if (drawn < 85)
     return world_.clock.advance(Duration{chance_.one_in(6) ? chance_.between(0, 3000) : chance_.between(0, 150)});
-  if (drawn < 89) return process_->wake();
+  if (drawn < 88) return process_->wake();
   if (drawn < 94) return make_trouble();
   if (drawn < 97) return steer();
   look_after_logs();
@@ -35,24 +35,31 @@ void Simulation::act() {
 
 void Simulation::act_on_ingest() {
   Client& client = *world_.clients[chance_.below(world_.clients.size())];
-  switch (chance_.below(4)) {
+  switch (chance_.below(5)) {
     case 0:
       if (chance_.one_in(10)) client.lose_patience();
       client.act(process_->intake());
       return;
     case 1: process_->write(LogName::captured); return;
     case 2: process_->write(LogName::events); return;
+    case 3:
+      if (world_.feed && chance_.one_in(4)) return grow_feed();
+      break;
     default: break;
   }
-  const auto stepped = process_->step_ingest();
+  const auto stepped = process_->step_ingest(chance_.below(process_->workers()));
   if (stepped) return;
   trace_.say("ingest stops: {}", stepped.error().message);
   kill();
 }
 
 void Simulation::make_trouble() {
-  switch (chance_.below(5)) {
-    case 0: return trouble_disk();
+  switch (chance_.below(7)) {
+    case 0:
+    case 6: return trouble_disk();
+    case 5:
+      if (world_.feed) world_.feed->fail(chance_.between(1, 3));
+      return;
     case 1: {
       const bool refused = chance_.one_in(2);
       trace_.say("derived state {} commits", refused ? "refuses" : "takes");
@@ -84,7 +91,10 @@ void Simulation::trouble_disk() {
                                  Trouble{Verb::truncate, EIO, "truncate"},
                                  Trouble{Verb::read, EIO, "read"},
                                  Trouble{Verb::sync_directory, EIO, "sync of a folder"},
-                                 Trouble{Verb::write_atomically, EIO, "write of an index"}};
+                                 Trouble{Verb::write_atomically, EIO, "write of an index"},
+                                 Trouble{Verb::open_read, EIO, "open to read"},
+                                 Trouble{Verb::exists, EIO, "look"},
+                                 Trouble{Verb::remove, EIO, "remove"}};
   const auto [verb, error, name] = kTroubles[chance_.below(kTroubles.size())];
   trace_.say("disk: {} will fail {} times{}{}", name, times, where.empty() ? "" : " in ", where);
   world_.disk->fail(verb, error, skip, times, where);
@@ -184,7 +194,7 @@ void Simulation::discard_letters(std::size_t destination) {
   for (const auto& each : *letters) {
     if (!chance_.one_in(3)) continue;
     ids.push_back(each.id);
-    discarded_[destination].insert(each.letter.uuid);
+    excused_[destination].insert(each.letter.uuid);
   }
   trace_.say("{}: {} of {} dead letters are discarded", name, ids.size(), letters->size());
   if (const auto discarded = world_.store.discard(ids); !discarded)
@@ -196,12 +206,31 @@ void Simulation::discard_letters(std::size_t destination) {
 void Simulation::look_after_logs() {
   if (chance_.one_in(2)) {
     if (!world_.state.behind()) world_.state.flush();
-    return note_medium();
+    note_medium();
+    if (chance_.one_in(2)) return;
   }
   if (!ledger_.read(process_->log())) return;  // not now: the disk does not read
+  std::vector<Offsets> cursors;
+  for (const auto& receiver : world_.receivers) {
+    const auto cursor = world_.store.cursor(receiver->name()).value();
+    cursors.push_back(cursor ? cursor->next : Offsets(process_->log().begin(LogName::events).size(), 0));
+  }
   if (const auto trimmed = process_->trim(needed_by_clients()); !trimmed)
     trace_.say("retention: {}", trimmed.error().message);
+  for (std::size_t i = 0; i < cursors.size(); ++i) {
+    if (!world_.settings.destinations[i].settings.hold)
+      note_overtaken(cursors[i], process_->log().begin(LogName::events), i);
+  }
   trace_.say("retention: `events` begins at {}", fmt::join(process_->log().begin(LogName::events), " "));
+}
+
+void Simulation::note_overtaken(const Offsets& cursor, const Offsets& begin, std::size_t destination) {
+  std::size_t count = 0;
+  for (const auto& event : ledger_.events()) {
+    const bool gone = event.offset >= cursor[event.partition] && event.offset < begin[event.partition];
+    if (gone && excused_[destination].insert(event.uuid).second) ++count;
+  }
+  if (count > 0) trace_.say("{}: {} events are gone that it may not have", world_.receivers[destination]->name(), count);
 }
 
 // De-duplication goes back as far as the log does: what a client may still repeat must be kept.

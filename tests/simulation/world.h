@@ -11,6 +11,7 @@
 #include "tests/fakes/manual_clock.h"
 #include "tests/fakes/memory_disk.h"
 #include "tests/simulation/client.h"
+#include "tests/simulation/feed.h"
 #include "tests/simulation/random_executor.h"
 #include "tests/simulation/receiver.h"
 #include "tests/simulation/settings.h"
@@ -26,6 +27,7 @@ struct World {
       receivers.push_back(std::make_unique<Receiver>(plan.habits, chance, trace));
     for (int i = 0; i < settings.clients; ++i)
       clients.push_back(std::make_unique<Client>("client " + std::to_string(i), clock, chance, trace));
+    if (settings.feed_partitions > 0) feed = std::make_unique<Feed>(settings.feed_partitions, chance, trace);
     if (settings.memory > 0) memory = std::make_unique<MemoryBudget>(settings.memory);
   }
 
@@ -39,6 +41,7 @@ struct World {
   delivery::DeliveryStore& store;
   std::vector<std::unique_ptr<Receiver>> receivers;
   std::vector<std::unique_ptr<Client>> clients;
+  std::unique_ptr<Feed> feed;  // null: there is no polled source
   std::set<std::string> paused;  // destinations, as the catalog would know
   int started = 0;  // processes so far
   std::unique_ptr<MemoryBudget> memory;  // null: no limit
