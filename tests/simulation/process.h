@@ -43,6 +43,8 @@ class Process {
   logs::local::LocalLog& log() { return *log_; }
   delivery::DestinationRunner& runner(std::size_t index) { return *runners_[index]; }
   bool ingest_idle() const { return workers_->idle(); }
+  // Some of what was accepted is not committed, as far as is known.
+  bool captured_waits() const { return workers_->captured_committed() < log_->next_sequence(LogName::captured); }
 
  private:
   explicit Process(World& world) : world_(world) {}

@@ -233,8 +233,10 @@ void Simulation::note_overtaken(const Offsets& cursor, const Offsets& begin, std
   if (count > 0) trace_.say("{}: {} events are gone that it may not have", world_.receivers[destination]->name(), count);
 }
 
-// De-duplication goes back as far as the log does: what a client may still repeat must be kept.
+// De-duplication goes back as far as the log does: what a client may still repeat must be kept, and what it may have repeated
+// already, while that waits in `captured`.
 Offsets Simulation::needed_by_clients() const {
+  if (process_->captured_waits()) return process_->log().begin(LogName::events);
   Offsets needed = process_->log().end(LogName::events);
   for (const auto& client : world_.clients) {
     const Request* request = client->unanswered();
