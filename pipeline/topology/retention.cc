@@ -36,6 +36,7 @@ Retention::Retention(const LogSettings& settings, std::string folder, Log& log, 
                      RetentionNeeds needs, ingest::Gate& gate, telemetry::Metrics& metrics)
     : log_settings_(settings), folder_(std::move(folder)), log_(log), disk_(disk), clock_(clock), needs_(std::move(needs)),
       gate_(gate), disk_free_(metrics.gauge("penstock_disk_free_bytes", "Free bytes of the disk that holds the data.")) {
+  pressure_.segment = settings.segment.count;  // until the first look
   for (const LogName name : {LogName::captured, LogName::events}) {
     const telemetry::Labels labels{{"log", std::string(to_string(name))}};
     const auto at = static_cast<std::size_t>(name);
