@@ -161,7 +161,7 @@ class FilesReadOnce(FaultTest):
         count = 10_000
         self.bad("long").write_bytes(lines(*range(count)))
         self.write("apps/slow/app.yaml", "name: slow\nversion: 1.0.0\nsummary: Takes its time.\n")
-        self.write("apps/slow/app.lua", "return { transform = function(event) for _ = 1, 20000 do end return event end }\n")
+        self.write("apps/slow/app.lua", "return { transform = function(event) for _ = 1, 60000 do end return event end }\n")
         self.config(FILE_OUT, "  - { name: files, type: file, path: ./in/* }",
                     "ingest: { commit_bytes: 64KiB }\napps: [{ use: slow, limits: { time: 1m } }]\n")
         process = self.start()
