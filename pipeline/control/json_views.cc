@@ -125,7 +125,8 @@ json::value group_view(const std::optional<topology::GroupStatus>& group) {
                       {"here", json::value_from(group->here)},
                       {"restoring", json::value_from(group->restoring)},
                       {"rebalances", group->rebalances},
-                      {"restored_in_max_ms", group->restored_in_max.count()}};
+                      {"restored_in_max_ms", group->restored_in_max.count()},
+                      {"trouble", group->trouble}};
 }
 
 }  // namespace

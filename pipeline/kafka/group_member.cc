@@ -52,6 +52,7 @@ struct GroupMember::Impl {
   Result<void> join();
   void run(const std::stop_token& stop);
   bool poll();
+  void note(std::string said);
   bool expelled() const;
   bool start_anew(const std::stop_token& stop);
   void drop_all();
@@ -68,7 +69,6 @@ struct GroupMember::Impl {
   const Calls calls;
   telemetry::Metrics* const metrics;
   std::deque<std::chrono::steady_clock::time_point> fenced;  // the thread's; of late
-  std::string told;  // the thread's
   std::atomic<std::uint64_t> rebalances = 0;
   std::atomic<bool> over = false;  // nobody is there any more whom `calls` would reach
   mutable std::mutex mutex;
@@ -80,6 +80,7 @@ struct GroupMember::Impl {
   std::uint64_t last_term = 0;  // guarded by mutex
   std::unique_ptr<Client> client;  // replaced by the thread under mutex; null for a moment, or once it has failed
   std::optional<Error> failure;  // guarded by mutex
+  std::string trouble;  // guarded by mutex
   std::mutex leaving;
   std::jthread thread;  // guarded by leaving
 };
@@ -138,10 +139,17 @@ bool GroupMember::Impl::poll() {
   rd_kafka_message_t* const said = rd_kafka_consumer_poll(handle(), kPoll);
   if (said == nullptr) return true;
   const auto code = said->err;
-  if (code != RD_KAFKA_RESP_ERR__FATAL && code != RD_KAFKA_RESP_ERR__PARTITION_EOF && told != rd_kafka_message_errstr(said))
-    log_warning("kafka", "group: {}", told = rd_kafka_message_errstr(said));
+  if (code != RD_KAFKA_RESP_ERR__FATAL && code != RD_KAFKA_RESP_ERR__PARTITION_EOF)
+    note(code == RD_KAFKA_RESP_ERR_NO_ERROR ? "" : rd_kafka_message_errstr(said));
   rd_kafka_message_destroy(said);
   return code != RD_KAFKA_RESP_ERR__FATAL;
+}
+
+// Told once for as long as it stays the same.
+void GroupMember::Impl::note(std::string said) {
+  const std::lock_guard lock(mutex);
+  if (!said.empty() && said != trouble) log_warning("kafka", "group: {}", said);
+  trouble = std::move(said);
 }
 
 // The group may have given to others what this member has, which nobody has told it.
@@ -214,6 +222,7 @@ void GroupMember::Impl::gain(const Client& of, rd_kafka_topic_partition_list_t* 
     return;
   }
   rd_kafka_pause_partitions(of.get(), partitions);
+  note({});
   std::vector<Holding> gained;
   const std::string as = id_of(of.get());
   {
@@ -274,6 +283,11 @@ bool GroupMember::holds(const Holding& what) const {
 std::optional<Error> GroupMember::failure() const {
   const std::lock_guard lock(impl_->mutex);
   return impl_->failure;
+}
+
+std::string GroupMember::trouble() const {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->held.empty() ? impl_->trouble : std::string();
 }
 
 std::uint64_t GroupMember::rebalances() const { return impl_->rebalances; }

@@ -71,6 +71,8 @@ class GroupMember {
   bool holds(const Holding& what) const;
   // conflict: another process goes by the same name. It is no member any more.
   std::optional<Error> failure() const;
+  // What brokers last had against a member that has nothing; empty: it has something, or they have agreed to that since.
+  std::string trouble() const;
   // How often partitions came or went.
   std::uint64_t rebalances() const;
 

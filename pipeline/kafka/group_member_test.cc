@@ -19,6 +19,7 @@ using namespace std::chrono_literals;
 constexpr auto kWithin = 60s;
 constexpr int kPartitions = 4;
 constexpr std::int16_t kHeartbeat = 12;
+constexpr std::int16_t kJoinGroup = 11;
 
 // What a member was told, and what it answers.
 class Told {
@@ -137,6 +138,16 @@ TEST_CASE("who is expelled while it gives something up has lost the rest too, an
   // It is a member again, with other terms.
   REQUIRE(first.has(kPartitions / 2));
   CHECK(first.member->membership(first.holdings()));
+}
+
+TEST_CASE("what brokers have against a member is told until it has something") {
+  fakes::MockKafka kafka;
+  kafka.create("state", kPartitions);
+  kafka.fail_requests(kJoinGroup, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, 1);
+  Told first(kafka, "first");
+  REQUIRE(first.wait([&] { return first.member->trouble().contains("authorization"); }));
+  REQUIRE(first.has(kPartitions));
+  CHECK(first.member->trouble().empty());
 }
 
 }  // namespace

@@ -335,6 +335,8 @@ void judge(PipelineStatus& status, const std::optional<Error>& failure, const st
   std::vector<std::string> ailing;
   bool catches_up = false;
   if (damage) ailing.push_back(damage->message);
+  if (status.group && !status.group->trouble.empty())
+    ailing.push_back("brokers keep this process from its share of the work: " + status.group->trouble);
   if (!status.sources_wait_for.empty()) ailing.push_back("sources wait: " + status.sources_wait_for);
   if (status.ingest_busy >= kStuck) {
     ailing.push_back(fmt::format("ingest has been busy with one batch for {} s: an app, a `when:` or the disk is stuck",

@@ -72,6 +72,7 @@ struct GroupStatus {
   std::vector<int> restoring{};  // on their way here: being taken over, or their state restored
   std::uint64_t rebalances = 0;  // how often shards came or went
   Duration restored_in_max{0};  // the longest that one of those here took to come
+  std::string trouble{};  // what brokers have against this process as a member; empty: nothing
 };
 
 struct PipelineStatus {

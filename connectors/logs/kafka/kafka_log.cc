@@ -203,6 +203,11 @@ std::uint64_t KafkaLog::rebalances() const {
   return impl_->member ? impl_->member->rebalances() : 0;
 }
 
+std::string KafkaLog::group_trouble() const {
+  const std::lock_guard lock(impl_->member_mutex);
+  return impl_->member ? impl_->member->trouble() : std::string();
+}
+
 void KafkaLog::append(LogName log, LogRecord record, AppendDone done) {
   if (log == LogName::captured) impl_->captured->append(std::move(record), std::move(done));
   else impl_->commits->append(std::move(record), std::move(done));

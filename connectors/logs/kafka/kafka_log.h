@@ -62,6 +62,8 @@ class KafkaLog final : public Log {
   Result<std::unique_ptr<LogReader>> read_changes(int shard, std::uint64_t sequence);
   std::uint64_t next_of_shard(int shard) const;
   std::uint64_t rebalances() const;
+  // What brokers have against this member of the group; empty: nothing.
+  std::string group_trouble() const;
   // Asks where the logs end: what others write is known here once it was read, or after this.
   Result<void> look_at_ends();
 
