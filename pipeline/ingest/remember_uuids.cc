@@ -20,9 +20,9 @@ bool is_damage(const Error& error) {
 
 class Remembering {
  public:
-  Remembering(SeenUuids& seen, Log& log, Timestamp now)
-      : seen_(seen), log_(log), now_(now), since_{std::max<std::int64_t>(0, now.ms - seen.settings().window.count())},
-        read_to_(since_) {}
+  Remembering(SeenUuids& seen, Log& log, Timestamp now, std::stop_token stop)
+      : seen_(seen), log_(log), now_(now), stop_(std::move(stop)),
+        since_{std::max<std::int64_t>(0, now.ms - seen.settings().window.count())}, read_to_(since_) {}
 
   Result<void> run() {
     auto done = claim_newest();
@@ -60,6 +60,7 @@ class Remembering {
     const Offsets end = log_.end(LogName::events);
     TRY_ASSIGN(const auto reader, log_.read(LogName::events, start));
     for (;;) {
+      if (stop_.stop_requested()) return fail(ErrorKind::stopped, "stopped while uuids were read");
       TRY_ASSIGN(const auto record, reader->next());
       if (!record) return {};
       for (const auto& chunk : record->chunks)
@@ -103,15 +104,16 @@ class Remembering {
   SeenUuids& seen_;
   Log& log_;
   const Timestamp now_;
+  const std::stop_token stop_;
   const Timestamp since_;
   Timestamp read_to_;  // when the newest was appended that was read
 };
 
 }  // namespace
 
-Result<void> remember_uuids(SeenUuids& seen, Log& log, const Clock& clock) {
+Result<void> remember_uuids(SeenUuids& seen, Log& log, const Clock& clock, const std::stop_token& stop) {
   if (!seen.enabled()) return {};
-  return Remembering(seen, log, clock.now()).run();
+  return Remembering(seen, log, clock.now(), stop).run();
 }
 
 }  // namespace penstock::ingest

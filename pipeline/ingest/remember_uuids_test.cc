@@ -70,4 +70,14 @@ TEST_CASE("a log that is out of reach or of a newer program keeps a start waitin
   }
 }
 
+TEST_CASE("whoever has no time to remember all of them is not kept") {
+  Rig rig;
+  SeenUuids seen{{}};
+  std::stop_source asked;
+  asked.request_stop();
+  const auto stopped = remember_uuids(seen, rig.log, rig.clock, asked.get_token());
+  REQUIRE_FALSE(stopped.has_value());
+  CHECK(stopped.error().kind == ErrorKind::stopped);
+}
+
 }  // namespace penstock::ingest

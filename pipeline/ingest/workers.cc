@@ -30,8 +30,8 @@ Workers::Workers(Log& log, const Clock& clock, const StoredPositions& positions,
 
 Workers::~Workers() { stop(); }
 
-Result<void> Workers::open() {
-  TRY(remember_uuids(seen_, log_, clock_));
+Result<void> Workers::open(const std::stop_token& stop) {
+  TRY(remember_uuids(seen_, log_, clock_, stop));
   for (const auto& worker : workers_) TRY(worker->open());
   return {};
 }

@@ -9,6 +9,7 @@
 
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <thread>
 #include <vector>
 
@@ -34,8 +35,8 @@ class Workers {
   // As stop.
   ~Workers();
 
-  // Fills the set of seen uuids and opens every input. Before start(); an error names the source.
-  Result<void> open();
+  // Fills the set of seen uuids and opens every input. Before start(); an error names the source. stopped: asked to by `stop`.
+  Result<void> open(const std::stop_token& stop = {});
   // The threads worker-0 to worker-N-1.
   void start();
   // Each worker commits what it has; returns when all threads are over. Once.

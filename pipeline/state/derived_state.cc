@@ -58,7 +58,7 @@ struct DerivedState::Impl {
   Result<void> apply(std::uint64_t sequence, const Record& record, std::uint64_t gone_before = 0);
   template <class Record>
   Result<void> write(std::uint64_t sequence, const Record& record);
-  Result<void> catch_up();
+  Result<void> catch_up(const std::stop_token& stop = {});
   Result<void> recover();
   Result<void> reopen();
   void note_behind(Error error);
@@ -165,11 +165,12 @@ Result<void> DerivedState::Impl::write(std::uint64_t sequence, const Record& rec
   return {};
 }
 
-Result<void> DerivedState::Impl::catch_up() {
+Result<void> DerivedState::Impl::catch_up(const std::stop_token& stop) {
   const std::uint64_t end = log.next_sequence(LogName::events);
   TRY_ASSIGN(const auto reader, log.read_from_sequence(LogName::events, standing.next_sequence));
   std::uint64_t events = 0;
   while (standing.next_sequence < end) {
+    if (stop.stop_requested()) return fail(ErrorKind::stopped, "stopped on the way");
     TRY_ASSIGN(const auto record, reader->next());
     if (!record) break;
     TRY(apply(record->sequence, *record, record->gone_before));
@@ -260,7 +261,8 @@ void DerivedState::Impl::flush_when_asked() {
   }
 }
 
-Result<std::unique_ptr<DerivedState>> DerivedState::open(StateOptions options, Log& log, const Clock& clock) {
+Result<std::unique_ptr<DerivedState>> DerivedState::open(StateOptions options, Log& log, const Clock& clock,
+                                                         const std::stop_token& stop) {
   const Surroundings around{clock, options.env};
   TRY_ASSIGN(Opened opened, open_from({options.folder, options.checkpoints}, log, around));
   TRY_ASSIGN(const Standing standing, read_standing(opened.database, options.folder));
@@ -271,7 +273,7 @@ Result<std::unique_ptr<DerivedState>> DerivedState::open(StateOptions options, L
       std::make_unique<Impl>(std::move(options), std::move(opened.database), std::move(checkpoints), log, clock, standing);
   impl->note_checkpoint(newest);
   impl->useless = std::move(opened.useless);
-  if (auto caught_up = impl->catch_up(); !caught_up) {
+  if (auto caught_up = impl->catch_up(stop); !caught_up) {
     return fail(caught_up.error().context("the state in " + folder + " cannot catch up with the log"));
   }
   return std::unique_ptr<DerivedState>(new DerivedState(std::move(impl)));

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,8 +42,9 @@ class DerivedState final : public StateView {
   // Opens the folder, or makes it as state_origin.h says, and catches up with the log; reads on from its position, and tells
   // how far it is when that takes long. conflict: another process has it, or a newer program wrote it. corrupt: there is
   // nothing that it can be made from whole; the message says what to do.
-  // Rows of tables are removed some time after they expired by `clock`.
-  static Result<std::unique_ptr<DerivedState>> open(StateOptions options, Log& log, const Clock& clock = system_clock());
+  // Rows of tables are removed some time after they expired by `clock`. stopped: asked to by `stop`; what was applied until then is kept.
+  static Result<std::unique_ptr<DerivedState>> open(StateOptions options, Log& log, const Clock& clock = system_clock(),
+                                                    const std::stop_token& stop = {});
 
   // Reads all of a state that nobody has open, and changes nothing. corrupt: it is damaged.
   static Result<void> verify(const std::string& folder, const Clock& clock);

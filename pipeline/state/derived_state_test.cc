@@ -66,6 +66,17 @@ TEST_CASE("killed before a flush, it catches up from its last one") {
   check_stands_at(**after, 12);
 }
 
+TEST_CASE("asked to stop while it catches up it comes to an end, and goes on from there the next time") {
+  Rig f;
+  for (int i = 0; i < 12; ++i) f.commit(step(i), nullptr);
+  std::stop_source asked;
+  asked.request_stop();
+  const auto stopped = DerivedState::open(f.options(), f.log, f.clock, asked.get_token());
+  REQUIRE_FALSE(stopped.has_value());
+  CHECK(stopped.error().kind == ErrorKind::stopped);
+  check_stands_at(*f.open(), 12);
+}
+
 TEST_CASE("a record applied twice changes nothing; one that is not the next is refused for good") {
   Rig f;
   const auto state = f.open();

@@ -46,19 +46,25 @@ Result<BuiltShard> Parts::build_shard(const penstock::kafka::Holding& shard,
                                       const std::stop_token& stop) {
   BuiltShard built;
   TRY_ASSIGN(built.log, group_log_->take(shard, stop));
-  const std::string folder = fmt::format("{}/state/{}", plan.data, shard.partition);
+  auto restored = restore_shard(built, shard.partition, chain, stop);
+  if (restored) return built;
+  // It was adopted, so others would have to end what this process has open.
+  if (restored.error().kind == ErrorKind::stopped) static_cast<void>(group_log_->release(shard.partition));
+  return fail(std::move(restored).error());
+}
+
+Result<void> Parts::restore_shard(BuiltShard& built, int shard, const std::shared_ptr<const scripting::ChainPlan>& chain,
+                                  const std::stop_token& stop) {
+  const std::string folder = fmt::format("{}/state/{}", plan.data, shard);
   TRY(disk.create_directories(plan.data + "/state"));
-  StateOptions options{folder, fmt::format("{}/checkpoints/{}", plan.data, shard.partition),
-                       plan.settings.state.checkpoint_every};
-  TRY_ASSIGN(built.state, DerivedState::open(std::move(options), *built.log, clock));
+  StateOptions options{folder, fmt::format("{}/checkpoints/{}", plan.data, shard), plan.settings.state.checkpoint_every};
+  TRY_ASSIGN(built.state, DerivedState::open(std::move(options), *built.log, clock, stop));
   std::vector<std::unique_ptr<Transform>> chains;
-  auto made = MeasuredChain::make(chain, shard.partition, app_board, metrics);
+  auto made = MeasuredChain::make(chain, shard, app_board, metrics);
   if (!made) return fail(std::move(made).error().context("apps"));
   chains.push_back(*std::move(made));
-  TRY_ASSIGN(built.workers,
-             build_workers(*built.log, built.state, {shard.partition, group_log_->shards()}, std::move(chains)));
-  TRY(built.workers->open());
-  return built;
+  TRY_ASSIGN(built.workers, build_workers(*built.log, built.state, {shard, group_log_->shards()}, std::move(chains)));
+  return built.workers->open(stop);
 }
 
 Result<std::unique_ptr<ingest::Workers>> Parts::build_workers(Log& of_share, const std::shared_ptr<DerivedState>& state,

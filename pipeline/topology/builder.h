@@ -79,7 +79,7 @@ class Parts {
   Result<std::unique_ptr<RunningDestination>> start(PreparedDestination prepared);
   // All of the input, where no others have shares of it.
   Result<BuiltShard> build_whole();
-  // Blocks until the share is ours and its state is restored: as KafkaLog::take.
+  // Blocks until the share is ours and its state is restored: as KafkaLog::take. Stopped on the way it gives the share back.
   Result<BuiltShard> build_shard(const penstock::kafka::Holding& shard,
                                  const std::shared_ptr<const scripting::ChainPlan>& chain, const std::stop_token& stop);
   Result<std::vector<RunningSource>> build_pushed();
@@ -142,10 +142,13 @@ class Parts {
   ConnectorContext context(const std::string& name, const std::shared_ptr<DerivedState>& state, PartitionShare share = {});
   std::shared_ptr<DerivedState> whole_state() const { return group_log_ == nullptr ? states_.all().front() : nullptr; }
   int worker_count() const;
+  Result<void> restore_shard(BuiltShard& built, int shard, const std::shared_ptr<const scripting::ChainPlan>& chain,
+                             const std::stop_token& stop);
   Result<std::vector<ingest::PolledInput>> build_polled(const std::shared_ptr<DerivedState>& state, PartitionShare share);
   std::vector<ingest::PushedInput> pushed_inputs();
   Result<RunningSource> build_repartition(const ingest::SourceIdentity& identity, std::unique_ptr<PolledSource> source);
-  Result<std::unique_ptr<ingest::Workers>> build_workers(Log& of_share, const std::shared_ptr<DerivedState>& state, PartitionShare share,
+  Result<std::unique_ptr<ingest::Workers>> build_workers(Log& of_share, const std::shared_ptr<DerivedState>& state,
+                                                         PartitionShare share,
                                                          std::vector<std::unique_ptr<Transform>> chains);
 
   const ingest::Workers* workers_ = nullptr;  // of the whole, from when it is built

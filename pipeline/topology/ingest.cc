@@ -57,16 +57,13 @@ void Ingest::gained(const std::vector<Holding>& shards) {
   held_changed_(held_, false);
 }
 
-// One that is still being restored has nothing in hand, and need not be waited for.
 void Ingest::losing(const std::vector<int>& shards, bool lost) {
   std::vector<std::shared_ptr<Kept>> going;
   std::unique_lock lock(mutex_);
   for (const int shard : shards)
     if (const auto found = kept_.find(shard); found != kept_.end()) going.push_back(found->second);
   for (const auto& kept : going) kept->thread.request_stop();
-  const auto all_let_go = [&] {
-    return std::ranges::all_of(going, [](const auto& kept) { return kept->let_go || !kept->shard.workers; });
-  };
+  const auto all_let_go = [&] { return std::ranges::all_of(going, [](const auto& kept) { return kept->let_go; }); };
   if (!changed_.wait_for(lock, kLetGoWithin, all_let_go))
     log_warning("ingest", "shards go to other processes before all that was in hand is committed; it is read again there");
   lock.unlock();
