@@ -55,7 +55,8 @@ class Transactions {
   Result<void> send(Topic to, int partition, std::optional<std::string_view> key, std::optional<std::string_view> value,
                     const Extras& extras);
   // Makes the transaction count only while its producer is that member of the group: `offsets`, by partition of the topic, are what
-  // the group has committed then. conflict: brokers know another membership, and nothing of the transaction can be committed.
+  // the group has committed then. conflict: brokers know another membership, and nothing of the transaction can be committed. Blocks as
+  // commit does.
   Result<void> send_offsets(const Membership& member, const std::string& topic,
                             const std::vector<std::pair<int, std::uint64_t>>& offsets);
   // Drops what was begun; another may be begun then.

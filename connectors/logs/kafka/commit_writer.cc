@@ -20,8 +20,9 @@ using penstock::kafka::Membership;
 using penstock::kafka::Transactions;
 
 constexpr Duration kTakeOverAtStart{60'000};
-// While the members of the group agree on who has what.
+// While the members of the group agree on who has what. Each look that brokers refuse costs them a transaction.
 constexpr std::chrono::milliseconds kGroupChanges{20};
+constexpr std::chrono::milliseconds kGroupChangesMax{1'000};
 constexpr std::size_t kGroupMax = 32 << 20;
 // What a message has besides its key, value and header, and a batch of one message around it.
 constexpr std::size_t kAroundMessage = 256;
@@ -248,14 +249,17 @@ void CommitWriter::commit(Group group) {
 
 // Until the brokers know the group as this process does. What is not of it any more is answered meanwhile.
 Result<void> CommitWriter::write_as_member(Group& group) {
-  for (;;) {
+  for (auto wait = kGroupChanges;;) {
     answer_lost(group);
     if (group.empty()) return {};
     TRY_ASSIGN(const auto member, membership_for(group));
     auto written = member ? write(group, member) : Result<void>(fail(ErrorKind::conflict, "the group is changing"));
     if (written || written.error().kind != ErrorKind::conflict) return written;
-    if (member) TRY(transactions_->abort());
-    if (pause(kGroupChanges)) return fail(ErrorKind::unavailable, "the log was closed while the group was changing");
+    if (member) {
+      TRY(transactions_->abort());
+      wait = std::min(2 * wait, kGroupChangesMax);
+    }
+    if (pause(wait)) return fail(ErrorKind::unavailable, "the log was closed while the group was changing");
   }
 }
 
