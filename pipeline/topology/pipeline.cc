@@ -84,6 +84,22 @@ std::vector<Holder> Pipeline::Impl::holders() {
   return holders;
 }
 
+namespace {
+
+// Of those that do not run, but will when they can.
+void show_pauses(std::vector<DestinationStatus>& statuses, const catalog::Catalog& catalog) {
+  const auto pauses = catalog.pauses();
+  if (!pauses) return;  // the catalog tells by itself
+  for (auto& status : statuses) {
+    const auto paused = std::ranges::find(*pauses, status.name, &catalog::Pause::destination);
+    if (paused == pauses->end() || status.health != delivery::to_string(delivery::Health::starting)) continue;
+    status.health = delivery::to_string(delivery::Health::paused);
+    status.reason = paused->note;
+  }
+}
+
+}  // namespace
+
 // One that does not run is told all the same: its events wait for it.
 std::vector<DestinationStatus> Pipeline::Impl::destination_statuses() {
   std::vector<DestinationStatus> statuses;
@@ -108,7 +124,8 @@ std::vector<DestinationStatus> Pipeline::Impl::destination_statuses() {
                           .reason = why == not_started.end() ? resting : why->second});
     }
   }
-  // The store reads from a disk, which nobody else should have to wait for.
+  // The store and the catalog read from a disk, which nobody else should have to wait for.
+  if (!not_running.empty()) show_pauses(statuses, parts.catalog());
   for (const std::size_t at : not_running) {
     if (shared) break;  // others may have got further with them
     const auto cursor = parts.store().cursor(statuses[at].name);

@@ -1,6 +1,7 @@
 #pragma once
 // The inside of a Pipeline: its parts, its threads, and what of it may be replaced while it runs.
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <functional>
@@ -69,10 +70,16 @@ struct Pipeline::Impl {
   Result<void> apply(Change change, ReloadReport& report);
 
   Parts parts;
-  Steering steering{parts, [this](const std::string& name, const std::function<void(RunningDestination*)>& with) {
+  Steering steering{parts,
+                    [this](const std::string& name, const std::function<void(RunningDestination*)>& with) {
                       const std::lock_guard lock(mutex);
                       const auto found = destinations.find(name);
                       with(found == destinations.end() ? nullptr : found->second.get());
+                    },
+                    [this](const std::string& name) {
+                      const std::lock_guard lock(mutex);
+                      return std::ranges::any_of(planned_destinations,
+                                                 [&](const auto& each) { return each.settings.name == name; });
                     }};
   Ingest ingest{parts, [this](const std::set<int>& shards, bool lost) { deliver(shards, lost); }};
   std::vector<RunningSource> sources;

@@ -252,6 +252,12 @@ TEST_CASE("a destination that a reload could not start is told as stopped, with 
   CHECK_FALSE(status.healthy);
   CHECK(status.verdict.find("shop is stopped (destination shop: its cursor is over 2 partitions, but the log has 1; "
                             "`penstock reload` tries again)") == 0);
+  // Orders are for when it starts.
+  Steering& steering = bench.pipeline->steering();
+  CHECK(steering.pause("shop", "not yet"));
+  CHECK(steering.resume("shop"));
+  CHECK(steering.pause("shp", "").error().kind == ErrorKind::not_found);
+  CHECK(steering.cancel_replay("shop").error().kind == ErrorKind::unavailable);
   REQUIRE(bench.pipeline->reload(bench.plan(crm)).has_value());
   CHECK(bench.pipeline->status().destinations.size() == 1);
   CHECK(bench.pipeline->status().healthy);

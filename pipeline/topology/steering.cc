@@ -46,6 +46,11 @@ Result<void> check_range(const ReplayRequest& request, const delivery::Moment& f
 
 }  // namespace
 
+Result<void> Steering::check_planned(const std::string& destination) const {
+  if (planned_(destination)) return {};
+  return fail(ErrorKind::not_found, fmt::format("there is no destination {}", destination));
+}
+
 Result<void> Steering::with_runner(const std::string& destination,
                                    const std::function<void(delivery::DestinationRunner&)>& act) {
   bool found = false;
@@ -53,8 +58,9 @@ Result<void> Steering::with_runner(const std::string& destination,
     found = running != nullptr;
     if (found) act(*running->runner);
   });
-  if (!found) return fail(ErrorKind::not_found, fmt::format("there is no destination {}", destination));
-  return {};
+  if (found) return {};
+  TRY(check_planned(destination));
+  return fail(ErrorKind::unavailable, fmt::format("the destination {} does not run here at this moment", destination));
 }
 
 // What is written down. One that is being replaced at this moment goes by it when it starts.
@@ -66,7 +72,7 @@ void Steering::tell(const std::string& destination, const std::function<void(del
 
 Result<void> Steering::pause(const std::string& destination, const std::string& note) {
   const std::lock_guard lock(parts_.orders);
-  TRY(with_runner(destination, [](auto&) {}));
+  TRY(check_planned(destination));
   TRY(parts_.catalog().pause(destination, note));
   tell(destination, [&](delivery::DestinationRunner& runner) { runner.pause(note); });
   return {};
@@ -74,7 +80,7 @@ Result<void> Steering::pause(const std::string& destination, const std::string& 
 
 Result<void> Steering::resume(const std::string& destination) {
   const std::lock_guard lock(parts_.orders);
-  TRY(with_runner(destination, [](auto&) {}));
+  TRY(check_planned(destination));
   TRY(parts_.catalog().resume(destination));
   tell(destination, [](delivery::DestinationRunner& runner) { runner.resume(); });
   return {};
@@ -82,7 +88,7 @@ Result<void> Steering::resume(const std::string& destination) {
 
 Result<void> Steering::set_rate(const std::string& destination, const std::optional<delivery::RateSettings>& rate) {
   const std::lock_guard lock(parts_.orders);
-  TRY(with_runner(destination, [](auto&) {}));
+  TRY(check_planned(destination));
   if (rate) TRY(parts_.catalog().set_rate(destination, static_cast<std::uint64_t>(rate->events), rate->bytes.count));
   else TRY(parts_.catalog().reset_rate(destination));
   log_info("delivery", "destination {}: its rate was {}", destination, rate ? "changed" : "reset to the configuration's");
@@ -152,7 +158,7 @@ Result<std::uint64_t> Steering::replay_dead(const DeadLetterChoice& choice) {
       });
   for (const auto& stage : stages) {
     const auto told = with_runner(stage, [](delivery::DestinationRunner& runner) { runner.send_again(); });
-    if (!told) log_warning("delivery", "{}: its dead letters are sent again once it is back in the configuration", stage);
+    if (!told) log_warning("delivery", "{}: its dead letters are sent again once it runs", stage);
   }
   return replayed;
 }

@@ -28,9 +28,12 @@ class Steering {
   // Calls `with` for the running destination of that name, or with null, and keeps it alive meanwhile.
   using Find = std::function<void(const std::string& name, const std::function<void(RunningDestination*)>& with)>;
 
-  Steering(Parts& parts, Find find) : parts_(parts), find_(std::move(find)) {}
+  // Whether the configuration has it, running or not.
+  using Planned = std::function<bool(const std::string& name)>;
 
-  // not_found: no destination has that name.
+  Steering(Parts& parts, Find find, Planned planned) : parts_(parts), find_(std::move(find)), planned_(std::move(planned)) {}
+
+  // Also of one that does not run now: it goes by them when it starts. not_found: no destination has that name.
   Result<void> pause(const std::string& destination, const std::string& note);
   Result<void> resume(const std::string& destination);
   // nullopt: as the configuration says.
@@ -40,7 +43,8 @@ class Steering {
   Result<BackupReport> back_up(const std::string& to) { return parts_.back_up(to); }
 
   // Sends what lies between two places in the log once more, beside what is live: at a rate, if one is given, and only what the
-  // condition wants. How many events lie there. conflict: a replay is running; invalid: a place or the condition is wrong.
+  // condition wants. How many events lie there. conflict: a replay is running; invalid: a place or the condition is wrong;
+  // unavailable: the destination does not run now.
   Result<std::uint64_t> replay(const std::string& destination, const ReplayRequest& request);
   // not_found: there is none.
   Result<void> cancel_replay(const std::string& destination);
@@ -53,6 +57,7 @@ class Steering {
   Result<std::uint64_t> discard_dead(const DeadLetterChoice& choice);
 
  private:
+  Result<void> check_planned(const std::string& destination) const;
   Result<void> with_runner(const std::string& destination, const std::function<void(delivery::DestinationRunner&)>& act);
   void tell(const std::string& destination, const std::function<void(delivery::DestinationRunner&)>& act);
   DeadLetterShelf shelf() const;
@@ -60,6 +65,7 @@ class Steering {
 
   Parts& parts_;
   const Find find_;
+  const Planned planned_;
 };
 
 }  // namespace penstock::topology
