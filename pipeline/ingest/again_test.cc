@@ -34,11 +34,12 @@ struct Again : Bench {
     for (const auto& [id, letter] : by_id) all.push_back(letter);
     return all;
   }
+  std::vector<PartitionShare> kept_by;  // of the letters that are sent
   // All that there are, as a command finds them.
   void send_all() {
     const auto found = letters();
-    std::vector<const DeadLetter*> pointers;
-    for (const auto& letter : found) pointers.push_back(&letter);
+    std::vector<KeptLetter> pointers;
+    for (const auto& letter : found) pointers.push_back({&letter, kept_by});
     bool durable = false;
     intake.push_again(pointers, [&](const Result<void>& pushed) { durable = pushed.has_value(); });
     REQUIRE(durable);
@@ -139,6 +140,48 @@ TEST_CASE("a letter is there until the commit that reads it again is durable") {
   run_until_idle(*worker);
   CHECK(bench.dead.empty());
   CHECK_EQ(bench.bodies().size(), 1);
+}
+
+TEST_CASE("a letter that another share has is taken out there, and sent where its event belongs") {
+  constexpr int kShares = 2;
+  Again bench;
+  {
+    const auto worker = bench.worker(false);
+    REQUIRE(push(bench.intake, {line("fail", 1), "{broken"}));
+    run_until_idle(*worker);
+  }
+  REQUIRE_EQ(bench.dead.size(), 2);
+  bench.kept_by = {{0, kShares}, {1, kShares}};  // wherever the event belongs, one of them is another
+  bench.send_all();
+  const auto marks = [](const std::vector<DeadLetter>& of) { return std::ranges::count_if(of, is_taken_out); };
+  const auto record = bench.log.records(LogName::captured).back();
+  CHECK_EQ(marks(record->dead), 2);
+  for (const auto& mark : record->dead) {
+    if (!is_taken_out(mark)) continue;
+    const auto goes = std::ranges::find_if(record->dead, [&](const auto& letter) {
+      return !is_taken_out(letter) && dead_letter_id(letter) == dead_letter_id(mark);
+    });
+    REQUIRE(goes != record->dead.end());
+    CHECK_NE(goes->partition % kShares, mark.partition);
+  }
+}
+
+TEST_CASE("a letter that is taken out is gone when ingest has read that, and makes no event") {
+  Again bench;
+  const auto worker = bench.worker(false);
+  REQUIRE(push(bench.intake, {line("fail", 1), line("fail", 2)}));
+  run_until_idle(*worker);
+  const auto letters = bench.letters();
+  REQUIRE_EQ(letters.size(), 2);
+  bool durable = false;
+  bench.intake.take_out({{&letters[0], {{0, 1}}}}, [&](const Result<void>& pushed) { durable = pushed.has_value(); });
+  REQUIRE(durable);
+  CHECK_EQ(bench.dead.size(), 2);
+  REQUIRE(worker->step());
+  run_until_idle(*worker);
+  REQUIRE_EQ(bench.dead.size(), 1);
+  CHECK_EQ(dead_letter_id(bench.dead.front()), dead_letter_id(letters[1]));
+  CHECK(bench.bodies().empty());
 }
 
 }  // namespace penstock::ingest

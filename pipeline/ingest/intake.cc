@@ -68,8 +68,7 @@ void CapturedIntake::push(PushedRecords records, std::move_only_function<void(Re
               });
 }
 
-void CapturedIntake::push_again(const std::vector<const DeadLetter*>& letters,
-                                std::move_only_function<void(Result<void>)> done) {
+void CapturedIntake::push_again(const std::vector<KeptLetter>& letters, std::move_only_function<void(Result<void>)> done) {
   if (auto open = check_open(0); !open) {
     done(fail(std::move(open).error()));
     return;
@@ -79,6 +78,18 @@ void CapturedIntake::push_again(const std::vector<const DeadLetter*>& letters,
     const std::lock_guard lock(mutex_);
     record = to_record(letters);
   }
+  append_again(std::move(record), std::move(done));
+}
+
+void CapturedIntake::take_out(const std::vector<KeptLetter>& letters, std::move_only_function<void(Result<void>)> done) {
+  if (auto open = check_open(0); !open) return done(fail(std::move(open).error()));
+  LogRecord record;
+  for (const auto& [letter, kept_by] : letters)
+    for (const auto& share : kept_by) record.dead.push_back(taken_out(*letter, share.index));
+  append_again(std::move(record), std::move(done));
+}
+
+void CapturedIntake::append_again(LogRecord record, std::move_only_function<void(Result<void>)> done) {
   log_.append(LogName::captured, std::move(record), [done = std::move(done)](Result<Appended> appended) mutable {
     if (!appended) return done(refusal_of(std::move(appended).error()));
     done({});
@@ -136,7 +147,7 @@ LogRecord CapturedIntake::to_record(const RawBatch& batch, Tally& tally) {
 }
 
 // The marks of a partition stand in the order of its events.
-LogRecord CapturedIntake::to_record(const std::vector<const DeadLetter*>& letters) {
+LogRecord CapturedIntake::to_record(const std::vector<KeptLetter>& letters) {
   const Timestamp now = clock_.now();
   ChunkSet chunks(log_.partitions());
   LogRecord record;
@@ -147,21 +158,29 @@ LogRecord CapturedIntake::to_record(const std::vector<const DeadLetter*>& letter
     ++refused.attempts;
     refused.last_at = now;
   };
-  for (const DeadLetter* letter : letters) {
+  for (const auto& [letter, kept_by] : letters) {
+    const auto goes_to = [&, letter = letter, &kept_by = kept_by](int partition) {
+      for (const auto& share : kept_by)
+        if (!share.has(partition)) record.dead.push_back(taken_out(*letter, share.index));
+    };
     if (const auto repairs = reader_.read(letter->body, index_); !repairs) {
       refuse(*letter, kInvalidJson, repairs.error().message);
+      goes_to(letter->partition);
       continue;
     }
     auto facts = facts_.read(index_, {.source = source_.name, .partition = {}}, letter->received_at);
     if (!facts) {
       refuse(*letter, kNoFacts, facts.error().message);
+      goes_to(letter->partition);
       continue;
     }
     // What was refused at the door was no event yet: the uuid in it, if it is readable now, is the client's word.
     const bool was_event = !letter->event.empty();
     if (was_event || !facts_.client_uuid()) facts->uuid = letter->uuid;
     chunks.add(*facts, index_.text());
-    record.dead.push_back(sent_again(*letter, partition_of(*facts, log_.partitions())));
+    const int partition = partition_of(*facts, log_.partitions());
+    record.dead.push_back(sent_again(*letter, partition));
+    goes_to(partition);
   }
   record.chunks = chunks.finish().chunks;
   return record;

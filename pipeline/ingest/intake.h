@@ -24,6 +24,12 @@ struct SourceIdentity {
   FactPaths paths;
 };
 
+// A dead letter of ingest, and the shares of the input whose states have it, where there are several.
+struct KeptLetter {
+  const DeadLetter* letter = nullptr;
+  std::vector<PartitionShare> kept_by{};
+};
+
 // One per pushed source. Thread-safe. The log and the clock outlive it.
 class CapturedIntake final : public Intake {
  public:
@@ -36,7 +42,9 @@ class CapturedIntake final : public Intake {
   void push(PushedRecords records, std::move_only_function<void(Result<Accepted>)> done) override;
   // Dead letters of ingest, all of this source, once more (event/sent_again.h): each as the event that it was, with its uuid and
   // its time of receipt. What cannot be read this time either is the same letter, tried once more. Durable when it is answered.
-  void push_again(const std::vector<const DeadLetter*>& letters, std::move_only_function<void(Result<void>)> done);
+  void push_again(const std::vector<KeptLetter>& letters, std::move_only_function<void(Result<void>)> done);
+  // Those that are not to be sent, of any source: they are gone when ingest has read this.
+  void take_out(const std::vector<KeptLetter>& letters, std::move_only_function<void(Result<void>)> done);
   // What one poll of a polled source gave, and the position after it, in one record. `batch` is read before this returns. An error
   // as of push.
   void push_poll(const RawBatch& batch, std::move_only_function<void(Result<void>)> done);
@@ -44,7 +52,8 @@ class CapturedIntake final : public Intake {
 
  private:
   Result<void> check_open(std::size_t bytes) const;
-  LogRecord to_record(const std::vector<const DeadLetter*>& letters);
+  LogRecord to_record(const std::vector<KeptLetter>& letters);
+  void append_again(LogRecord record, std::move_only_function<void(Result<void>)> done);
   LogRecord to_record(const PushedRecords& records, Accepted& accepted);
   LogRecord to_record(const RawBatch& batch, Tally& tally);
 

@@ -88,7 +88,7 @@ struct Bench {
       positions.push_back(moved);
     }
     for (const auto& letter : changes.dead) {
-      if (is_sent_again(letter)) {
+      if (is_mark(letter)) {
         std::erase_if(dead, [&](const auto& known) { return dead_letter_id(known) == dead_letter_id(letter); });
       } else {
         dead.push_back(letter);

@@ -229,8 +229,10 @@ Result<bool> Worker::take_record(const StoredRecord& record, Timestamp now) {
   for (const auto& chunk : record.chunks)
     if (is_ours(chunk->partition())) TRY(take_chunk(*chunk, marks_of(record, chunk->partition()), now));
   Tally tally;
-  for (const auto& letter : record.dead)
-    if (is_ours(letter.partition) && !is_sent_again(letter)) TRY(transformer_.dead_on_arrival(letter, tally));
+  for (const auto& letter : record.dead) {
+    if (is_ours(letter.partition) && is_taken_out(letter)) committer_.add(letter);
+    else if (is_ours(letter.partition) && !is_sent_again(letter)) TRY(transformer_.dead_on_arrival(letter, tally));
+  }
   if (tally.dead > 0) transformer_.count(tally, {});
   // How far a source was read whose records come this way; one worker is enough to tell.
   if (is_ours(0))

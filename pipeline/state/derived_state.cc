@@ -143,7 +143,7 @@ Result<void> DerivedState::Impl::write(std::uint64_t sequence, const Record& rec
     batch.Put(database.families[kPositions], pair_key(position.source, position.partition), position.position);
   }
   for (const DeadLetter& letter : record.dead) {
-    if (is_sent_again(letter)) TRY(dead_letters->remove(batch, dead_letter_id(letter)));
+    if (is_mark(letter)) TRY(dead_letters->remove(batch, dead_letter_id(letter)));
     else TRY(dead_letters->put(batch, letter));
   }
   for (const StateChange& change : record.state) {

@@ -195,7 +195,7 @@ TEST_CASE("a commit takes out the letters that it read again, also when the stat
     LogRecord commit = step(3);
     DeadLetter worse = letters->at(1).letter;
     worse.attempts = 7;
-    commit.dead = {sent_again(letters->at(0).letter, 0), sent_again(letters->at(1).letter, 0), worse};
+    commit.dead = {taken_out(letters->at(0).letter, 0), sent_again(letters->at(1).letter, 0), worse};
     f.commit(std::move(commit), state.get());
     CHECK(state->dead_letters().count({}).value() == 2);
     CHECK(state->dead_letters().get(letters->at(1).id).value().attempts == 7);

@@ -23,6 +23,10 @@ class States {
     const std::lock_guard lock(mutex_);
     states_.erase(shard);
   }
+  std::map<int, std::shared_ptr<DerivedState>> by_shard() const {
+    const std::lock_guard lock(mutex_);
+    return states_;
+  }
   All all() const {
     const std::lock_guard lock(mutex_);
     All all;

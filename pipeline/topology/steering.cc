@@ -16,10 +16,13 @@ namespace {
 
 bool is_ingest(const dead::Listed& each) { return each.letter.stage == ingest::kIngestStage; }
 
+using ingest::KeptLetter;
+using Push = void (ingest::CapturedIntake::*)(const std::vector<KeptLetter>&, std::move_only_function<void(Result<void>)>);
+
 // Waits until they are durable.
-Result<void> push_again(ingest::CapturedIntake& intake, const std::vector<const DeadLetter*>& letters) {
+Result<void> push_and_wait(ingest::CapturedIntake& intake, Push push, const std::vector<KeptLetter>& letters) {
   std::promise<Result<void>> answer;
-  intake.push_again(letters, [&](Result<void> pushed) { answer.set_value(std::move(pushed)); });
+  (intake.*push)(letters, [&](Result<void> pushed) { answer.set_value(std::move(pushed)); });
   return answer.get_future().get();
 }
 
@@ -165,33 +168,60 @@ Result<std::uint64_t> Steering::replay_dead(const DeadLetterChoice& choice) {
 
 // By source, because the source says where the facts are. The letters stay until ingest has read them: its commit takes them out.
 Result<std::uint64_t> Steering::push_letters(const std::vector<dead::Listed>& letters) {
-  std::map<std::string, std::vector<const DeadLetter*>> by_source;
+  std::map<std::string, std::vector<KeptLetter>> by_source;
   std::uint64_t count = 0;
   for (const auto& each : letters) {
     if (!is_ingest(each)) continue;
-    by_source[each.letter.source].push_back(&each.letter);
+    by_source[each.letter.source].push_back(kept(each));
     ++count;
   }
   for (const auto& [source, of_source] : by_source) {
     ingest::CapturedIntake intake(parts_.identity_of(source), *parts_.log, parts_.clock, {},
                                   parts_.plan.settings.log.pending_max.count, &parts_.gate);
-    TRY(push_again(intake, of_source));
+    TRY(push_and_wait(intake, &ingest::CapturedIntake::push_again, of_source));
   }
   return count;
+}
+
+// With the shares whose states have it.
+ingest::KeptLetter Steering::kept(const dead::Listed& each) const {
+  KeptLetter kept{.letter = &each.letter};
+  const int shards = parts_.group_log() == nullptr ? 1 : parts_.group_log()->shards();
+  for (const auto& [shard, state] : parts_.states().by_shard())
+    if (shards == 1 || state->dead_letters().get(each.id)) kept.kept_by.push_back({shard, shards});
+  return kept;
+}
+
+// Where the log is all that stays, a mark in it keeps them away from a state that is made again from it.
+Result<void> Steering::discard_of_ingest(const std::vector<const dead::Listed*>& letters) {
+  if (letters.empty()) return {};
+  if (parts_.plan.settings.log.type == LogType::kafka) {
+    std::vector<KeptLetter> going;
+    for (const auto* each : letters) going.push_back(kept(*each));
+    ingest::CapturedIntake intake({}, *parts_.log, parts_.clock, {}, parts_.plan.settings.log.pending_max.count,
+                                  &parts_.gate);
+    TRY(push_and_wait(intake, &ingest::CapturedIntake::take_out, going));
+  }
+  std::vector<std::string> ids;
+  for (const auto* each : letters) ids.push_back(each->id);
+  for (const auto& state : parts_.states().all()) TRY(state->remove_dead_letters(ids));
+  return {};
 }
 
 Result<std::uint64_t> Steering::discard_dead(const DeadLetterChoice& choice) {
   std::set<std::string> stages;
   auto discarded = for_each_page(shelf(), choice, [&](const std::vector<dead::Listed>& letters) -> Result<std::uint64_t> {
-    std::vector<std::string> of_ingest;
+    std::vector<const dead::Listed*> of_ingest;
     std::vector<std::string> of_destinations;
     for (const auto& each : letters) {
-      (is_ingest(each) ? of_ingest : of_destinations).push_back(each.id);
-      if (!is_ingest(each)) stages.insert(each.letter.stage);
+      if (is_ingest(each)) {
+        of_ingest.push_back(&each);
+        continue;
+      }
+      of_destinations.push_back(each.id);
+      stages.insert(each.letter.stage);
     }
-    if (!of_ingest.empty()) {
-      for (const auto& state : parts_.states().all()) TRY(state->remove_dead_letters(of_ingest));
-    }
+    TRY(discard_of_ingest(of_ingest));
     if (!of_destinations.empty()) TRY(parts_.store().discard(of_destinations));
     return letters.size();
   });

@@ -62,6 +62,8 @@ class Steering {
   void tell(const std::string& destination, const std::function<void(delivery::DestinationRunner&)>& act);
   DeadLetterShelf shelf() const;
   Result<std::uint64_t> push_letters(const std::vector<dead::Listed>& letters);
+  ingest::KeptLetter kept(const dead::Listed& each) const;
+  Result<void> discard_of_ingest(const std::vector<const dead::Listed*>& letters);
 
   Parts& parts_;
   const Find find_;
