@@ -83,7 +83,7 @@ Result<void> KafkaSource::open(const std::vector<SourcePosition>& stored) {
     };
   }
   finder_ = std::make_unique<PartitionFinder>(*consumer_, config_.topics, beginning_of(config_), std::move(offsets),
-                                              config_.refresh, share_, std::move(of_group));
+                                              topics_of(stored), config_.refresh, share_, std::move(of_group));
   return {};
 }
 
@@ -92,6 +92,7 @@ void KafkaSource::close() {
   turns_.clear();
   partitions_.clear();
   active_ = 0;
+  topics_to_note_.clear();
   consumer_.reset();
 }
 
@@ -113,6 +114,7 @@ Result<PollState> KafkaSource::poll(RawBatch& out, std::size_t bytes_max) {
 void KafkaSource::take_news(std::vector<SourceWarning>& warnings) {
   auto news = finder_->take();
   std::ranges::move(news.warnings, std::back_inserter(warnings));
+  std::ranges::move(news.topics, std::back_inserter(topics_to_note_));
   for (auto& found : news.found) {
     auto& partition = partitions_[found.at];
     if (!partition) {
@@ -127,6 +129,13 @@ void KafkaSource::take_news(std::vector<SourceWarning>& warnings) {
 
 // Where a partition begins is committed before anything of it is: "latest" is another place the next time.
 bool KafkaSource::note_one(RawBatch& out) {
+  if (!topics_to_note_.empty()) {
+    out.label = topics_to_note_.front();
+    out.partition = known_topic(out.label);
+    out.position = "known";
+    topics_to_note_.pop_front();
+    return true;
+  }
   const auto found = std::ranges::find_if(turns_, [](const Partition* each) { return each->to_note; });
   if (found == turns_.end()) return false;
   Partition& partition = **found;
@@ -306,7 +315,8 @@ std::optional<std::uint64_t> KafkaSource::unread_bytes() {
 }
 
 bool KafkaSource::caught_up() const {
-  return finder_ != nullptr && finder_->has_looked() && std::ranges::all_of(turns_, [](const Partition* each) {
+  return finder_ != nullptr && finder_->has_looked() && topics_to_note_.empty() &&
+         std::ranges::all_of(turns_, [](const Partition* each) {
            return !each->to_note && !each->lost && each->at_end && each->waiting.empty();
          });
 }

@@ -79,6 +79,7 @@ class KafkaSource final : public PolledSource {
   std::map<penstock::kafka::TopicPartition, std::unique_ptr<Partition>> partitions_;
   std::deque<Partition*> turns_;  // who was read from last is at the end
   std::size_t active_ = 0;
+  std::deque<std::string> topics_to_note_;  // that they are known is in no commit yet
   std::unique_ptr<PartitionFinder> finder_;  // ends before the consumer
   double mean_bytes_ = 0;
   std::unique_ptr<GroupProgress> progress_;  // null: no group shows it

@@ -125,6 +125,33 @@ TEST_CASE("it begins where it is told to, but only with what was never read") {
   CHECK(rest == std::vector<std::string>{"b", "c", "d"});
 }
 
+TEST_CASE("a share of the input that has no partition of a topic yet loses nothing of one that comes later") {
+  MockKafka kafka;
+  kafka.create("orders", 1);
+  auto config = of(kafka);
+  config.from = "latest";
+  const auto of_share = [&] {
+    ConnectorContext context{"in", ".", system_clock(), no_http()};
+    context.share = {1, 2};
+    return std::make_unique<KafkaSource>(config, context);
+  };
+  std::vector<SourcePosition> stored;
+  {
+    Patient source(of_share());
+    REQUIRE(source.open({}).has_value());
+    stored = read_all(source).positions;
+  }
+  REQUIRE(stored.size() == 1);
+  CHECK(stored.front().partition == "orders/");
+  MockKafka grown;  // its topics cannot grow
+  grown.create("orders", 2);
+  grown.write("orders", 1, values({"a", "b"}));
+  config.brokers = {grown.address()};
+  Patient source(of_share());
+  REQUIRE(source.open(stored).has_value());
+  CHECK(read_all(source, stored).bodies == std::vector<std::string>{"a", "b"});
+}
+
 TEST_CASE("its group shows what ingest has committed, and tells another source where to begin") {
   MockKafka kafka;
   kafka.create("orders", 3);

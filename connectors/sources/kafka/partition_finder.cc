@@ -27,19 +27,14 @@ std::vector<std::string> those(const std::vector<std::string>& topics, bool patt
   return some;
 }
 
-std::set<std::string> topics_of(const Offsets& offsets) {
-  std::set<std::string> topics;
-  for (const auto& [at, offset] : offsets) topics.insert(at.topic);
-  return topics;
-}
-
 }  // namespace
 
 PartitionFinder::PartitionFinder(penstock::kafka::Consumer& consumer, std::vector<std::string> topics, Beginning beginning,
-                                 Offsets stored, Duration refresh, PartitionShare share, OfGroup of_group)
+                                 Offsets stored, std::set<std::string> known_topics, Duration refresh, PartitionShare share,
+                                 OfGroup of_group)
     : consumer_(consumer), names_(those(topics, false)), patterns_(those(topics, true)),
       has_patterns_(std::ranges::any_of(topics, is_pattern)), beginning_(beginning), stored_(std::move(stored)),
-      refresh_(refresh), share_(share), of_group_(std::move(of_group)), known_topics_(topics_of(stored_)) {
+      refresh_(refresh), share_(share), of_group_(std::move(of_group)), known_topics_(std::move(known_topics)) {
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
 
@@ -58,7 +53,7 @@ void PartitionFinder::find_again(const TopicPartition& at, std::uint64_t lost) {
 
 bool PartitionFinder::has_looked() const {
   const std::lock_guard lock(mutex_);
-  return looked_ && news_.found.empty();
+  return looked_ && news_.found.empty() && news_.topics.empty();
 }
 
 void PartitionFinder::run(const std::stop_token& stop) {
@@ -103,7 +98,8 @@ bool PartitionFinder::look_for(const std::optional<std::string>& name, const std
   return well;
 }
 
-// Partitions of a topic that was read before are new themselves: everything in them is to be read.
+// Partitions of a topic that was read before are new themselves: everything in them is to be read. Also by a share that had none of the
+// topic until then, so it notes that there is the topic.
 bool PartitionFinder::adopt(const std::string& topic, int partitions, const std::stop_token& stop) {
   for (int partition = 0; partition < partitions; ++partition) {
     const TopicPartition at{topic, partition};
@@ -125,7 +121,11 @@ bool PartitionFinder::adopt(const std::string& topic, int partitions, const std:
     const std::lock_guard lock(mutex_);
     news_.found.push_back(std::move(found));
   }
-  known_topics_.insert(topic);
+  const bool has_some = share_.of == 1 || share_.index < partitions;
+  if (known_topics_.insert(topic).second && !has_some) {
+    const std::lock_guard lock(mutex_);
+    news_.topics.push_back(topic);
+  }
   return true;
 }
 

@@ -33,6 +33,7 @@ class PartitionFinder {
  public:
   struct News {
     std::vector<FoundPartition> found;
+    std::vector<std::string> topics;  // new ones, of which this share has no partition
     std::vector<SourceWarning> warnings;
   };
 
@@ -41,7 +42,8 @@ class PartitionFinder {
 
   // `of_group` goes before `beginning`; null: no group is asked.
   PartitionFinder(penstock::kafka::Consumer& consumer, std::vector<std::string> topics, penstock::kafka::Beginning beginning,
-                  Offsets stored, Duration refresh, PartitionShare share = {}, OfGroup of_group = nullptr);
+                  Offsets stored, std::set<std::string> known_topics, Duration refresh, PartitionShare share = {},
+                  OfGroup of_group = nullptr);
   ~PartitionFinder();
   PartitionFinder(const PartitionFinder&) = delete;
   PartitionFinder& operator=(const PartitionFinder&) = delete;
@@ -76,7 +78,7 @@ class PartitionFinder {
 
   std::set<penstock::kafka::TopicPartition> known_;  // the thread's
   std::map<std::string, std::vector<std::uint64_t>> groups_;  // the thread's: where the group stands, by topic
-  std::set<std::string> known_topics_;  // the thread's: with partitions that were read before
+  std::set<std::string> known_topics_;  // the thread's: their partitions that come later are read from the beginning
   std::map<std::string, std::string> complaints_;  // the thread's: what was said last, by what it was about
   std::vector<std::pair<penstock::kafka::TopicPartition, std::uint64_t>> relocating_;  // the thread's
 

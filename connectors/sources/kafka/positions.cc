@@ -19,10 +19,19 @@ std::optional<Number> read_number(std::string_view text) {
 
 }  // namespace
 
+std::string known_topic(const std::string& topic) { return topic + '/'; }
+
+std::set<std::string> topics_of(const std::vector<SourcePosition>& stored) {
+  std::set<std::string> topics;
+  for (const auto& each : stored) topics.insert(each.partition.substr(0, each.partition.rfind('/')));
+  return topics;
+}
+
 Result<Offsets> read_positions(const std::vector<SourcePosition>& stored) {
   Offsets offsets;
   for (const auto& [source, name, position] : stored) {
     const auto slash = name.rfind('/');
+    if (slash != std::string::npos && slash + 1 == name.size()) continue;
     const auto partition =
         slash == std::string::npos ? std::nullopt : read_number<int>(std::string_view(name).substr(slash + 1));
     const auto offset = read_number<std::uint64_t>(position);
