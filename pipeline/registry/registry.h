@@ -61,6 +61,7 @@ struct Plan {
   bool by_captured = false;  // polled sources: their records are divided anew, by way of `captured`
   bool pushed = false;  // sources
   bool divisible = false;  // sources: several of it, in as many processes, can have shares of the input
+  Bytes share_memory_min{0};  // and each of them holds that much, however little `memory` says
 };
 
 // What the catalogue says of one type, and how its settings are read.
@@ -117,6 +118,7 @@ void ConnectorTypes<Made>::add(std::string name) {
     if constexpr (requires { T::by_captured(settings); }) plan.by_captured = T::by_captured(settings);
     if constexpr (requires { settings.claims(); }) plan.claims = settings.claims();
     if constexpr (requires { T::kDivisible; }) plan.divisible = T::kDivisible;
+    if constexpr (requires { T::kShareMemoryMin; }) plan.share_memory_min = T::kShareMemoryMin;
     plan.pushed = std::is_base_of_v<PushedSource, T>;
     plan.build = [settings](const ConnectorContext& context) -> Result<Made> {
       return Made(std::make_unique<T>(settings, context));

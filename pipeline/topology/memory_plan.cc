@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::uint64_t kBytesPerUuid = 28;  // pipeline/ingest/seen_uuids.h
 constexpr Bytes kStores = 48_MiB;            // write buffers and caches of derived state and delivery's store
+constexpr Bytes kStateOfShard = 40_MiB;      // of the derived state of one more shard
 constexpr Bytes kRecentRecords = 16_MiB;     // of both logs: LocalLogOptions::recent_max
 constexpr Bytes kMoreChunks = 64_MiB;        // what the default gives beyond what is needed
 constexpr Bytes kReadAhead = 10_MiB;         // of one reader of a log on Kafka: its queue, and a fetch beyond it
@@ -43,8 +44,12 @@ MemoryPlan plan_memory(const PipelinePlan& plan) {
     memory.parts.push_back({std::move(what), in_whole_mib(bytes)});
   };
   add("log.pending_max", settings.log.pending_max.count);
-  for (const auto& source : plan.sources)
-    if (source.plan.memory.count > 0) add("input of source " + source.settings.name, source.plan.memory.count);
+  const auto shards = static_cast<std::uint64_t>(settings.log.shards);
+  for (const auto& source : plan.sources) {
+    const std::uint64_t of_shares = shards > 1 ? shards * source.plan.share_memory_min.count : 0;
+    const std::uint64_t bytes = std::max(source.plan.memory.count, of_shares);
+    if (bytes > 0) add("input of source " + source.settings.name, bytes);
+  }
   const std::uint64_t commits = kCommitsAtOnce * static_cast<std::uint64_t>(wanted_workers(settings));
   add(fmt::format("{} times ingest.commit_bytes, {} for each of the workers", commits, kCommitsAtOnce),
       commits * settings.ingest.commit_bytes.count);
@@ -55,6 +60,8 @@ MemoryPlan plan_memory(const PipelinePlan& plan) {
   }
   add("ingest.dedup.uuids", kBytesPerUuid * static_cast<std::uint64_t>(settings.ingest.dedup.uuids));
   add("the stores", kStores.count);
+  // All of them may come to be here.
+  if (shards > 1) add("states of the log.shards", (shards - 1) * kStateOfShard.count);
   for (const auto& destination : plan.destinations) {
     add(fmt::format("writes of destination {} (in_flight_max times batch.bytes)", destination.settings.name),
         static_cast<std::uint64_t>(destination.delivery.in_flight_max) * destination.delivery.batch.bytes.count);

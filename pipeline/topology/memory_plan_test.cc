@@ -42,6 +42,23 @@ TEST_CASE("what is left of memory_max goes to the chunks") {
   CHECK_FALSE(too_little(memory));
 }
 
+TEST_CASE("each shard that may come has a state and its part of a source") {
+  auto plan = a_plan(0);
+  plan.settings.log.type = LogType::kafka;
+  auto& source = plan.sources.emplace_back();
+  source.plan.memory = 32_MiB;
+  source.plan.share_memory_min = 8_MiB;
+  const auto needed = [&](int shards) {
+    plan.settings.log.shards = shards;
+    plan.settings.workers = shards;
+    return plan_memory(plan).needed.count;
+  };
+  // A worker of its own each has anyway: three commits, and what it reads ahead.
+  const std::uint64_t of_worker = 3 * plan.settings.ingest.commit_bytes.count + (10_MiB).count;
+  CHECK_EQ(needed(4) - needed(2), 2 * (of_worker + (40_MiB).count));
+  CHECK_EQ(needed(8) - needed(4), 4 * (of_worker + (40_MiB).count + (8_MiB).count));
+}
+
 TEST_CASE("too little memory is refused with the sum and the largest parts") {
   auto plan = a_plan(3);
   plan.destinations[1].delivery.batch.bytes = 64_MiB;

@@ -17,7 +17,6 @@ using penstock::kafka::Received;
 using penstock::kafka::TopicPartition;
 
 constexpr std::size_t kTakenAtOnce = 500;
-constexpr Bytes kMemoryLeast = 8_MiB;
 constexpr std::size_t kRefusedKept = 64 << 10;
 // Then others may have their turn, if any waits.
 constexpr std::size_t kTurnBytes = 16 << 20;
@@ -31,7 +30,8 @@ constexpr Duration kGroupPatience{5000};
 constexpr std::string_view kTooLarge = "the message is larger than `message_max`";
 
 Config part_of(Config config, PartitionShare share) {
-  config.memory.count = std::max(config.memory.count / static_cast<std::uint64_t>(share.of), kMemoryLeast.count);
+  config.memory.count =
+      std::max(config.memory.count / static_cast<std::uint64_t>(share.of), KafkaSource::kShareMemoryMin.count);
   return config;
 }
 

@@ -37,6 +37,7 @@ class KafkaSource final : public PolledSource {
   static bool by_captured(const Config& config) { return config.key == KeyedBy::repartition; }
   // Into shares, each with the partitions of its number, and its part of the memory.
   static constexpr bool kDivisible = true;
+  static constexpr Bytes kShareMemoryMin = 8_MiB;
 
   KafkaSource(Config config, const ConnectorContext& context);
   ~KafkaSource() override;
