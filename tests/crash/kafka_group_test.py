@@ -27,6 +27,7 @@ KILLS = 100 if LONG else 6
 BETWEEN_KILLS = 1.5  # seconds, about: while a member is being missed, after others have taken over, and in between
 COUNTER = """local M = {}
 function M.transform(event, app)
+  if event.properties.fails then error('it fails') end
   event.properties.count = app.state.incr('count')
   return event
 end
@@ -65,10 +66,17 @@ class Member:
     def log(self):
         return (self.folder / "penstock.log").read_text()
 
+    def cli(self, *arguments):
+        return subprocess.run([BINARY, *arguments], cwd=self.folder, capture_output=True, text=True, timeout=60,
+                              stdin=subprocess.DEVNULL)
+
     def status(self):
-        said = subprocess.run([BINARY, "status", "--json"], cwd=self.folder, capture_output=True, text=True, timeout=60,
-                              stdin=subprocess.DEVNULL).stdout
+        said = self.cli("status", "--json").stdout
         return json.loads(said) if said.startswith("{") else {}
+
+    def letters(self):
+        listed = json.loads(self.cli("dead", "list", "--json").stdout)["dead_letters"]
+        return [(letter["id"], letter["attempts"]) for letter in listed]
 
     def shards(self):
         return set((self.status().get("group") or {}).get("here", []))
@@ -248,6 +256,35 @@ class GroupOnKafka(FlowTest):
             wait_until(lambda: self.all_here() and first.shards(), "it has some again", 40)
             self.members.reverse()
         writing.join()
+        self.finish()
+
+    def test_dead_letters_go_with_their_shards_and_with_the_event_that_is_sent_again(self):
+        self.join(2)
+        wait_until(lambda: self.all_here() and all(member.shards() for member in self.members), "each has some", 60)
+        failing = [{**event(n), "properties": {"n": n, "fails": True}} for n in range(PARTITIONS)]
+        # In every partition of the topic, wherever their distinct ids belong.
+        self.kafka.write(self.source, [("key", json.dumps(one), {"partition": n}) for n, one in enumerate(failing)])
+        first, second = self.members
+
+        def letters():
+            return sorted(first.letters() + second.letters())
+
+        wait_until(lambda: len(letters()) == PARTITIONS, "all are letters", 30)
+        has = {member: [letter for letter, _ in member.letters()] for member in self.members}
+        before = letters()
+        self.assertEqual({attempts for _, attempts in before}, {1})
+        for member, ids in has.items():  # one that goes to the other is not sent by it once more
+            self.assertEqual(member.cli("dead", "replay", *ids).returncode, 0)
+        wait_until(lambda: letters() == [(letter, 2) for letter, _ in before], "each has failed again, and is there once", 30)
+        for member in self.members:
+            self.assertEqual(member.cli("dead", "discard", "--all").returncode, 0)
+        self.assertEqual(letters(), [])
+        # To a folder that has not heard of it.
+        self.write_for(1)
+        wait_until(lambda: len(self.kafka.messages(self.clean)) >= self.written, "what came after it is there", 30)
+        first.stop()
+        wait_until(lambda: self.all_here([second]), "the other has all of them", 30)
+        self.assertEqual(second.letters(), [])
         self.finish()
 
     def push(self, numbers):
