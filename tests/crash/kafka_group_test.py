@@ -18,7 +18,7 @@ import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "flow"))
 from kafka_rig import broker  # noqa: E402
-from rig import BINARY, FlowTest, Receiver, free_port, wait_until  # noqa: E402
+from rig import BINARY, START_WITHIN, FlowTest, Receiver, free_port, wait_until  # noqa: E402
 
 LONG = bool(os.environ.get("PENSTOCK_TEST_LONG"))
 SEED = int(os.environ.get("PENSTOCK_TEST_SEED", "1"))
@@ -167,7 +167,7 @@ class GroupOnKafka(FlowTest):
         return sorted(shards) == list(range(SHARDS))
 
     def finish(self):
-        wait_until(lambda: len(self.kafka.messages(self.clean)) >= self.written, "all of it is there", 90)
+        wait_until(lambda: len(self.kafka.messages(self.clean)) >= self.written, "all of it is there", START_WITHIN + 30)
         for member in self.members:
             if member.process.poll() is None:
                 member.stop()
@@ -175,7 +175,7 @@ class GroupOnKafka(FlowTest):
 
     def play_kills(self, processes):
         self.join(processes)
-        wait_until(self.all_here, "all shards are somewhere", 60)
+        wait_until(self.all_here, "all shards are somewhere", START_WITHIN)
         seconds = KILLS * BETWEEN_KILLS + 5
         writing = threading.Thread(target=self.write_for, args=(seconds,))
         writing.start()
@@ -199,7 +199,7 @@ class GroupOnKafka(FlowTest):
 
     def test_processes_that_come_and_go_share_the_work_and_hand_over(self):
         self.join(1)
-        wait_until(self.all_here, "one has all shards", 60)
+        wait_until(self.all_here, "one has all shards", START_WITHIN)
         self.write_for(1)  # all keys
         arrivals = Arrivals(self)
         self.addCleanup(arrivals.stop)
@@ -242,7 +242,7 @@ class GroupOnKafka(FlowTest):
 
     def test_who_was_stopped_for_a_while_and_comes_back_commits_nothing_old(self):
         self.join(2)
-        wait_until(lambda: self.all_here() and all(member.shards() for member in self.members), "each has some", 60)
+        wait_until(lambda: self.all_here() and all(member.shards() for member in self.members), "each has some", START_WITHIN)
         writing = threading.Thread(target=self.write_for, args=(25,))
         writing.start()
         for _ in range(2):
@@ -260,7 +260,7 @@ class GroupOnKafka(FlowTest):
 
     def test_dead_letters_go_with_their_shards_and_with_the_event_that_is_sent_again(self):
         self.join(2)
-        wait_until(lambda: self.all_here() and all(member.shards() for member in self.members), "each has some", 60)
+        wait_until(lambda: self.all_here() and all(member.shards() for member in self.members), "each has some", START_WITHIN)
         failing = [{**event(n), "properties": {"n": n, "fails": True}} for n in range(PARTITIONS)]
         # In every partition of the topic, wherever their distinct ids belong.
         self.kafka.write(self.source, [("key", json.dumps(one), {"partition": n}) for n, one in enumerate(failing)])
@@ -307,7 +307,7 @@ class GroupOnKafka(FlowTest):
         receiver = Receiver()
         self.join(2, f"  - {{ name: hook, type: webhook, url: \"{receiver.url}\", batch: {{ within: 20ms }} }}",
                   '  - {{ name: web, type: http, listen: "127.0.0.1:{port}" }}\n')
-        wait_until(self.all_here, "all shards are somewhere", 60)
+        wait_until(self.all_here, "all shards are somewhere", START_WITHIN)
         pushing, over = threading.Event(), []
 
         def push_all():
@@ -325,7 +325,7 @@ class GroupOnKafka(FlowTest):
             if kill % 3 == 2:
                 wait_until(lambda: self.all_here([self.members[1 - kill % 2]]), "the other takes over", 40)
             member.start()
-        wait_until(self.all_here, "all shards are somewhere", 60)
+        wait_until(self.all_here, "all shards are somewhere", START_WITHIN)
         pushing.set()
         thread.join()
         self.written = over[0]

@@ -165,7 +165,7 @@ class LogOnKafka(FlowTest):
             offsets = [message.offset() for message in self.kafka.messages(state)]
             return len(offsets) < offsets[-1] // 3
 
-        wait_until(compacted, "the broker has compacted the topic", 90)
+        wait_until(compacted, "the broker has compacted the topic", 180)
         self.stop(self.processes[-1])
         shutil.rmtree(self.folder / "data")
         self.start()

@@ -46,7 +46,7 @@ class Repartition(FlowTest):
         chance = random.Random(11)
         for kill in range(KILLS):
             reached = COUNT * (kill + 1) // (KILLS + 2) + chance.randrange(300)
-            wait_until(lambda: look() >= reached, "more is committed", 60)
+            wait_until(lambda: look() >= reached, "more is committed", 120)
             self.processes[-1].send_signal(signal.SIGKILL)
             self.processes[-1].wait()
             if kill == 3:
@@ -54,7 +54,7 @@ class Repartition(FlowTest):
             if wipe and kill % 2 == 1:  # all that is needed is on Kafka
                 shutil.rmtree(self.folder / "data")
             self.start()
-        wait_until(lambda: look() >= COUNT and complete(), "all of it is read", 60)
+        wait_until(lambda: look() >= COUNT and complete(), "all of it is read", 120)
         writing.join()
         self.stop(self.processes[-1])
 

@@ -15,6 +15,9 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("PENSTOCK_BINARY", str(ROOT / "build/release/penstock"))
+# Seconds, more than a start takes before it gives up by itself: a log on Kafka waits 30 s for a broker, and then 60 s for what the
+# process before it left.
+START_WITHIN = 120
 
 
 def free_port():
@@ -113,7 +116,8 @@ class FlowTest(unittest.TestCase):
 
     def start(self, *arguments):
         process = self.spawn(*arguments)
-        wait_until(lambda: process.poll() is not None or self.answers(), "penstock answers on its control port")
+        wait_until(lambda: process.poll() is not None or self.answers(), "penstock answers on its control port",
+                   START_WITHIN)
         self.assertIsNone(process.poll(), self.log())
         return process
 
