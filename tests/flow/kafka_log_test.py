@@ -6,14 +6,13 @@ import random
 import shutil
 import signal
 import subprocess
-import threading
 import unittest
 import urllib.request
 import uuid
 
 from kafka_oracle import AHEAD, Writer, check_once_in_order
-from kafka_rig import broker, write_counter
-from rig import BINARY, FlowTest, event, free_port, wait_until
+from kafka_rig import Door, broker, write_counter
+from rig import BINARY, START_WITHIN, FlowTest, event, free_port, wait_until
 
 COUNT, PARTITIONS = 20_000, 4
 KILLS = 8
@@ -177,13 +176,15 @@ class LogOnKafka(FlowTest):
         self.play("  - { name: out, type: file, path: ./out.ndjson, batch: { within: 20ms } }")
         self.accept([event(0)])
         self.stop(self.processes[-1])
-        self.kafka.stop()
-        coming = threading.Timer(2, self.kafka.start)
-        coming.start()
-        try:
-            self.start()
-        finally:
-            coming.join()
+        door = Door(self.kafka.address)
+        self.addCleanup(door.close)
+        config = self.folder / "penstock.yaml"
+        config.write_text(config.read_text().replace(self.kafka.address, door.address))
+        process = self.spawn()
+        wait_until(lambda: "trying for 30 s" in self.log(), "it says that it waits", 60)
+        door.open()
+        wait_until(lambda: process.poll() is not None or self.answers(), "it runs", START_WITHIN)
+        self.assertIsNone(process.poll(), self.log())
         self.accept([event(1)])
         wait_until(lambda: len(self.lines()) == 2, "both are delivered")
         self.stop(self.processes[-1])
