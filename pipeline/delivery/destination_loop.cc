@@ -194,14 +194,14 @@ void DestinationLoop::accept(const Feed::Current& current) {
       break;
   }
   feed_.take();
-  if (draft_.full(draft_limits_)) seal(feed_.position());
+  if (draft_.full(limits_of_draft())) seal(feed_.position());
 }
 
 // What apps made of one event may fill several batches. Only the last of them ends after the event: the cursor passes it when
 // they all are settled.
 void DestinationLoop::add_to_draft(const Feed::Current& current, const Prepared& prepared) {
   for (const EventView& part : prepared.events) {
-    if (!draft_.fits(part, draft_limits_) || draft_.full(draft_limits_)) seal(feed_.position());
+    if (!draft_.fits(part, draft_limits_) || draft_.full(limits_of_draft())) seal(feed_.position());
     if (draft_.empty()) draft_.opened_at = around_.clock.steady();
     prepared.made ? draft_.add_made(current, part, prepared.events.size() == 1) : draft_.add(current);
   }

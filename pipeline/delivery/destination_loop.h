@@ -67,6 +67,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   bool aside_is_full() const;
   bool aside_has_room() const;
   void tend_beyond();
+  BatchSettings limits_of_draft() const;
   std::size_t aside_bytes_max() const { return kAsideMax.count + settings_.batch.bytes.count; }
   void seal_when_due(bool at_end);
   void read_failed(Error error);

@@ -158,13 +158,13 @@ void DestinationLoop::take_replayed(SteadyTime now) {
   }
   if (prepared.kind == Prepared::Kind::goes) {
     for (const EventView& part : prepared.events) {
-      if (!draft.fits(part, draft_limits_) || draft.full(draft_limits_)) seal_replay();
+      if (!draft.fits(part, draft_limits_) || draft.full(limits_of_draft())) seal_replay();
       open();
       prepared.made ? draft.add_made(current, part, prepared.events.size() == 1) : draft.add(current);
     }
   }
   replay_->feed.take();
-  if (draft.full(draft_limits_)) seal_replay();
+  if (draft.full(limits_of_draft())) seal_replay();
 }
 
 void DestinationLoop::seal_replay() {

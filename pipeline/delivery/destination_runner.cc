@@ -71,6 +71,8 @@ Result<std::unique_ptr<DestinationRunner>> DestinationRunner::start(DestinationP
   auto dead_keys = around.store.dead_keys(parts.name);
   if (!dead_keys) return fail(std::move(dead_keys).error().context("destination " + parts.name));
   auto buried_until = around.store.buried_until(parts.name, start->size());
+  if (!buried_until && buried_until.error().kind == ErrorKind::corrupt)
+    buried_until = Offsets(start->size(), 0);  // is_buried
   if (!buried_until) return fail(std::move(buried_until).error().context("destination " + parts.name));
   auto loop = std::make_shared<DestinationLoop>(std::move(parts), around, *start, *dead_keys, *std::move(buried_until));
   loop->start();

@@ -4,7 +4,7 @@
 // delivered, filtered out, dropped by an app, or durable among its dead letters. Whatever happens to the destination costs others
 // nothing and holds a bounded number of batches in memory: `in_flight_max` ready ones, up to eight more that were tried in vain, and
 // `in_flight_max` in flight. Events that wait for another try are set aside, with a copy of their own (set_aside.h): 10,000 or
-// 4 MiB of them, beyond which one more batch is read now and then. When the memory for chunks on their way is used up, one that holds its share or
+// 4 MiB of them, beyond which a few events are read now and then. When the memory for chunks on their way is used up, one that holds its share or
 // more reads on only with nothing open.
 //
 // Answers. *delivered*: settled. *rejected*: the batch is halved until the guilty event is alone, then it is a dead letter.

@@ -12,7 +12,8 @@ namespace penstock::delivery {
 namespace {
 
 constexpr Duration kBeyondPauseMin{500};
-constexpr Duration kBeyondPauseMax{30'000};
+constexpr Duration kBeyondPauseMax{2'000};
+constexpr int kBeyondEvents = 16;
 
 std::string to_text(const RateSettings& rate) {
   std::string text;
@@ -112,12 +113,20 @@ bool DestinationLoop::may_send(SteadyTime now) {
 }
 
 bool DestinationLoop::aside_is_full() const {
-  const auto load = window_.aside();
-  return load.events >= kAsideEventsMax || load.bytes >= aside_bytes_max();
+  // Letters that are sent again are few at a time.
+  const auto live = window_.aside(Traffic::live);
+  const auto replayed = window_.aside(Traffic::replay);
+  return live.events + replayed.events >= kAsideEventsMax || live.bytes + replayed.bytes >= aside_bytes_max();
 }
 
 // What proves the guilty is that others are delivered: so some are read even so, ever more slowly.
 bool DestinationLoop::aside_has_room() const { return !aside_is_full() || pumped_at_ >= beyond_at_; }
+
+BatchSettings DestinationLoop::limits_of_draft() const {
+  BatchSettings limits = draft_limits_;
+  if (aside_is_full()) limits.events = std::min(limits.events, kBeyondEvents);
+  return limits;
+}
 
 void DestinationLoop::tend_beyond() {
   if (!aside_is_full()) {

@@ -152,11 +152,13 @@ void DestinationLoop::follow(Verdict verdict, LowWater::Mark mark) {
 void DestinationLoop::weigh_answer(const Verdict& verdict, SteadyTime now) {
   if (verdict.by_itself) aside_for_ = verdict.by_itself->reason;
   const bool only_by_itself = verdict.by_itself && verdict.delivered.empty();
+  if (held_for_aside_ && !verdict.delivered.empty()) breaker_.try_now(now);
   if (verdict.unavailable) {
+    if (verdict.held && !verdict.held->aside()) held_for_aside_ = false;
     found_unavailable(*verdict.unavailable, now);
   } else if (!only_by_itself) {
     breaker_.answered();
-  } else if (++in_vain_ >= kInVain && now - delivered_at_ >= kNothingDelivered) {
+  } else if (++in_vain_ >= kInVain && now - delivered_at_ >= kNothingDelivered && window_.only_aside()) {
     held_for_aside_ = held_for_aside_ || breaker_.flowing();
     found_unavailable(*verdict.by_itself, now);
   } else if (breaker_.probing()) {

@@ -59,7 +59,7 @@ std::size_t bytes_of(const Shipment& shipment) {
 
 void set_aside(Shipment& shipment) {
   const std::size_t needed = bytes_of(shipment);
-  if (shipment.aside_bytes > 0 && shipment.aside_bytes <= 2 * needed) return;
+  if (shipment.aside_bytes > 0 && shipment.aside_bytes <= needed + needed / 4) return;
   shipment.aside_bytes = needed;
   const auto copy = std::make_shared<Copy>(needed);
   const Origin* last = nullptr;

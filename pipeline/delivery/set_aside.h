@@ -12,7 +12,7 @@ namespace penstock::delivery {
 std::size_t bytes_of(const Shipment& shipment);
 
 // Gives the shipment a copy of its own of what its views point into, and marks it. One that is set aside already is copied again
-// when it has become less than half of what its copy holds. Parts of what apps made of one event, when they are set aside in several
+// when it has become clearly less than what its copy holds. Parts of what apps made of one event, when they are set aside in several
 // shipments, are counted as dead letters one by one; it is one letter all the same.
 void set_aside(Shipment& shipment);
 

@@ -84,6 +84,8 @@ class Window {
   };
   Load aside(Traffic traffic) const { return aside_load_[static_cast<std::size_t>(traffic)]; }
   Load aside() const;
+  // Nothing else is ready or in flight.
+  bool only_aside() const { return ready_.empty() && static_cast<std::size_t>(aside_in_flight_) == in_flight_.size(); }
 
   // Those that are not set aside.
   std::size_t ready() const { return ready_.size(); }

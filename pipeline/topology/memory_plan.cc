@@ -66,7 +66,7 @@ MemoryPlan plan_memory(const PipelinePlan& plan) {
     add(fmt::format("writes of destination {} (in_flight_max times batch.bytes)", destination.settings.name),
         static_cast<std::uint64_t>(destination.delivery.in_flight_max) * destination.delivery.batch.bytes.count);
     add("events that wait for another try at destination " + destination.settings.name,
-        delivery::kAsideMax.count + destination.delivery.batch.bytes.count);
+        2 * delivery::kAsideMax.count + destination.delivery.batch.bytes.count);
     add("dead letters of destination " + destination.settings.name,
         delivery::kLettersWaitingMax.count + delivery::kLettersAgainMax.count + destination.delivery.batch.bytes.count);
   }

@@ -26,7 +26,8 @@ TEST_CASE("by default every buffer has what its setting says, and the chunks som
   const auto many = plan_memory(a_plan(11));
   CHECK_FALSE(too_little(few));
   const auto letters = delivery::kLettersWaitingMax.count + delivery::kLettersAgainMax.count + (2_MiB).count;
-  CHECK_EQ(many.max.count - few.max.count, 10 * (4 * (2_MiB).count + letters + delivery::kAsideMax.count + (2_MiB).count));
+  CHECK_EQ(many.max.count - few.max.count,
+           10 * (4 * (2_MiB).count + letters + 2 * delivery::kAsideMax.count + (2_MiB).count));
   CHECK_EQ(many.chunks, few.chunks);
   CHECK_GE(few.chunks, 64_MiB);
 }
