@@ -20,6 +20,11 @@ std::string follow_refused(const std::string& path) {
   return fmt::format("{} is compressed, and compressed files cannot be followed; read them with follow: false", path);
 }
 
+// Of the same time: one that waits was found later.
+bool waits_for(const OpenFile& file, const std::pair<std::int64_t, std::int64_t>& older) {
+  return file.waits && std::pair(file.modified(), file.changed()) >= older;
+}
+
 }  // namespace
 
 FileSource::FileSource(Config config, const ConnectorContext& context)
@@ -151,7 +156,7 @@ Result<PollState> FileSource::poll_followed(RawBatch& out, const ReadRules& rule
     if (note_any(next_in_turn(), out)) return PollState::more;
     // What was renamed or deleted comes before what may have taken its place.
     if (read_any(true, out, rules)) return PollState::more;
-    if (!behind_ && read_any(false, out, rules)) return PollState::more;
+    if (read_any(false, out, rules)) return PollState::more;
     if (note_any(nullptr, out)) return PollState::more;
     if (scanned) return PollState::idle;
     TRY(rescan(out.warnings));
@@ -162,8 +167,7 @@ Result<PollState> FileSource::poll_followed(RawBatch& out, const ReadRules& rule
 // Whose first records are read next, if it has any: they note it, too.
 const OpenFile* FileSource::next_in_turn() const {
   if (open_.empty()) return nullptr;
-  const auto at =
-      std::ranges::find_if(open_, &OpenFile::detached, [](const auto& file) -> const OpenFile& { return *file; });
+  const auto at = std::ranges::find_if(open_, [](const auto& file) { return file->detached && !file->waits; });
   return at != open_.end() ? at->get() : open_[turn_ % open_.size()].get();
 }
 
@@ -180,7 +184,7 @@ bool FileSource::note_any(const OpenFile* but, RawBatch& out) {
 bool FileSource::read_any(bool detached, RawBatch& out, const ReadRules& rules) {
   for (std::size_t i = 0; i < open_.size(); ++i) {
     const std::size_t at = detached ? i : (turn_ + i) % open_.size();
-    if (open_[at]->detached != detached) continue;
+    if (open_[at]->detached != detached || open_[at]->waits) continue;
     auto& file = *open_[at];
     const auto state = file.read(out, rules);
     for (const auto& [position, partition] : file.take_ended()) known_.put_back(position, partition, false);
@@ -226,16 +230,18 @@ Result<void> FileSource::rescan(Warnings& warnings) {
     }
   }
   // Opened before older ones are looked for: whatever a rotation takes away meanwhile is then among those.
-  const std::size_t before = open_.size();
+  std::size_t opened = 0;
   for (const auto& path : new_paths) {
-    if (make_room() && adopt(path, open_.size(), warnings)) open_.back()->detached = false;
+    if (!make_room() || !adopt(path, open_.size(), warnings)) continue;
+    open_.back()->detached = false;
+    ++opened;
   }
   FolderListings folders;
   auto older = known_.search(seen, folders, warnings);
   rotates_ |= !older.empty();
   begin_to_follow(older);
   std::ranges::move(find_unseen(folders, warnings), std::back_inserter(older));
-  adopt_older(std::move(older), std::min(before, open_.size()), warnings);
+  adopt_older(std::move(older), opened, folders, warnings);
   finish_rotated();
   return {};
 }
@@ -280,21 +286,23 @@ std::vector<MovedFile> FileSource::find_unseen(FolderListings& folders, Warnings
   return unseen;
 }
 
-// The oldest first, and before those that stand at their paths now, from index `before` on.
-void FileSource::adopt_older(std::vector<MovedFile> older, std::size_t before, Warnings& warnings) {
-  std::ranges::stable_sort(older, {}, [](const MovedFile& file) { return std::pair(file.modified, file.changed); });
+// The oldest first, and before those that stand at their paths now, the `opened` last ones, or did when they had to wait.
+void FileSource::adopt_older(std::vector<MovedFile> older, std::size_t opened, FolderListings& folders, Warnings& warnings) {
+  std::ranges::stable_sort(older, {}, [](const MovedFile& file) { return Written(file.modified, file.changed); });
   behind_ = false;
   for (const auto& [path, id, modified, changed] : older) {
     // No room, or rotation goes on while we look: nothing that is newer may be read before the next look.
     const auto now = look_at(path);
     const bool there = now && now->id == id;
-    if (!there || !make_room()) {
-      behind_ = true;
-      return;
-    }
-    before = std::min(before, open_.size());
-    if (!adopt(path, before, warnings)) continue;
-    open_[before++]->detached = true;
+    behind_ = !there || !(make_room() || make_room_before({modified, changed}, folders));
+    if (behind_) break;
+    const auto newer = std::ranges::find_if(open_, [&](const auto& file) { return waits_for(*file, {modified, changed}); });
+    const std::size_t at = std::min(static_cast<std::size_t>(newer - open_.begin()), open_.size() - opened);
+    if (adopt(path, at, warnings)) open_[at]->detached = true;
+  }
+  for (auto& file : open_) {
+    file->waits = behind_ && (file->waits || !file->detached);
+    if (file->waits) file->idle_since = {};
   }
 }
 
@@ -335,6 +343,18 @@ bool FileSource::make_room() {
   if (at == open_.end()) return false;
   known_.put_back(**at, true);
   open_.erase(at);
+  return true;
+}
+
+// One that waits for `older` makes room for it, when it will be found again.
+bool FileSource::make_room_before(const Written& older, FolderListings& folders) {
+  const auto at = std::ranges::find_if(open_.rbegin(), open_.rend(), [&](const auto& file) {
+    return waits_for(*file, older) && file->noted() && (file->detached || setting_.pattern()) &&
+           !folders.find_renamed(file->path(), file->id().inode).empty();
+  });
+  if (at == open_.rend()) return false;
+  known_.put_back(**at, true);
+  open_.erase(std::next(at).base());
   return true;
 }
 

@@ -19,6 +19,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "connectors/sources/file/known_files.h"
@@ -88,6 +89,8 @@ class FileSource final : public PolledSource {
   void close() override;
 
  private:
+  using Written = std::pair<std::int64_t, std::int64_t>;  // when a file was modified, and changed
+
   Result<void> check_path() const;
   Result<PollState> poll_whole(RawBatch& out, const ReadRules& rules);
   Result<PollState> poll_followed(RawBatch& out, const ReadRules& rules);
@@ -97,12 +100,13 @@ class FileSource final : public PolledSource {
   Result<void> rescan(Warnings& warnings);
   void begin_to_follow(const std::vector<MovedFile>& older);
   std::vector<MovedFile> find_unseen(FolderListings& folders, Warnings& warnings);
-  void adopt_older(std::vector<MovedFile> older, std::size_t before, Warnings& warnings);
+  void adopt_older(std::vector<MovedFile> older, std::size_t opened, FolderListings& folders, Warnings& warnings);
   bool adopt(const std::string& path, std::size_t at, Warnings& warnings);
   void place_again(Warnings& warnings);
   bool is_open(const FileId& id) const;
   void complain_once(const std::string& about, Warnings& warnings);
   bool make_room();
+  bool make_room_before(const Written& older, FolderListings& folders);
   void finish_rotated();
 
   const Config config_;

@@ -73,6 +73,7 @@ class OpenFile {
   // For the one who holds it: since when there has been nothing to read, and whether its path leads to it.
   SteadyTime idle_since{};
   bool detached = false;
+  bool waits = false;      // not read before older ones that could not be opened yet, also once it is renamed
   bool finishing = false;  // nothing will be written to it any more: its last line counts as it is
 
  private:
