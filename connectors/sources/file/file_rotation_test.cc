@@ -179,6 +179,29 @@ TEST_CASE("more files than may be open at once do not keep a renamed one from be
   CHECK(run.warnings().empty());
 }
 
+TEST_CASE("files that are renamed once they were read make room for others, also with nothing in their place") {
+  TemporaryFolder folder;
+  Run run(folder, "*.log", true);
+  run.drain();
+  Lines all;
+  for (int i = 100; i < 400; ++i) {
+    const auto name = std::to_string(i) + ".log";
+    all.push_back(std::to_string(i));
+    folder.write(name, all.back() + "\nnot ended");
+    for (int look = 0; look < 3; ++look) {
+      run.drain();
+      run.clock().advance(Duration{1000});
+    }
+    folder.rename(name, name + ".done");
+    run.drain();
+    run.clock().advance(Duration{11'000});
+  }
+  Lines read = run.lines();
+  CHECK(std::erase(read, "not ended") >= 44);
+  CHECK(read == all);
+  CHECK(run.warnings().empty());
+}
+
 TEST_CASE("a file that was rotated long ago and read to its end is not opened again") {
   TemporaryFolder folder;
   folder.write("in", "1\n");

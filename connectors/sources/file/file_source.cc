@@ -358,13 +358,15 @@ bool FileSource::make_room_before(const Written& older, FolderListings& folders)
   return true;
 }
 
-// A rotated file whose writer has been silent for a while is read as if nothing more will come.
+// A rotated file whose writer has been silent for a while is read as if nothing more will come, once there is another one for
+// the writer. Without that too where others need its place.
 void FileSource::finish_rotated() {
+  const bool crowded = open_.size() >= kOpenFilesMax;
   for (auto& file : open_) {
     if (!file->detached || file->idle_since == SteadyTime{}) continue;
     if (clock_.steady() - file->idle_since < kRotatedGrace) continue;
     const auto now = look_at(file->home());
-    file->finishing = file->unlinked() || (now && now->id != file->id());
+    file->finishing = crowded || file->unlinked() || (now && now->id != file->id());
   }
 }
 
