@@ -323,6 +323,28 @@ TEST_CASE("positions that an older Penstock stored are read on from, and rotatio
   CHECK_FALSE(decode_file_position(positions[0].position).has_value());
 }
 
+TEST_CASE("a file that is renamed while it is looked for is found") {
+  TemporaryFolder folder;
+  folder.write("in", "1\n2\n");
+  Run run(folder, "in", true);
+  run.poll(2);
+  KnownFiles known;
+  REQUIRE(known.load(run.positions()).has_value());
+  folder.rename("in", "in.1");
+  FolderListings folders;
+  REQUIRE(folders.rotations_of(folder / "in") == std::vector{folder / "in.1"});
+  SUBCASE("and has another name by then") { folder.rename("in.1", "in.2"); }
+  SUBCASE("and another one has its name by then") {
+    folder.rename("in.1", "in.2");
+    folder.write("in.1", "3\n");
+  }
+  Warnings warnings;
+  const auto moved = known.search({}, folders, warnings);
+  REQUIRE(moved.size() == 1);
+  CHECK(moved[0].path == folder / "in.2");
+  CHECK(warnings.empty());
+}
+
 TEST_CASE("what is not read yet is counted, wherever it is") {
   TemporaryFolder folder;
   folder.write("in", "first\nsecond\n");

@@ -11,9 +11,24 @@ namespace {
 // rotation gives one.
 constexpr std::int64_t kColdAfter = 10'000'000'000;
 
+// How often names are read again for one file that is being renamed.
+constexpr int kLooksMax = 5;
+
 // The same inode; and the same device too, or the same path: device numbers may change when the machine starts again.
 bool same_file(const FilePosition& known, const FileId& id, const std::string& path) {
   return known.id.inode == id.inode && (known.id.device == id.device || known.path == path);
+}
+
+// In its folder, whatever its name there. Rotation may go on while we look: then the names are read again.
+std::unique_ptr<OpenFile> find_renamed(const FilePosition& known, FolderListings& folders) {
+  for (int look = 0; look < kLooksMax; ++look) {
+    const auto path = folders.find_renamed(known.path, known.id.inode);
+    if (path.empty() && (look > 0 || known.complete)) return nullptr;
+    auto file = path.empty() ? nullptr : OpenFile::open(path).value_or(nullptr);
+    if (file && file->id().inode == known.id.inode) return file;
+    folders.forget();
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -134,21 +149,19 @@ std::vector<MovedFile> KnownFiles::search(const std::vector<std::pair<PathState,
       return same_file(known.position, entry.second->first.id, entry.second->second);
     };
     if (std::any_of(first, last, here)) continue;
-    const auto path = folders.find_renamed(known.position.path, known.position.id.inode);
-    const auto file = path.empty() ? nullptr : OpenFile::open(path).value_or(nullptr);
-    const bool same_inode = file && file->id().inode == known.position.id.inode;
-    if (!same_inode || !file->is(known.position.fingerprint).value_or(false)) {
+    const auto file = find_renamed(known.position, folders);
+    if (!file || !file->is(known.position.fingerprint).value_or(false)) {
       known.expected = false;
       report_loss(known, "is gone", warnings);
       continue;
     }
     known.position.id = file->id();  // the number of its device may have changed
     const PathState now{.id = file->id(), .size = file->size(), .modified = file->modified()};
-    if (settled(now, path) && last_write - std::max(file->modified(), file->changed()) > kColdAfter) {
+    if (settled(now, file->path()) && last_write - std::max(file->modified(), file->changed()) > kColdAfter) {
       known.expected = false;
       continue;
     }
-    moved.push_back({path, file->id(), file->modified(), file->changed()});
+    moved.push_back({file->path(), file->id(), file->modified(), file->changed()});
   }
   return moved;
 }

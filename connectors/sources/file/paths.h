@@ -48,13 +48,15 @@ std::string name_of(const std::string& path);
 // Whether rotation makes such names of `base`: "in.log.1", "in.log-20260101", "in.1.log", "in-2026-01-01T08.log" of "in.log".
 bool is_rotation_of(std::string_view name, std::string_view base);
 
-// The names in folders, each folder read once.
+// The names in folders, each folder read once. They may have changed since.
 class FolderListings {
  public:
   // Where in the folder of `old_path` the inode is now: what rotation made of it. Empty when it is not there.
   std::string find_renamed(const std::string& old_path, std::uint64_t inode);
   // Full paths of what rotation has made of `path`.
   std::vector<std::string> rotations_of(const std::string& path);
+  // Reads each folder again when it is asked for.
+  void forget() { folders_.clear(); }
 
  private:
   using Names = std::multimap<std::uint64_t, std::string>;  // by inode
