@@ -199,32 +199,42 @@ TEST_CASE("for a log that keeps it each message has its key, headers and time, a
     context.attachments = true;
     KafkaSource source(config, context);
     REQUIRE(source.open({}).has_value());
+    struct Kept {
+      std::string body;
+      bool tombstone;
+      std::optional<std::string> key;
+      std::int64_t at;
+      std::vector<std::pair<std::string, std::string>> headers;
+    };
+    std::vector<Kept> kept;
     RawBatch batch;
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (batch.records.empty()) {
+    while (kept.size() < 3) {
       REQUIRE(std::chrono::steady_clock::now() < deadline);
       REQUIRE(source.poll(batch, 1 << 20).has_value());
+      for (const auto& record : batch.records) {
+        const auto& attached = *record.attachment;
+        Kept& one = kept.emplace_back(Kept{std::string(record.body), record.tombstone, {}, attached.time.ms, {}});
+        if (attached.key) one.key.emplace(*attached.key);
+        std::vector<AttachedHeader> headers;
+        read_headers(attached.headers, headers);
+        for (const auto& header : headers) one.headers.emplace_back(header.name, header.value.value_or(""));
+      }
     }
-    REQUIRE(batch.records.size() == 3);
-    const auto headers_of = [&](std::size_t i) {
-      std::vector<AttachedHeader> headers;
-      read_headers(batch.records[i].attachment->headers, headers);
-      return headers;
-    };
-    CHECK(batch.records[0].body == "{}");
-    CHECK(batch.records[0].attachment->key.has_value() == (keyed == KeyedBy::none));
-    CHECK(batch.records[0].attachment->key.value_or("k") == "k");
-    CHECK(batch.records[0].attachment->time.ms > 0);
-    REQUIRE(headers_of(0).size() == 2);
-    CHECK(headers_of(0)[1].name == "h");
-    CHECK(headers_of(0)[1].value == "2");
-    CHECK_FALSE(batch.records[1].attachment->key.has_value());
-    CHECK(headers_of(1).empty());
-    CHECK(batch.records[1].body == "{}");
-    CHECK(batch.records[2].tombstone);
-    CHECK(batch.records[2].body.empty());
-    CHECK(batch.records[2].attachment->key == "k");
-    CHECK(headers_of(2).size() == 1);
+    REQUIRE(kept.size() == 3);
+    CHECK(kept[0].body == "{}");
+    CHECK(kept[0].key.has_value() == (keyed == KeyedBy::none));
+    CHECK(kept[0].key.value_or("k") == "k");
+    CHECK(kept[0].at > 0);
+    REQUIRE(kept[0].headers.size() == 2);
+    CHECK(kept[0].headers[1] == std::pair<std::string, std::string>("h", "2"));
+    CHECK_FALSE(kept[1].key.has_value());
+    CHECK(kept[1].headers.empty());
+    CHECK(kept[1].body == "{}");
+    CHECK(kept[2].tombstone);
+    CHECK(kept[2].body.empty());
+    CHECK(kept[2].key == "k");
+    CHECK(kept[2].headers.size() == 1);
   }
 }
 
