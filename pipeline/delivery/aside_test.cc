@@ -121,9 +121,14 @@ TEST_CASE("a probe is not what was set aside, if there is anything else") {
   Window window;
   window.add_later(shipment(1, {{0, "aside"}}), kNow);
   window.promote(kNow);
+  CHECK(window.only_aside());
   window.add(shipment(2, {{0, "fresh"}}));
+  CHECK_FALSE(window.only_aside());
   CHECK(numbers_of(window, Window::Turn::head) == "fresh ");
+  CHECK_FALSE(window.only_aside());
   CHECK(numbers_of(window, Window::Turn::head) == "aside ");
+  window.land(1);
+  CHECK(window.only_aside());
 }
 
 TEST_CASE("with an order what is behind something set aside is set aside with it, and goes after it") {
