@@ -290,18 +290,18 @@ class GroupOnKafka(FlowTest):
     def push(self, numbers):
         """Says the same to one process after another until one has accepted it, as a client would."""
         body = "\n".join(json.dumps({**event(n), "uuid": str(uuid.UUID(int=n))}) for n in numbers)
-        for member in itertools.cycle(self.members):
+
+        def takes_it(member):
             connection = http.client.HTTPConnection("127.0.0.1", member.port, timeout=30)
             try:
                 connection.request("POST", "/events", body)
-                if connection.getresponse().status == 200:
-                    return
-            except OSError:
-                time.sleep(0.02)  # polls: who was killed is being started
-            except http.client.HTTPException:
-                pass
+                return connection.getresponse().status == 200
+            except (OSError, http.client.HTTPException):
+                return False  # it was killed, and is being started
             finally:
                 connection.close()
+
+        wait_until(lambda: any(takes_it(member) for member in self.members), "somebody takes what is pushed", 120)
 
     def test_what_is_pushed_to_any_is_there_once_and_delivered_whoever_is_killed(self):
         receiver = Receiver()
