@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Runs the benchmarks of a build on one core and prints a table: run.py --build build/release [NAME…]
 
-NAME is a program of build/release/bench, with or without _bench, or `workload`, `fanout`, `catch_up`, `soak` or `kafka`;
-without names all of them run. Each figure is the median of five repetitions, with the smallest and the largest beside it.
+NAME is a program of build/release/bench, with or without _bench, or one of the scripts: `workload`, `push`, `age`, `fanout`, `catch_up`,
+`soak`, `kafka` and `age_kafka`; without names all of them run. Each figure is the median of five repetitions, with the smallest and the largest beside it.
 """
 import argparse
 import json
@@ -14,6 +14,8 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 REPETITIONS = 5
+SCRIPTS = {"push": ["push.py"], "age": ["age.py"], "fanout": ["fanout/run.py"], "catch_up": ["fanout/catch_up.py"],
+           "soak": ["fanout/soak.py"], "kafka": ["kafka/run.py"], "age_kafka": ["age.py", "--kafka"]}
 
 
 def programs():
@@ -21,7 +23,7 @@ def programs():
 
 
 def chosen(names):
-    known = programs() + ["workload", "fanout", "catch_up", "soak", "kafka"]
+    known = programs() + ["workload", *SCRIPTS]
     if not names:
         return known
     picked = [name if name in known else f"{name}_bench" for name in names]
@@ -81,15 +83,11 @@ def main():
         program = arguments.build / "bench" / name
         if name == "workload":
             on_one_core([sys.executable, HERE / "workload/run.py", "--binary", arguments.build / "penstock"])
-        elif name == "fanout":  # needs two cores, and gives them out itself
-            subprocess.run([sys.executable, HERE / "fanout/run.py", "--build", arguments.build], check=True)
-        elif name == "catch_up":
-            subprocess.run([sys.executable, HERE / "fanout/catch_up.py", "--build", arguments.build], check=True)
-        elif name == "soak":
-            subprocess.run([sys.executable, HERE / "fanout/soak.py", "--build", arguments.build,
-                            "--seconds", str(arguments.seconds)], check=True)
-        elif name == "kafka":
-            subprocess.run([sys.executable, HERE / "kafka/run.py", "--build", arguments.build], check=True)
+        elif name in SCRIPTS:  # each gives out the cores itself
+            script, *more = SCRIPTS[name]
+            if name == "soak":
+                more = ["--seconds", str(arguments.seconds)]
+            subprocess.run([sys.executable, HERE / script, "--build", arguments.build, *more], check=True)
         elif uses_google_benchmark(name):
             run_google_benchmark(program)
         else:

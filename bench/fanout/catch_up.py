@@ -10,23 +10,13 @@ file and the receiver have every event once, and nothing is a dead letter.
 """
 import argparse
 import pathlib
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
-import json
-import urllib.request
-
 import run as fanout
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from measured import Penstock, free_port
 
 
 def write_pipeline(folder, source, port):
@@ -36,54 +26,15 @@ def write_pipeline(folder, source, port):
         f"  - {{ name: dead, type: webhook, url: \"http://127.0.0.1:{port}/well/dead\", format: ndjson, body: envelope }}\n")
 
 
-def destinations(folder):
-    control = json.loads((folder / "data/control.json").read_text())
-    request = urllib.request.Request(control["url"] + "/api/status", headers={"Authorization": "Bearer " + control["token"]})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return {found["name"]: found for found in json.load(answer)["destinations"]}
-
-
-class Process:
-    """Penstock on its core, with the highest RSS seen."""
-
-    def __init__(self, build, folder):
-        self.folder, self.rss = folder, 0.0
-        self.log = open(folder / "penstock.log", "wb")
-        self.process = subprocess.Popen([build / "penstock", "run", folder / "penstock.yaml", "--keep-running"],
-                                        stdout=self.log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                                        preexec_fn=fanout.pinned(fanout.cores()[0]))
-
-    def wait_for(self, condition, what):
-        deadline = time.monotonic() + 900
-        while not condition():
-            self.rss = max(self.rss, fanout.resident_mib(self.process.pid))
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                sys.exit(f"it did not come to this: {what}\n{(self.folder / 'penstock.log').read_text()[-4000:]}")
-            time.sleep(0.05)
-
-    def take_rss(self):
-        highest, self.rss = self.rss, 0.0
-        return highest
-
-    def cpu(self):
-        return fanout.cpu_seconds(self.process.pid)
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(60)
-        self.log.close()
-
-
 def run_once(build, source, count, folder):
     folder.mkdir()
     port = free_port()
     write_pipeline(folder, source, port)
-    penstock = Process(build, folder)
-    try:
-        penstock.wait_for((folder / "data/control.json").exists, "it answers")
-        penstock.wait_for(lambda: destinations(folder)["kept"]["delivered"] >= count, "the file has everything")
+    with Penstock(build / "penstock", folder) as penstock:
+        penstock.wait_until_it_answers()
+        penstock.wait_for(lambda: penstock.destinations()["kept"]["delivered"] >= count, "the file has everything")
         kept_cpu, dead_rss = penstock.cpu(), penstock.take_rss()
-        before = destinations(folder)["dead"]
+        before = penstock.destinations()["dead"]
         if before["delivered"] or before["dead"] or before["health"] != "unavailable":
             sys.exit(f"the webhook cannot have been dead: {before}")
         program = [build / "bench" / "receiver", str(port)]
@@ -91,11 +42,10 @@ def run_once(build, source, count, folder):
             began = time.monotonic()
             penstock.wait_for(lambda: fanout.counts(address).get("dead", {}).get("events", 0) >= count, "it has caught up")
             took, got = time.monotonic() - began, fanout.counts(address)["dead"]
-        if got["events"] != count or got["distinct"] != count or destinations(folder)["dead"]["dead"]:
-            sys.exit(f"the webhook got {got}, {destinations(folder)['dead']}")
+        dead = penstock.destinations()["dead"]
+        if got["events"] != count or got["distinct"] != count or dead["dead"]:
+            sys.exit(f"the webhook got {got}, {dead}")
         cpu, healed_rss = penstock.cpu() - kept_cpu, penstock.take_rss()
-    finally:
-        penstock.stop()
     with open(folder / "kept.ndjson", "rb") as kept:
         lines = kept.readlines()
     if len(lines) != count or len(set(lines)) != count:

@@ -17,7 +17,6 @@ Each run's counts are checked before its figures are used: every one of the seve
 import argparse
 import contextlib
 import json
-import os
 import pathlib
 import shutil
 import statistics
@@ -27,23 +26,15 @@ import tempfile
 import time
 import urllib.request
 
-HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from measured import Penstock, cores, pinned
+
 GOOD = [f"good{n}" for n in range(1, 8)]
 EIGHTH = "eighth"
 # Of those beside the seven: how the receiver treats them, and settings.
 OTHERS = {EIGHTH: ("well", ""), "frozen": ("frozen", "timeout: 10m"), "failing": ("failing", ""),
           "limited": ("well", "rate: { events: 200 }")}
 BAD = [name for name in OTHERS if name != EIGHTH]
-CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def cores():
-    usable = sorted(os.sched_getaffinity(0))
-    return usable[0], usable[-1]
-
-
-def pinned(core):
-    return lambda: os.sched_setaffinity(0, {core})
 
 
 @contextlib.contextmanager
@@ -78,18 +69,6 @@ def write_pipeline(folder, source, address, others):
     (folder / "penstock.yaml").write_text(text)
 
 
-def cpu_seconds(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
-
-
-def resident_mib(pid):
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
-
-
 def counts(address):
     with urllib.request.urlopen(f"http://{address}/counts", timeout=10) as answer:
         return json.load(answer)
@@ -99,25 +78,16 @@ def run_once(build, source, count, folder, others):
     """(CPU seconds, wall seconds, highest RSS in MiB) until the seven have everything; and what the others got of it."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    with receiving([build / "bench" / "receiver"]) as address, open(folder / "penstock.log", "wb") as log:
+    with receiving([build / "bench" / "receiver"]) as address:
         write_pipeline(folder, source, address, others)
         started = time.monotonic()
-        process = subprocess.Popen([build / "penstock", "run", folder / "penstock.yaml", "--keep-running"], stdout=log,
-                                   stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, preexec_fn=pinned(cores()[0]))
-        try:
-            rss = 0.0
-            while True:
+        with Penstock(build / "penstock", folder) as penstock:
+            def have_all():
                 got = counts(address)
-                rss = max(rss, resident_mib(process.pid))
-                if all(got.get(name, {}).get("events", 0) >= count for name in GOOD):
-                    break
-                if process.poll() is not None or time.monotonic() - started > 600:
-                    sys.exit(f"the seven did not get everything: {got}\n{(folder / 'penstock.log').read_text()[-4000:]}")
-                time.sleep(0.02)
-            wall, cpu = time.monotonic() - started, cpu_seconds(process.pid)
-        finally:
-            process.terminate()
-            process.wait(60)
+                return all(got.get(name, {}).get("events", 0) >= count for name in GOOD)
+            penstock.wait_for(have_all, "the seven have everything", look_seconds=0.02)
+            wall, cpu, rss = time.monotonic() - started, penstock.cpu(), penstock.take_rss()
+            got = counts(address)
         for name in GOOD:
             if got[name]["events"] != count or got[name]["distinct"] != count:
                 sys.exit(f"{name} got {got[name]['events']} events, {got[name]['distinct']} of them distinct, not {count}")

@@ -17,8 +17,8 @@ import sys
 import tempfile
 import time
 
-import catch_up
 import run as fanout
+from measured import Penstock, free_port
 
 LIMIT = 50  # events a second
 TICKS = 10  # requests a second
@@ -33,7 +33,7 @@ def write_pipeline(folder, source_port, address):
     (folder / "penstock.yaml").write_text(
         f"data: {folder}/data\nsources:\n  - {{ name: web, type: http, listen: \"127.0.0.1:{source_port}\" }}\n"
         f"destinations:\n  - {{ name: kept, type: file, path: {folder}/kept.ndjson }}\n"
-        + webhook("nobody", f"127.0.0.1:{catch_up.free_port()}/well", "in_flight_max: 4")
+        + webhook("nobody", f"127.0.0.1:{free_port()}/well", "in_flight_max: 4")
         + webhook("frozen", f"{address}/frozen", "timeout: 10m")
         + webhook("limited", f"{address}/well", f"rate: {{ events: {LIMIT} }}"))
 
@@ -70,13 +70,13 @@ def push(penstock, port, rate, seconds):
     pushing, looks, began = Pushing(port, rate), [], time.monotonic()
     while (now := time.monotonic() - began) < seconds:
         if penstock.process.poll() is not None:
-            sys.exit(f"it ended\n{(penstock.folder / 'penstock.log').read_text()[-4000:]}")
+            penstock.fail("it ended")
         pushing.push_until(now)
         if now >= len(looks) * LOOK_SECONDS:
-            looks.append((now, fanout.resident_mib(penstock.process.pid)))
+            looks.append((now, penstock.resident_mib()))
         time.sleep(1 / TICKS)
     pushing.push_until(seconds)
-    looks.append((time.monotonic() - began, fanout.resident_mib(penstock.process.pid)))
+    looks.append((time.monotonic() - began, penstock.resident_mib()))
     return pushing.count, looks
 
 
@@ -105,18 +105,15 @@ def check_webhooks(rows, got, seconds):
 
 def soak(build, folder, seconds, rate):
     with fanout.receiving([build / "bench" / "receiver"]) as address:
-        port = catch_up.free_port()
+        port = free_port()
         write_pipeline(folder, port, address)
-        penstock = catch_up.Process(build, folder)
-        try:
-            penstock.wait_for((folder / "data/control.json").exists, "it answers")
+        with Penstock(build / "penstock", folder) as penstock:
+            penstock.wait_until_it_answers()
             began = time.monotonic()
             count, looks = push(penstock, port, rate, seconds)
-            penstock.wait_for(lambda: catch_up.destinations(folder)["kept"]["delivered"] >= count, "the file has everything")
-            rows, got, took = catch_up.destinations(folder), fanout.counts(address), time.monotonic() - began
+            penstock.wait_for(lambda: penstock.destinations()["kept"]["delivered"] >= count, "the file has everything")
+            rows, got, took = penstock.destinations(), fanout.counts(address), time.monotonic() - began
             cpu = penstock.cpu()
-        finally:
-            penstock.stop()
     check_webhooks(rows, got, took)
     check_file(folder / "kept.ndjson", count)
     return count, looks, cpu, got["limited"]["events"]

@@ -4,15 +4,19 @@
   run.py --build build/release [--count N] [--rounds N]
 
 Penstock has one core, the broker (a real one, tests/services/kafka) the other. What comes out of a first run is checked event by
-event; only then is anything measured. A round has these runs in turn: to nothing, with one worker and with two (of two sources, for a
-source is one worker's); to a topic, acks=all and idempotent, by way of the local log; to four topics; to a topic that is the log, in one
-transaction with the positions, exactly once; the same from lz4 to lz4; and what librdkafka alone costs (kafka_floor.cc) to consume the
-same messages, and to produce them.
+event; only then is anything measured. A round has these runs in turn: to nothing; to a topic, acks=all and idempotent, by way of the
+local log; to four topics; to a topic that is the log, in one transaction with the positions, exactly once; the same from lz4 to lz4;
+and what librdkafka alone costs (kafka_floor.cc) to consume the same messages, and to produce them.
+
+How throughput grows is asked without cores of their own, for then the broker is in nobody's way: to nothing with one worker and with
+two (of two sources, for a source is one worker's), and to a topic that is the log with one shard, with two in one process, and with two
+in two processes. Those rates are from the first event on, without the start.
 
 CPU is of our whole process, user and system, divided by the events read: from its start until all of them are settled.
 """
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import pathlib
@@ -22,30 +26,48 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
+import typing
 import zlib
 
 import confluent_kafka  # Debian's python3-confluent-kafka
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from measured import Penstock, cores, pinned
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 SERVICE = ROOT / "tests/services/kafka"
 PARTITIONS = 8
 LOOK_SECONDS, RUN_SECONDS = 0.1, 300
-CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
-DIRECT = "shop_direct.yaml"
-# The pipeline, the compression of what it reads and writes, and how many topics it writes to.
-VARIANTS = {"kafka → 3 apps → discard": ("shop_discard.yaml", "none", 1), "the same, two workers": ("shop_workers.yaml", "none", 1),
-            "kafka → 3 apps → kafka": ("shop_kafka.yaml", "none", 1), "the same, four topics": ("shop_four.yaml", "none", 4),
-            "kafka → 3 apps → direct": (DIRECT, "none", 1), "the same, lz4": (DIRECT, "lz4", 1)}
-CHECKED = ["kafka → 3 apps → kafka", "kafka → 3 apps → direct", "the same, lz4"]
+DIRECT, SHARDS = "shop_direct.yaml", "shop_shards.yaml"
+
+
+class Variant(typing.NamedTuple):
+    pipeline: str
+    compression: str = "none"  # of what it reads and writes
+    topics: int = 1            # that it writes to
+    processes: int = 1
+    pinned: bool = True
+
+
+VARIANTS = {"kafka → 3 apps → discard": Variant("shop_discard.yaml"), "kafka → 3 apps → kafka": Variant("shop_kafka.yaml"),
+            "the same, four topics": Variant("shop_four.yaml", topics=4), "kafka → 3 apps → direct": Variant(DIRECT),
+            "the same, lz4": Variant(DIRECT, compression="lz4")}
+GROWTH = {"discard, one worker": Variant("shop_discard.yaml", pinned=False),
+          "discard, two workers": Variant("shop_workers.yaml", pinned=False),
+          "direct, one shard": Variant(DIRECT, pinned=False), "direct, two shards": Variant(SHARDS, pinned=False),
+          "direct, two processes": Variant(SHARDS, processes=2, pinned=False)}
+CHECKED = ["kafka → 3 apps → kafka", "kafka → 3 apps → direct", "the same, lz4", "direct, two processes"]
 SOURCES = {"none": "ev", "lz4": "ev-lz4"}  # by compression
 HALVES = ["ev-a", "ev-b"]
 FLOORS = {"librdkafka: consume": "consume", "librdkafka: produce": "produce"}
 
 
-def pinned(core):
-    return lambda: os.sched_setaffinity(0, {core})
+class Run(typing.NamedTuple):
+    cpu: float    # seconds
+    wall: float   # seconds from the start
+    flow: float   # events a second from the first on
+    rss: float    # MiB, the highest of all processes together
 
 
 class Broker:
@@ -101,57 +123,48 @@ def drain(address, topic, path):
     reader.close()
 
 
-def settled(folder, pipeline):
+def settled(penstock, pipeline):
     """How many events every destination is done with, or, where the log is the destination, ingest."""
-    with contextlib.suppress(OSError, ValueError):
-        control = json.loads((folder / "data/control.json").read_text())
-        request = urllib.request.Request(control["url"] + "/api/status", headers={"Authorization": "Bearer " + control["token"]})
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            status = json.load(answer)
-        return status["ingest"]["kept"] if pipeline == DIRECT else min(d["delivered"] for d in status["destinations"])
-    return 0
+    if pipeline in (DIRECT, SHARDS):
+        return penstock.status()["ingest"]["kept"]
+    return min(found["delivered"] for found in penstock.destinations().values())
 
 
-def cpu_seconds(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
-
-
-def rss_mib(pid):
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
-
-
-def run_once(build, variant, address, topic, core, folder, expected):
-    """One run of the variant from nothing: (CPU s, wall s, MiB RSS) until `expected` events are delivered."""
-    pipeline, compression, _ = variant
+def run_once(build, variant, address, topic, folder, expected):
+    """One run of the variant from nothing, until `expected` events are delivered."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    environment = dict(os.environ, WORKLOAD_DATA=str(folder / "data"), WORKLOAD_KAFKA=address, WORKLOAD_TOPIC=topic,
-                       WORKLOAD_FROM=SOURCES[compression], WORKLOAD_COMPRESSION=compression)
-    with open(folder / "penstock.log", "wb") as log:
-        started = time.monotonic()
-        process = subprocess.Popen([build / "penstock", "run", HERE / pipeline], stdin=subprocess.DEVNULL, stdout=log,
-                                   stderr=subprocess.STDOUT, env=environment, preexec_fn=pinned(core))
-    try:
-        while (done := settled(folder, pipeline)) < expected:
-            if process.poll() is not None or time.monotonic() - started > RUN_SECONDS:
-                sys.exit(f"{pipeline}: {done} of {expected} events:\n{(folder / 'penstock.log').read_text()[-4000:]}")
+    with contextlib.ExitStack() as running:
+        began, processes = time.monotonic(), []
+        for number in range(variant.processes):
+            data = f"data{number}"
+            environment = dict(os.environ, WORKLOAD_DATA=str(folder / data), WORKLOAD_KAFKA=address, WORKLOAD_TOPIC=topic,
+                               WORKLOAD_FROM=SOURCES[variant.compression], WORKLOAD_COMPRESSION=variant.compression)
+            processes.append(running.enter_context(Penstock(build / "penstock", folder, HERE / variant.pipeline, environment,
+                                                            cores()[0] if variant.pinned else None, data)))
+        for process in processes:
+            process.wait_until_it_answers()
+        first = looked = None
+        while True:
+            done = sum(settled(process, variant.pipeline) for process in processes)
+            looked, last = (time.monotonic(), done), looked
+            first = first or (looked if done else None)
+            if done >= expected:
+                break
+            for process in processes:
+                if process.process.poll() is not None or looked[0] - began > RUN_SECONDS:
+                    process.fail(f"{variant}: {done} of {expected} events")
             time.sleep(LOOK_SECONDS)  # between two looks
-        wall = time.monotonic() - started
-        return cpu_seconds(process.pid), wall, rss_mib(process.pid)
-    finally:
-        process.terminate()
-        process.wait()
+        flow = (done - first[1]) / (looked[0] - first[0]) if last and looked[0] > first[0] else 0.0
+        return Run(sum(process.cpu() for process in processes), looked[0] - began, flow,
+                   sum(process.resident_mib(highest=True) for process in processes))
 
 
-def run_floor(build, what, address, topic, argument, core):
+def run_floor(build, what, address, topic, argument):
     done = subprocess.run([build / "bench/kafka_floor", what, address, topic, str(argument)], check=True, text=True,
-                          stdout=subprocess.PIPE, preexec_fn=pinned(core))
+                          stdout=subprocess.PIPE, preexec_fn=pinned(cores()[0]))
     _, cpu, wall = done.stdout.split()
-    return float(cpu), float(wall), 0.0
+    return Run(float(cpu), float(wall), 0.0, 0.0)
 
 
 def expected_of(source):
@@ -169,23 +182,24 @@ def check(source, output):
 
 
 def report(name, runs, count):
-    micros = [cpu / count * 1e6 for cpu, _, _ in runs]
-    walls = [count / wall / 1000 for _, wall, _ in runs]
-    memory = "" if name in FLOORS else f", RSS {max(rss for _, _, rss in runs):.0f} MiB"
+    micros = [run.cpu / count * 1e6 for run in runs]
+    rates = [(run.flow if name in GROWTH else count / run.wall) / 1000 for run in runs]
+    memory = "" if name in FLOORS else f", RSS {max(run.rss for run in runs):.0f} MiB"
     print(f"{name:24} {statistics.median(micros):6.2f} µs CPU per event ({min(micros):.2f}–{max(micros):.2f}), "
-          f"{statistics.median(walls):6.0f} k events/s ({min(walls):.0f}–{max(walls):.0f}){memory}", flush=True)
+          f"{statistics.median(rates):6.0f} k events/s ({min(rates):.0f}–{max(rates):.0f}){memory}", flush=True)
 
 
-def measure(arguments, broker, source, folder, expected, core):
-    measured = {name: [] for name in [*VARIANTS, *FLOORS]}
-    for number in range(arguments.rounds):
-        for name, variant in VARIANTS.items():
-            topic = f"out-{number}-{variant[0].partition('.')[0]}-{variant[1]}"
-            broker.make(topic, variant[2])
-            measured[name].append(run_once(arguments.build, variant, broker.address, topic, core, folder, expected))
+def measure(arguments, broker, source, folder, expected):
+    measured = {name: [] for name in [*VARIANTS, *FLOORS, *GROWTH]}
+    names = (f"out-{number}" for number in itertools.count())
+    for _ in range(arguments.rounds):
+        for name, variant in {**VARIANTS, **GROWTH}.items():
+            topic = next(names)
+            broker.make(topic, variant.topics)
+            measured[name].append(run_once(arguments.build, variant, broker.address, topic, folder, expected))
         for name, what in FLOORS.items():
             about = ("ev", arguments.count) if what == "consume" else (topic, source)
-            measured[name].append(run_floor(arguments.build, what, broker.address, *about, core))
+            measured[name].append(run_floor(arguments.build, what, broker.address, *about))
     for name, runs in measured.items():
         if runs:
             report(name, runs, arguments.count)
@@ -194,11 +208,11 @@ def measure(arguments, broker, source, folder, expected, core):
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--build", required=True, type=pathlib.Path)
-    options.add_argument("--count", type=int, default=200_000)
+    options.add_argument("--count", type=int, default=600_000)
     options.add_argument("--rounds", type=int, default=5)
     arguments = options.parse_args()
-    cores = sorted(os.sched_getaffinity(0))
-    broker = Broker(cores[-1])
+    arguments.build = arguments.build.resolve()
+    broker = Broker(cores()[1])
     try:
         with tempfile.TemporaryDirectory(prefix="penstock-kafka-") as temporary:
             source, folder = pathlib.Path(temporary) / "in.ndjson", pathlib.Path(temporary) / "run"
@@ -213,10 +227,10 @@ def main():
             for number, name in enumerate(CHECKED):
                 topic = f"checked-{number}"
                 broker.make(topic)
-                run_once(arguments.build, VARIANTS[name], broker.address, topic, cores[0], folder, expected)
+                run_once(arguments.build, {**VARIANTS, **GROWTH}[name], broker.address, topic, folder, expected)
                 drain(broker.address, topic, folder / "out.ndjson")
                 check(source, folder / "out.ndjson")
-            measure(arguments, broker, source, folder, expected, cores[0])
+            measure(arguments, broker, source, folder, expected)
     finally:
         broker.run("stop", "--remove")
 
