@@ -48,6 +48,7 @@ constexpr std::uint64_t kBatchSlack = 256;
 // How long a process may be silent before others take over what it has; and how soon each hears that partitions move.
 constexpr Duration kSessionTimeout{10'000};
 constexpr Duration kHeartbeat{500};
+constexpr Duration kFetchWait{50};
 constexpr Bytes kReadAhead = 8_MiB;  // of one reader, all partitions together
 
 Settings with(Settings settings, const Config& config, Role role) {
@@ -128,6 +129,8 @@ Settings reader_settings(const Config& config) {
   settings.emplace_back("isolation.level", "read_committed");
   settings.emplace_back("check.crcs", "true");
   settings.emplace_back("queued.max.messages.kbytes", fmt::format("{}", kReadAhead.count / 1024));
+  // A broker that waits for something to send is not woken by the end of a transaction: it waits for all of this time.
+  settings.emplace_back("fetch.wait.max.ms", fmt::format("{}", kFetchWait.count()));
   return with(std::move(settings), config, Role::consumer);
 }
 

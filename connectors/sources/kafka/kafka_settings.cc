@@ -70,6 +70,8 @@ penstock::kafka::Settings client_settings(const Config& config) {
                                    {"auto.offset.reset", "error"},
                                    {"enable.partition.eof", "true"},
                                    {"queued.max.messages.kbytes", fmt::format("{}", kQueue.count / 1024)},
+                                   // Who writes in transactions is heard no sooner: their ends wake no broker that waits.
+                                   {"fetch.wait.max.ms", "100"},
                                    {"check.crcs", "true"}});
   settings.insert(settings.end(), config.client.begin(), config.client.end());
   return settings;
