@@ -29,6 +29,7 @@ rocksdb::Options options(rocksdb::Env* env) {
   made.write_buffer_size = 4 << 20;
   made.max_total_wal_size = 16 << 20;
   made.max_open_files = 64;
+  made.max_file_opening_threads = 1;  // or it starts sixteen for each family, to open a file or two
   made.info_log = database::no_log();
   made.stats_dump_period_sec = 0;
   return made;

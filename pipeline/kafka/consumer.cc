@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <utility>
 
@@ -77,6 +79,8 @@ std::string Received::reason() const {
 struct Consumer::Impl {
   Impl(const telemetry::Labels::value_type& owner, telemetry::Metrics* metrics) : client(owner, metrics) {}
   void look_when_asked(const std::stop_token& stop);
+  Result<std::vector<std::int64_t>> offsets_of_all(const std::string& topic, std::size_t partitions, std::int64_t time,
+                                                   Duration patience);
 
   Client client;
   Queue shared;  // ends before the client; null until it is needed
@@ -119,6 +123,46 @@ Result<std::pair<std::uint64_t, std::uint64_t>> Consumer::bounds(const TopicPart
       rd_kafka_query_watermark_offsets(impl_->client.get(), at.topic.c_str(), at.partition, &first, &end, timeout);
   if (asked != RD_KAFKA_RESP_ERR_NO_ERROR) return fail_with(asked, at.topic, impl_->client.trouble());
   return std::pair(static_cast<std::uint64_t>(first), static_cast<std::uint64_t>(end));
+}
+
+// Offsets by time, where the times -2 and -1 are the beginning and the end: the client asks each broker once.
+Result<std::vector<std::int64_t>> Consumer::Impl::offsets_of_all(const std::string& topic, std::size_t partitions,
+                                                                 std::int64_t time, Duration patience) {
+  const PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions)));
+  for (std::size_t p = 0; p < partitions; ++p)
+    rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), static_cast<std::int32_t>(p))->offset = time;
+  auto code = rd_kafka_offsets_for_times(client.get(), list.get(), static_cast<int>(patience.count()));
+  std::vector<std::int64_t> found(partitions);
+  for (const auto& each : std::span(list->elems, partitions)) {
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = each.err;
+    found[static_cast<std::size_t>(each.partition)] = each.offset;
+  }
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return fail_with(code, topic, client.trouble());
+  return found;
+}
+
+Result<std::vector<Consumer::Bounds>> Consumer::bounds_of_all(const std::string& topic, std::size_t partitions,
+                                                              Duration patience) {
+  TRY_ASSIGN(const auto first, impl_->offsets_of_all(topic, partitions, RD_KAFKA_OFFSET_BEGINNING, patience));
+  TRY_ASSIGN(const auto end, impl_->offsets_of_all(topic, partitions, RD_KAFKA_OFFSET_END, patience));
+  std::vector<Bounds> bounds;
+  for (std::size_t p = 0; p < partitions; ++p) {
+    if (first[p] < 0 || end[p] < 0)
+      return fail(ErrorKind::unavailable,
+                  fmt::format("topic '{}': the brokers do not say where partition {} ends", topic, p));
+    bounds.emplace_back(first[p], end[p]);
+  }
+  return bounds;
+}
+
+Result<std::vector<std::optional<std::uint64_t>>> Consumer::find_time_in_all(const std::string& topic,
+                                                                             std::size_t partitions, Timestamp time,
+                                                                             Duration patience) {
+  TRY_ASSIGN(const auto offsets, impl_->offsets_of_all(topic, partitions, std::max<std::int64_t>(time.ms, 0), patience));
+  std::vector<std::optional<std::uint64_t>> found;
+  for (const std::int64_t offset : offsets)  // below zero: nothing is so young
+    found.push_back(offset < 0 ? std::nullopt : std::optional(static_cast<std::uint64_t>(offset)));
+  return found;
 }
 
 Result<std::uint64_t> Consumer::find(const TopicPartition& at, const Beginning& beginning, Duration patience) {

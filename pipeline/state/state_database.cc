@@ -31,6 +31,7 @@ rocksdb::Options options(const Surroundings& around) {
   options.db_write_buffer_size = 32 << 20;
   options.write_buffer_size = 16 << 20;
   options.max_open_files = 256;
+  options.max_file_opening_threads = 1;  // or it starts sixteen for each family, to open a file or two
   options.compression = rocksdb::kLZ4Compression;
   return options;
 }

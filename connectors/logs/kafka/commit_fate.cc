@@ -34,11 +34,10 @@ Result<void> CommitWriter::take_over() {
 }
 
 Result<void> CommitWriter::measure() {
-  const std::string topic = around_.config.events_topic();
+  TRY_ASSIGN(const auto bounds, around_.looker.bounds_of_all(around_.config.events_topic(), next_.size(), kPatience));
   for (std::size_t p = 0; p < next_.size(); ++p) {
-    TRY_ASSIGN(const auto bounds, around_.looker.bounds({topic, static_cast<int>(p)}, kPatience));
-    around_.reach.begin_at(p, bounds.first);
-    next_[p] = std::max(next_[p], bounds.second);
+    around_.reach.begin_at(p, bounds[p].first);
+    next_[p] = std::max(next_[p], bounds[p].second);
   }
   around_.reach.grow(next_, 0);
   return {};

@@ -129,10 +129,8 @@ bool KafkaLog::Impl::holds(const Holding& what) {
 // What other processes wrote is known here once it is read, or looked for.
 Result<void> KafkaLog::Impl::look_at_ends() {
   Offsets end(static_cast<std::size_t>(topics.partitions));
-  for (std::size_t p = 0; p < end.size(); ++p) {
-    TRY_ASSIGN(const auto bounds, looker->bounds({config.events_topic(), static_cast<int>(p)}, kPatience));
-    end[p] = bounds.second;
-  }
+  TRY_ASSIGN(const auto events, looker->bounds_of_all(config.events_topic(), end.size(), kPatience));
+  for (std::size_t p = 0; p < end.size(); ++p) end[p] = events[p].second;
   events_reach.grow(end, 0);
   TRY_ASSIGN(const auto bounds, looker->bounds({config.captured_topic(), 0}, kPatience));
   captured_reach.grow(Offsets(end.size(), 0), bounds.second);
@@ -252,11 +250,9 @@ Result<Offsets> KafkaLog::offsets_at(LogName log, Timestamp time) {
     return offsets;
   }
   Offsets offsets = end(log);
-  for (std::size_t p = 0; p < offsets.size(); ++p) {
-    TRY_ASSIGN(const auto found,
-               impl_->looker->find_time({impl_->config.events_topic(), static_cast<int>(p)}, time, kPatience));
-    offsets[p] = found.value_or(offsets[p]);
-  }
+  TRY_ASSIGN(const auto found,
+             impl_->looker->find_time_in_all(impl_->config.events_topic(), offsets.size(), time, kPatience));
+  for (std::size_t p = 0; p < offsets.size(); ++p) offsets[p] = found[p].value_or(offsets[p]);
   return offsets;
 }
 
@@ -271,10 +267,11 @@ Result<Trimmed> KafkaLog::Impl::look_at_events() {
   looked_at = now;
   const Offsets before = events_reach.begin();
   Trimmed gone;
+  TRY_ASSIGN(const auto bounds, looker->bounds_of_all(config.events_topic(), before.size(), kPatience));
   for (std::size_t p = 0; p < before.size(); ++p) {
-    TRY_ASSIGN(const auto bounds, looker->bounds({config.events_topic(), static_cast<int>(p)}, kPatience));
-    events_reach.begin_at(p, bounds.first);
-    gone.events += bounds.first - std::min(bounds.first, before[p]);
+    const std::uint64_t first = bounds[p].first;
+    events_reach.begin_at(p, first);
+    gone.events += first - std::min(first, before[p]);
   }
   return gone;
 }

@@ -92,6 +92,29 @@ TEST_CASE("who falls behind what is kept for all reads alone, and then with the 
   }
 }
 
+TEST_CASE("a record is found among others of every size") {
+  const auto log = must_open(config_for_test());
+  constexpr int kRecords = 300;
+  for (int i = 0; i < kRecords;
+       ++i) {  // most rows are of the last hundred: what is dense at the end lies far from the beginning
+    LogRecord record = sample_record(i % 4, i);
+    for (int row = 0; row < (i < 200 ? i % 3 : 150); ++row)
+      record.state.push_back({.table = "t", .key = fmt::format("{}-{}", i, row), .value = "v", .expires_at = {}});
+    REQUIRE(append_and_wait(*log, LogName::events, std::move(record)).has_value());
+  }
+  for (const std::uint64_t start : {1U, 2U, 100U, 150U, 199U, 200U, 201U, 299U, 300U}) {
+    CAPTURE(start);
+    const auto reader = log->read_from_sequence(LogName::events, start);
+    REQUIRE(reader.has_value());
+    const auto records = conformance::read_to_end(**reader);
+    REQUIRE(records.size() == std::size_t{kRecords} - start);
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      CHECK(records[i]->sequence == start + i);
+      CHECK(records[i]->gone_before == 0);
+    }
+  }
+}
+
 TEST_CASE("facts that are in no header are read from the body, and what has none there is passed over") {
   Config config = config_for_test();
   config.facts = FactsForm::none;

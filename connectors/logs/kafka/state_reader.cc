@@ -15,6 +15,8 @@ constexpr Duration kPatience{10'000};
 constexpr Duration kSlice{50};
 constexpr std::size_t kTakenAtOnce = 500;
 constexpr std::uint64_t kFirstStep = 64;  // offsets, of a search from the end
+constexpr std::uint64_t kOffsetsOfRecord = 4;  // a position or two, the commit, and the end of the transaction
+constexpr std::uint64_t kReadOver = 10'000;  // offsets: to read them is no slower than to look for a better place
 
 // Calls `each` with what there is from an offset on, until it says that it has seen enough, or the end is reached.
 template <class Each>
@@ -59,33 +61,31 @@ Result<std::optional<std::uint64_t>> record_at(Consumer& consumer, const TopicPa
   return found;
 }
 
-// Where to begin to read for a record: by halving, and near the end first, where it mostly is.
-Result<std::uint64_t> offset_of(Consumer& consumer, const TopicPartition& at, std::uint64_t sequence) {
+// Where to begin to read for a record: there or somewhat before. Each look costs a round trip or two, so the first is where the record
+// should be, by how many offsets those after it take; only what is far off is halved. `next` is the record after the newest.
+Result<std::uint64_t> offset_of(Consumer& consumer, const TopicPartition& at, std::uint64_t sequence, std::uint64_t next) {
   TRY_ASSIGN(const auto bounds, consumer.bounds(at, kPatience));
   const auto [first, end] = bounds;
   if (sequence == 0) return first;
-  const auto is_beyond = [&](std::uint64_t offset) -> Result<bool> {
-    TRY_ASSIGN(const auto record, record_at(consumer, at, offset, end));
-    return !record || *record > sequence;
-  };
+  if (sequence >= next) return end;
   std::uint64_t low = first;  // nothing before it is wanted
-  std::uint64_t high = end;   // all from here on is
-  for (std::uint64_t step = kFirstStep; high > low; step *= 4) {
-    const std::uint64_t look = high - low > step ? high - step : low;
-    TRY_ASSIGN(const bool beyond, is_beyond(look));
-    if (!beyond) {
-      low = look + 1;
+  std::uint64_t high = end;  // all from here on is
+  for (std::uint64_t back = (next - sequence) * kOffsetsOfRecord + kFirstStep; back < end - first;) {
+    TRY_ASSIGN(const auto record, record_at(consumer, at, end - back, end));
+    if (record && *record <= sequence) {
+      low = end - back;
       break;
     }
-    high = look;
+    high = end - back;
+    const std::uint64_t records = record && *record <= next ? next - *record + 1 : 1;
+    back = std::max(2 * back, (back / records + 1) * (next - sequence) + kFirstStep);
   }
-  while (low < high) {
+  while (high - low > kReadOver) {
     const std::uint64_t middle = low + (high - low) / 2;
-    TRY_ASSIGN(const bool beyond, is_beyond(middle));
-    if (beyond) high = middle;
-    else low = middle + 1;
+    TRY_ASSIGN(const auto record, record_at(consumer, at, middle, end));
+    (record && *record <= sequence ? low : high) = middle;
   }
-  return high;
+  return low;
 }
 
 }  // namespace
@@ -109,10 +109,10 @@ Result<Commit> newest_commit(Consumer& consumer, const TopicPartition& at) {
 Result<std::unique_ptr<LogReader>> StateReader::open(const Config& config, Reach& reach, int shard, std::uint64_t sequence) {
   // Each look of the search waits for the fetch of the look before it, which is at the end by then and would wait for more.
   auto settings = reader_settings(config);
-  settings.emplace_back("fetch.wait.max.ms", "10");
+  settings.emplace_back("fetch.wait.max.ms", "1");
   TRY_ASSIGN(auto consumer, Consumer::start(settings, {"log", "state-reader"}, nullptr));
   const TopicPartition at{config.state_topic(), shard};
-  TRY_ASSIGN(const std::uint64_t offset, offset_of(*consumer, at, sequence));
+  TRY_ASSIGN(const std::uint64_t offset, offset_of(*consumer, at, sequence, reach.next_sequence()));
   TRY(consumer->begin_shared(at, offset));
   return std::unique_ptr<LogReader>(new StateReader(at.topic, std::move(consumer), reach, sequence));
 }
