@@ -5,8 +5,9 @@
 
 Penstock has one core, the broker (a real one, tests/services/kafka) the other. What comes out of a first run is checked event by
 event; only then is anything measured. A round has these runs in turn: to nothing; to a topic, acks=all and idempotent, by way of the
-local log; to four topics; to a topic that is the log, in one transaction with the positions, exactly once; the same from lz4 to lz4;
-and what librdkafka alone costs (kafka_floor.cc) to consume the same messages, and to produce them.
+local log; to four topics; to a topic that is the log, in one transaction with the positions, exactly once; the same from lz4 to lz4, and
+with settings that somebody might tune (shop_tuned.yaml); and what librdkafka alone costs (kafka_floor.cc) to consume the same messages,
+and to produce them.
 
 How throughput grows is asked without cores of their own, for then the broker is in nobody's way: to nothing with one worker and with
 two (of two sources, for a source is one worker's), and to a topic that is the log with one shard, with two in one process, and with two
@@ -39,7 +40,7 @@ ROOT = HERE.parent.parent
 SERVICE = ROOT / "tests/services/kafka"
 PARTITIONS = 8
 LOOK_SECONDS, RUN_SECONDS = 0.1, 300
-DIRECT, SHARDS = "shop_direct.yaml", "shop_shards.yaml"
+DIRECT, TUNED, SHARDS = "shop_direct.yaml", "shop_tuned.yaml", "shop_shards.yaml"
 
 
 class Variant(typing.NamedTuple):
@@ -52,7 +53,7 @@ class Variant(typing.NamedTuple):
 
 VARIANTS = {"kafka → 3 apps → discard": Variant("shop_discard.yaml"), "kafka → 3 apps → kafka": Variant("shop_kafka.yaml"),
             "the same, four topics": Variant("shop_four.yaml", topics=4), "kafka → 3 apps → direct": Variant(DIRECT),
-            "the same, lz4": Variant(DIRECT, compression="lz4")}
+            "the same, lz4": Variant(DIRECT, compression="lz4"), "the same, tuned": Variant(TUNED)}
 GROWTH = {"discard, one worker": Variant("shop_discard.yaml", pinned=False),
           "discard, two workers": Variant("shop_workers.yaml", pinned=False),
           "direct, one shard": Variant(DIRECT, pinned=False), "direct, two shards": Variant(SHARDS, pinned=False),
@@ -125,7 +126,7 @@ def drain(address, topic, path):
 
 def settled(penstock, pipeline):
     """How many events every destination is done with, or, where the log is the destination, ingest."""
-    if pipeline in (DIRECT, SHARDS):
+    if pipeline in (DIRECT, TUNED, SHARDS):
         return penstock.status()["ingest"]["kept"]
     return min(found["delivered"] for found in penstock.destinations().values())
 

@@ -93,6 +93,7 @@ ChunkGatherer::Text ChunkGatherer::keep(std::string_view text, Text before) {
 }
 
 void ChunkGatherer::add(const Facts& facts, std::string_view body) {
+  if (rows_.empty()) bodies_.reserve(last_bodies_ + last_bodies_ / 8);
   const Row last = rows_.empty() ? Row{} : rows_.back();
   rows_.push_back({facts, keep(facts.project, last.project), keep(facts.event, last.event),
                    keep(facts.distinct_id, last.distinct_id), keep(facts.person_id, last.person_id),
@@ -107,6 +108,7 @@ std::shared_ptr<const Chunk> ChunkGatherer::finish(int partition, std::uint64_t 
   chunk->partition_ = partition;
   chunk->base_offset_ = base_offset;
   chunk->compression_ = Compression::none;
+  last_bodies_ = bodies_.size();
   chunk->stored_ = std::exchange(bodies_, {});
   chunk->packed_bodies_ = chunk->stored_;
   chunk->body_ends_ = std::exchange(ends_, {});

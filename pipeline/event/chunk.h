@@ -109,7 +109,10 @@ class ChunkGatherer {
  public:
   void add(const Facts& facts, std::string_view body);
   bool empty() const { return rows_.empty(); }
+  std::uint32_t size() const { return static_cast<std::uint32_t>(rows_.size()); }
   std::size_t bytes() const { return bodies_.size() + texts_.size(); }
+  // What the chunk will hold, about.
+  std::size_t memory() const { return bytes() + rows_.size() * sizeof(Row); }
   // Of consecutive offsets, and at least one event.
   std::shared_ptr<const Chunk> finish(int partition, std::uint64_t base_offset, MemoryBudget* memory = nullptr);
 
@@ -128,6 +131,7 @@ class ChunkGatherer {
   std::string texts_;
   std::string bodies_;
   std::vector<std::uint32_t> ends_;
+  std::size_t last_bodies_ = 0;  // bytes of those of the last chunk: the next is mostly as large
 };
 
 }  // namespace penstock

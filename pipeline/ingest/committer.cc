@@ -8,7 +8,7 @@ constexpr std::size_t kLetterBytes = 96;  // uuid, times and numbers of one, and
 Committer::Committer(Log& log, const Clock& clock, StateOverlay& state, CommitLimits limits, WorkerMetrics metrics,
                      CommitListener listener)
     : log_(log), clock_(clock), state_(state), limits_(limits), metrics_(metrics), listener_(std::move(listener)),
-      chunks_(log.partitions(), limits.compression) {}
+      chunks_(log.partitions(), log.takes_open_chunks() ? std::nullopt : std::optional(limits.compression)) {}
 
 Committer::~Committer() {
   std::unique_lock lock(mutex_);
@@ -69,6 +69,7 @@ Result<void> Committer::commit(std::uint64_t chain_version) {
   LogRecord record;
   auto finished = chunks_.finish();
   record.chunks = std::move(finished.chunks);
+  record.open_chunks = std::move(finished.open_chunks);
   record.attachments = std::move(finished.attachments);
   record.dead = std::move(dead_);
   for (auto& [key, position] : positions_) record.positions.push_back({key.first, key.second, std::move(position)});

@@ -56,6 +56,8 @@ struct LogRecord {
   std::uint64_t chain_version = 0;
   int shard = 0;  // of `events`, where several processes share the log: which share of the input it is about
   std::vector<Attachments> attachments{};  // of each chunk; fewer: the others have none. For a log that keeps them
+  // In place of `chunks`, for a log that takes them open; their own base offsets mean nothing.
+  std::vector<std::shared_ptr<const Chunk>> open_chunks{};
 };
 
 // A record as read back. By offset it may be a part of one, or several, without sequence and changes; by record it may be
@@ -115,6 +117,9 @@ class Log {
 
   // Whether it writes what events of `events` have attached, and tombstones: events without a body, which no reader is given.
   virtual bool keeps_attachments() const { return false; }
+
+  // Whether it writes `events` one by one, and takes the chunks of a record open: to store them would be for nothing.
+  virtual bool takes_open_chunks() const { return false; }
 
   // Queues the record and returns at once. Thread-safe. Concurrent appends share one sync. After a failed sync every later
   // append fails too, and `failure` says why: the process must stop.

@@ -79,7 +79,7 @@ Result<std::unique_ptr<ingest::Workers>> Parts::build_workers(Log& of_share, con
                                     static_cast<std::size_t>(settings.dedup.uuids) / static_cast<std::size_t>(share.of)};
   options.commit = {static_cast<std::size_t>(settings.commit_events), settings.commit_bytes.count, settings.commit_within};
   // There every event is a message, so chunks are only a way to hand them over.
-  options.commit.compression = on_kafka() ? Compression::none : plan.settings.log.compression;
+  options.commit.compression = plan.settings.log.compression;
   if (event_bytes_max_ > 0) options.commit.event_bytes = event_bytes_max_;
   if (letter_bytes_max_ > 0) options.commit.one_letter_bytes = letter_bytes_max_;
   return std::make_unique<ingest::Workers>(

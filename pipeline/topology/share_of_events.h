@@ -22,6 +22,7 @@ class ShareOfEvents final : public Log {
 
   int partitions() const override { return whole_.partitions(); }
   bool keeps_attachments() const override { return whole_.keeps_attachments(); }
+  bool takes_open_chunks() const override { return whole_.takes_open_chunks(); }
   void append(LogName log, LogRecord record, AppendDone done) override {
     whole_.append(log, std::move(record), std::move(done));
   }

@@ -81,24 +81,28 @@ Result<CommitWriter::Waiting> CommitWriter::prepare(LogRecord record) const {
     return fail(ErrorKind::limit,
                 fmt::format("append: a message of {} bytes; its topic takes {}, see max.message.bytes", bytes, most));
   };
+  waiting.chunks = std::move(record.open_chunks);
   for (std::string& stored : record.chunks) {
-    waiting.bytes += stored.size();
     auto chunk = Chunk::open(std::move(stored));
     if (!chunk) return fail(ErrorKind::invalid, "append: " + chunk.error().message);
-    if ((*chunk)->partition() >= around_.partitions) {
-      return fail(ErrorKind::invalid, fmt::format("append: a chunk of partition {} in a log of {} partitions",
-                                                  (*chunk)->partition(), around_.partitions));
-    }
-    for (std::uint32_t i = 0; i < (*chunk)->size(); ++i) {
-      auto body = (*chunk)->body(i);
-      if (!body) return fail(ErrorKind::invalid, "append: " + body.error().message);
-      const std::size_t bytes =
-          event_bytes((*chunk)->facts(i), *body) + attachment_of(record, waiting.chunks.size(), i).bytes();
-      if (bytes > event_bytes_max()) return too_large(bytes, around_.events_max);
-    }
     waiting.chunks.push_back(*std::move(chunk));
   }
   record.chunks.clear();
+  record.open_chunks.clear();
+  for (std::size_t c = 0; c < waiting.chunks.size(); ++c) {
+    const Chunk& chunk = *waiting.chunks[c];
+    waiting.bytes += chunk.memory();
+    if (chunk.partition() >= around_.partitions) {
+      return fail(ErrorKind::invalid, fmt::format("append: a chunk of partition {} in a log of {} partitions",
+                                                  chunk.partition(), around_.partitions));
+    }
+    for (std::uint32_t i = 0; i < chunk.size(); ++i) {
+      auto body = chunk.body(i);
+      if (!body) return fail(ErrorKind::invalid, "append: " + body.error().message);
+      const std::size_t bytes = event_bytes(chunk.facts(i), *body) + attachment_of(record, c, i).bytes();
+      if (bytes > event_bytes_max()) return too_large(bytes, around_.events_max);
+    }
+  }
   waiting.changes = std::move(record);
   for (const StateRow& row : encode_rows(waiting.changes, {})) {
     const std::size_t bytes = row.key.size() + row.value.size();

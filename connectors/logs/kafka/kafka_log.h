@@ -47,6 +47,7 @@ class KafkaLog final : public Log {
 
   // Where its topic is somebody else's too: there the direct route ends.
   bool keeps_attachments() const override;
+  bool takes_open_chunks() const override { return true; }
 
   int shards() const;
   // Of several shards. Returns at once; what the group gives comes in `calls`. invalid: the settings.
