@@ -57,6 +57,11 @@ struct GroupMember::Impl {
   bool start_anew(const std::stop_token& stop);
   void drop_all();
   void leave();
+  struct Asked {
+    Membership membership;
+    std::string id;
+  };
+  std::optional<Asked> ask_membership() const;
   rd_kafka_t* handle() const { return client->get(); }
   void rebalance(const Client& of, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t* partitions);
   void gain(const Client& of, rd_kafka_topic_partition_list_t* partitions);
@@ -78,7 +83,9 @@ struct GroupMember::Impl {
   };
   std::map<int, Held> held;  // guarded by mutex; by partition
   std::uint64_t last_term = 0;  // guarded by mutex
-  std::unique_ptr<Client> client;  // replaced by the thread under mutex; null for a moment, or once it has failed
+  // Held while `client` is asked something by another thread, for as long as that takes: so never one within the other.
+  mutable std::mutex asking;
+  std::unique_ptr<Client> client;  // replaced by the thread under `asking`; null for a moment, or once it has failed
   std::optional<Error> failure;  // guarded by mutex
   std::string trouble;  // guarded by mutex
   std::mutex leaving;
@@ -112,7 +119,7 @@ Result<void> GroupMember::Impl::join() {
   rd_kafka_topic_partition_list_add(topics.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
   if (const auto asked = rd_kafka_subscribe(made->get(), topics.get()); asked != RD_KAFKA_RESP_ERR_NO_ERROR)
     return fail(ErrorKind::invalid, fmt::format("joining the group: {}", rd_kafka_err2str(asked)));
-  const std::lock_guard lock(mutex);
+  const std::lock_guard lock(asking);
   client = std::move(made);
   return {};
 }
@@ -177,7 +184,7 @@ bool GroupMember::Impl::start_anew(const std::stop_token& stop) {
   drop_all();
   std::unique_ptr<Client> old;
   {
-    const std::lock_guard lock(mutex);
+    const std::lock_guard lock(asking);
     old = std::move(client);
   }
   old.reset();  // may have something to say about partitions, and so not under the lock
@@ -258,20 +265,27 @@ bool GroupMember::Impl::holds_any() const {
   return !held.empty();
 }
 
+// What is held with the same term after it was asked for was held then.
 std::optional<Membership> GroupMember::membership(std::span<const Holding> about) const {
+  auto asked = impl_->ask_membership();
+  if (!asked) return std::nullopt;
   const std::lock_guard lock(impl_->mutex);
-  if (!impl_->client) return std::nullopt;
-  auto* const made = rd_kafka_consumer_group_metadata(impl_->handle());
+  for (const auto& [partition, term] : about) {
+    const auto found = impl_->held.find(partition);
+    if (found == impl_->held.end() || found->second.term != term || found->second.as != asked->id) return std::nullopt;
+  }
+  return std::move(asked->membership);
+}
+
+std::optional<GroupMember::Impl::Asked> GroupMember::Impl::ask_membership() const {
+  const std::lock_guard lock(asking);
+  auto* const made = client ? rd_kafka_consumer_group_metadata(handle()) : nullptr;
   if (made == nullptr) return std::nullopt;
   Membership membership(made);
   // Asked for after that, so it cannot be of a time before; and no member ever gets an id again.
-  const std::string id = id_of(impl_->handle());
-  for (const auto& [partition, term] : about) {
-    const auto found = impl_->held.find(partition);
-    if (found == impl_->held.end() || found->second.term != term || found->second.as != id || id.empty())
-      return std::nullopt;
-  }
-  return membership;
+  std::string id = id_of(handle());
+  if (id.empty()) return std::nullopt;
+  return Asked{std::move(membership), std::move(id)};
 }
 
 bool GroupMember::holds(const Holding& what) const {

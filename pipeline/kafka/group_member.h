@@ -66,7 +66,8 @@ class GroupMember {
 
   // Gives back what it has, and tells the group. Waits for `losing`, and a few seconds when no broker answers. May be called again.
   void leave();
-  // For a transaction about these; nullopt: one of them is not held any more, or the member is just joining anew.
+  // For a transaction about these; nullopt: one of them is not held any more, or the member is just joining anew. Blocks for as long as
+  // librdkafka does, which nothing below waits for.
   std::optional<Membership> membership(std::span<const Holding> about) const;
   bool holds(const Holding& what) const;
   // conflict: another process goes by the same name. It is no member any more.

@@ -5,11 +5,14 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <future>
 #include <map>
 #include <mutex>
 #include <set>
 
+#include "pipeline/base/log.h"
 #include "tests/fakes/mock_kafka.h"
+#include "tests/fakes/stuck_log.h"
 
 namespace penstock::kafka {
 namespace {
@@ -24,8 +27,9 @@ constexpr std::int16_t kJoinGroup = 11;
 // What a member was told, and what it answers.
 class Told {
  public:
-  Told(const fakes::MockKafka& kafka, const std::string& name) {
+  Told(const fakes::MockKafka& kafka, const std::string& name, const Settings& more = {}) {
     Settings settings = connection({kafka.address()});
+    settings.insert(settings.end(), more.begin(), more.end());
     settings.emplace_back("group.id", "shares");
     settings.emplace_back("group.instance.id", name);
     settings.emplace_back("partition.assignment.strategy", "cooperative-sticky");
@@ -138,6 +142,29 @@ TEST_CASE("who is expelled while it gives something up has lost the rest too, an
   // It is a member again, with other terms.
   REQUIRE(first.has(kPartitions / 2));
   CHECK(first.member->membership(first.holdings()));
+}
+
+// Its version 2.0.2 may look for an assignment without an end, for one.
+TEST_CASE("what a member has, and what is wrong with it, is told while librdkafka does not answer") {
+  fakes::MockKafka kafka;
+  kafka.create("state", kPartitions);
+  Told first(kafka, "first", {{"debug", "cgrp"}});
+  REQUIRE(first.has(kPartitions));
+  const auto all = first.holdings();
+  configure_log(LogLevel::debug, LogFormat::text);
+  fakes::StuckLog log;  // it tells of its next heartbeat
+  std::future<bool> asked;
+  do asked = std::async(std::launch::async, [&] { return first.member->membership(all).has_value(); });
+  while (asked.wait_for(200ms) == std::future_status::ready);
+  auto told = std::async(std::launch::async, [&] {
+    return first.member->holds(all.front()) && !first.member->failure() && first.member->trouble().empty();
+  });
+  CHECK(told.wait_for(5s) == std::future_status::ready);
+  CHECK(asked.wait_for(0s) == std::future_status::timeout);
+  log.release();
+  configure_log(LogLevel::info, LogFormat::text);
+  CHECK(told.get());
+  asked.wait();
 }
 
 TEST_CASE("what brokers have against a member is told until it has something") {

@@ -61,8 +61,7 @@ struct KafkaLog::Impl {
   Reach& reach(LogName log) { return log == LogName::captured ? captured_reach : events_reach; }
   const Reach& reach(LogName log) const { return log == LogName::captured ? captured_reach : events_reach; }
   Result<void> start();
-  std::optional<Membership> membership(std::span<const Holding> about);
-  bool holds(const Holding& what);
+  std::shared_ptr<GroupMember> group_member() const;
   std::shared_ptr<EventTail> shared_tail();
   Result<void> look_at_ends();
   Result<Trimmed> look_at_events();
@@ -83,8 +82,14 @@ struct KafkaLog::Impl {
   std::chrono::steady_clock::time_point looked_at;  // guarded by trimming
   std::chrono::steady_clock::time_point looked_at_captured;  // guarded by trimming
   std::deque<Reach> shard_reaches;  // where records of each shard's changes end
-  const GroupOfShards group{[this](std::span<const Holding> about) { return membership(about); },
-                            [this](const Holding& what) { return holds(what); }};
+  const GroupOfShards group{[this](std::span<const Holding> about) {
+                              const auto asked = group_member();
+                              return asked ? asked->membership(about) : std::nullopt;
+                            },
+                            [this](const Holding& what) {
+                              const auto asked = group_member();
+                              return asked && asked->holds(what);
+                            }};
   mutable std::mutex member_mutex;
   std::shared_ptr<GroupMember> member;  // guarded by member_mutex; null before it joins and after it left
   std::unique_ptr<CapturedWriter> captured;
@@ -116,14 +121,10 @@ Result<void> KafkaLog::Impl::start() {
   return {};
 }
 
-std::optional<Membership> KafkaLog::Impl::membership(std::span<const Holding> about) {
+// What is asked of it may take a while, and nobody else is to wait for that.
+std::shared_ptr<GroupMember> KafkaLog::Impl::group_member() const {
   const std::lock_guard lock(member_mutex);
-  return member ? member->membership(about) : std::nullopt;
-}
-
-bool KafkaLog::Impl::holds(const Holding& what) {
-  const std::lock_guard lock(member_mutex);
-  return member && member->holds(what);
+  return member;
 }
 
 // What other processes wrote is known here once it is read, or looked for.
@@ -163,12 +164,7 @@ Result<void> KafkaLog::join(GroupMember::Calls calls) {
 
 // What it gives back is still written by it, so it is there until the end of that.
 void KafkaLog::leave() {
-  std::shared_ptr<GroupMember> leaving;
-  {
-    const std::lock_guard lock(impl_->member_mutex);
-    leaving = impl_->member;
-  }
-  if (leaving) leaving->leave();
+  if (const auto leaving = impl_->group_member()) leaving->leave();
 }
 
 Result<std::unique_ptr<Log>> KafkaLog::take(const Holding& shard, const std::stop_token& stop) {
@@ -197,13 +193,13 @@ std::uint64_t KafkaLog::next_of_shard(int shard) const {
 Result<void> KafkaLog::look_at_ends() { return impl_->look_at_ends(); }
 
 std::uint64_t KafkaLog::rebalances() const {
-  const std::lock_guard lock(impl_->member_mutex);
-  return impl_->member ? impl_->member->rebalances() : 0;
+  const auto member = impl_->group_member();
+  return member ? member->rebalances() : 0;
 }
 
 std::string KafkaLog::group_trouble() const {
-  const std::lock_guard lock(impl_->member_mutex);
-  return impl_->member ? impl_->member->trouble() : std::string();
+  const auto member = impl_->group_member();
+  return member ? member->trouble() : std::string();
 }
 
 void KafkaLog::append(LogName log, LogRecord record, AppendDone done) {
@@ -326,8 +322,8 @@ std::uint64_t KafkaLog::bytes(LogName /*log*/) const { return 0; }
 std::size_t KafkaLog::pending_bytes() const { return impl_->captured->pending_bytes() + impl_->commits->pending_bytes(); }
 std::optional<Error> KafkaLog::failure() const {
   if (auto failed = impl_->commits->failure()) return failed;
-  const std::lock_guard lock(impl_->member_mutex);
-  return impl_->member ? impl_->member->failure() : std::nullopt;
+  const auto member = impl_->group_member();
+  return member ? member->failure() : std::nullopt;
 }
 std::optional<Error> KafkaLog::refusal() const { return impl_->commits->trouble(); }
 
