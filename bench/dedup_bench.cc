@@ -35,7 +35,7 @@ void look_up_and_claim(benchmark::State& state) {
   for (auto _ : state) {
     claims.expect(uuids[(next + kAhead) % uuids.size()]);  // as ingest does
     const Uuid& uuid = uuids[next++ % uuids.size()];
-    if (!claims.contains(uuid)) new_ones += claims.claim(uuid, kNow) ? 1 : 0;
+    if (!claims.contains(uuid, kNow)) new_ones += claims.claim(uuid, kNow) ? 1 : 0;
     if (next % 1000 == 0) claims.batch_appended();
   }
   if (new_ones != state.iterations()) state.SkipWithError("a uuid that was new was taken for one that was seen");

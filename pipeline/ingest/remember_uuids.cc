@@ -1,6 +1,7 @@
 #include "pipeline/ingest/remember_uuids.h"
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <utility>
@@ -12,6 +13,7 @@ namespace penstock::ingest {
 namespace {
 
 constexpr int kGapsMax = 100;  // what is behind so many is not looked for
+constexpr std::chrono::milliseconds kLookAtStop{50};
 
 // What was lost of the log, not what is out of reach for now.
 bool is_damage(const Error& error) {
@@ -20,8 +22,9 @@ bool is_damage(const Error& error) {
 
 class Remembering {
  public:
-  Remembering(SeenUuids& seen, Log& log, Timestamp now, std::stop_token stop)
-      : seen_(seen), log_(log), now_(now), stop_(std::move(stop)),
+  // What is before `from` is remembered already.
+  Remembering(SeenUuids& seen, Log& log, Timestamp now, std::stop_token stop, Offsets from = {})
+      : seen_(seen), log_(log), now_(now), stop_(std::move(stop)), from_(std::move(from)),
         since_{std::max<std::int64_t>(0, now.ms - seen.settings().window.count())}, read_to_(since_) {}
 
   Result<void> run() {
@@ -38,6 +41,8 @@ class Remembering {
     }
     return done;
   }
+  // Up to where, once that was done.
+  const Offsets& reached() const { return reached_; }
 
  private:
   Result<void> claim_newest() {
@@ -58,6 +63,8 @@ class Remembering {
 
   Result<void> claim_from(Offsets start) {
     const Offsets end = log_.end(LogName::events);
+    for (std::size_t p = 0; p < from_.size(); ++p) start[p] = std::max(start[p], from_[p]);
+    reached_ = start;
     TRY_ASSIGN(const auto reader, log_.read(LogName::events, start));
     for (;;) {
       if (stop_.stop_requested()) return fail(ErrorKind::stopped, "stopped while uuids were read");
@@ -68,8 +75,8 @@ class Remembering {
       read_to_ = std::max(read_to_, record->appended_at);
       // Others may write meanwhile, and faster than this reads.
       for (std::size_t p = 0; p < start.size() && p < record->next.size(); ++p)
-        start[p] = std::max(start[p], record->next[p]);
-      if (std::ranges::equal(start, end, std::ranges::greater_equal())) return {};
+        reached_[p] = std::max(reached_[p], record->next[p]);
+      if (std::ranges::equal(reached_, end, std::ranges::greater_equal())) return {};
     }
   }
 
@@ -105,6 +112,8 @@ class Remembering {
   Log& log_;
   const Timestamp now_;
   const std::stop_token stop_;
+  const Offsets from_;
+  Offsets reached_;
   const Timestamp since_;
   Timestamp read_to_;  // when the newest was appended that was read
 };
@@ -114,6 +123,17 @@ class Remembering {
 Result<void> remember_uuids(SeenUuids& seen, Log& log, const Clock& clock, const std::stop_token& stop) {
   if (!seen.enabled()) return {};
   return Remembering(seen, log, clock.now(), stop).run();
+}
+
+Result<void> UuidsOfLog::catch_up(Log& log, const Clock& clock, const std::stop_token& stop) {
+  if (!seen_.enabled()) return {};
+  std::unique_lock reading(reading_, std::defer_lock);
+  while (!reading.try_lock_for(kLookAtStop))
+    if (stop.stop_requested()) return fail(ErrorKind::stopped, "stopped while uuids were read");
+  Remembering rest(seen_, log, clock.now(), stop, read_to_);
+  TRY(rest.run());
+  read_to_ = rest.reached();
+  return {};
 }
 
 }  // namespace penstock::ingest

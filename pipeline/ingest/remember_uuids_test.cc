@@ -80,4 +80,16 @@ TEST_CASE("whoever has no time to remember all of them is not kept") {
   CHECK(stopped.error().kind == ErrorKind::stopped);
 }
 
+TEST_CASE("what came since the last time is remembered, and what was read then is not read again") {
+  Rig rig;
+  UuidsOfLog uuids({.uuids_max = 10});
+  REQUIRE(uuids.catch_up(rig.log, rig.clock, {}));
+  for (int i = kRecords - 10; i < kRecords; ++i) CHECK(rig.has(uuids.seen(), i));
+  rig.log.damage_events(kRecords - 3, {ErrorKind::unavailable, "not now"});
+  for (int i = 0; i < 4; ++i)
+    rig.log.add(LogName::events, {{.body = "{\"more\":" + std::to_string(i) + "}", .received_at = {}}});
+  REQUIRE(uuids.catch_up(rig.log, rig.clock, {}));
+  for (int i = kRecords - 6; i < kRecords + 4; ++i) CHECK(rig.has(uuids.seen(), i));
+}
+
 }  // namespace penstock::ingest

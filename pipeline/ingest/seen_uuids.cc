@@ -73,6 +73,11 @@ class SeenUuids::Part {
     const std::lock_guard lock(mutex_);
     return find(uuid).has_value();
   }
+  bool contains(const Uuid& uuid, Timestamp now) const {
+    const std::lock_guard lock(mutex_);
+    const auto slot = find(uuid);
+    return slot && !is_too_old(entry_of(slots_[*slot]), seconds_of(now));
+  }
   std::optional<Claim> claim(const Uuid& uuid, Timestamp now);
   void give_up(Claim number);
   // Without the lock: where the table is never changes.
@@ -93,6 +98,11 @@ class SeenUuids::Part {
     std::uint32_t seconds;  // after the epoch; 0: it was given up
   };
   static constexpr std::uint32_t kFree = 0;
+
+  static std::uint32_t seconds_of(Timestamp time) {
+    return std::max(std::uint32_t{1}, static_cast<std::uint32_t>(time.ms / 1000));
+  }
+  bool is_too_old(const Entry& entry, std::uint32_t now) const { return entry.seconds + window_ < now; }
 
   Entry& at(std::uint64_t number) { return ring_[number & (ring_.size() - 1)]; }
   std::size_t home_of(const Uuid& uuid) const { return static_cast<std::size_t>(mixed(uuid) >> 32) & (slots_.size() - 1); }
@@ -123,9 +133,9 @@ std::optional<std::size_t> SeenUuids::Part::find(const Uuid& uuid) const {
 }
 
 std::optional<SeenUuids::Claim> SeenUuids::Part::claim(const Uuid& uuid, Timestamp now) {
-  const auto seconds = std::max(std::uint32_t{1}, static_cast<std::uint32_t>(now.ms / 1000));
+  const auto seconds = seconds_of(now);
   const std::lock_guard lock(mutex_);
-  while (oldest_ < newest_ && at(oldest_).seconds + window_ < seconds) forget_oldest();
+  while (oldest_ < newest_ && is_too_old(at(oldest_), seconds)) forget_oldest();
   if (find(uuid)) return std::nullopt;
   if (newest_ - oldest_ == uuids_max_) forget_oldest();
   at(newest_) = {uuid, seconds};
@@ -181,6 +191,10 @@ std::size_t SeenUuids::part_of(const Uuid& uuid) const {
 
 bool SeenUuids::contains(const Uuid& uuid) const { return enabled() && parts_[part_of(uuid)]->contains(uuid); }
 
+bool SeenUuids::contains(const Uuid& uuid, Timestamp now) const {
+  return enabled() && parts_[part_of(uuid)]->contains(uuid, now);
+}
+
 std::optional<SeenUuids::Claim> SeenUuids::claim(const Uuid& uuid, Timestamp now) {
   if (!enabled()) return Claim{0};
   const std::size_t part = part_of(uuid);
@@ -215,7 +229,12 @@ Timestamp SeenUuids::covers_from() const {
   return from;
 }
 
+bool SeenUuids::has_forgotten() const {
+  return std::ranges::any_of(parts_, [](const auto& part) { return part->forgot_before().ms > 0; });
+}
+
 bool UuidClaims::claim(const Uuid& uuid, Timestamp now) {
+  if (before_ != nullptr && before_->contains(uuid, now)) return false;
   const auto claimed = seen_.claim(uuid, now);
   if (!claimed) return false;
   if (seen_.enabled()) batch_.push_back(*claimed);
@@ -233,6 +252,12 @@ void UuidClaims::give_up() {
     for (const auto claim : std::views::reverse(*claims)) seen_.give_up(claim);
     claims->clear();
   }
+}
+
+// What was claimed here came after all that is in the other.
+Timestamp UuidClaims::covers_from() const {
+  const Timestamp before = before_ == nullptr || seen_.has_forgotten() ? Timestamp() : before_->covers_from();
+  return before.ms > 0 ? before : seen_.covers_from();
 }
 
 }  // namespace penstock::ingest

@@ -35,6 +35,8 @@ class SeenUuids {
   const DedupSettings& settings() const { return settings_; }
   bool enabled() const { return settings_.uuids_max > 0; }
   bool contains(const Uuid& uuid) const;
+  // Unless it is older than the window by now, though nothing was claimed since.
+  bool contains(const Uuid& uuid, Timestamp now) const;
   // It will be asked for soon: its place is fetched into the cache meanwhile.
   void expect(const Uuid& uuid) const;
   // Nothing: it was there already. `now` goes back by no more than threads differ.
@@ -47,6 +49,8 @@ class SeenUuids {
   std::size_t size() const;
   // Since when every uuid is remembered; 0: none ever was.
   Timestamp covers_from() const;
+  // Something of what it had is gone: it was too much, or too old.
+  bool has_forgotten() const;
 
  private:
   class Part;
@@ -60,10 +64,16 @@ class SeenUuids {
 // What one worker has claimed and not yet committed. One thread.
 class UuidClaims {
  public:
-  explicit UuidClaims(SeenUuids& seen) : seen_(seen) {}
+  // What is in `before` cannot be claimed either; null: there is none.
+  explicit UuidClaims(SeenUuids& seen, const SeenUuids* before = nullptr) : seen_(seen), before_(before) {}
 
-  bool contains(const Uuid& uuid) const { return seen_.contains(uuid); }
-  void expect(const Uuid& uuid) const { seen_.expect(uuid); }
+  bool contains(const Uuid& uuid, Timestamp now) const {
+    return seen_.contains(uuid) || (before_ != nullptr && before_->contains(uuid, now));
+  }
+  void expect(const Uuid& uuid) const {
+    seen_.expect(uuid);
+    if (before_ != nullptr) before_->expect(uuid);
+  }
   // False: it was there already.
   bool claim(const Uuid& uuid, Timestamp now);
 
@@ -73,9 +83,12 @@ class UuidClaims {
   void batch_durable() { in_flight_.clear(); }
   // Neither the batch being collected nor what is in flight becomes durable.
   void give_up();
+  // Of both sets together.
+  Timestamp covers_from() const;
 
  private:
   SeenUuids& seen_;
+  const SeenUuids* const before_;
   std::vector<SeenUuids::Claim> batch_;
   std::vector<SeenUuids::Claim> in_flight_;
 };

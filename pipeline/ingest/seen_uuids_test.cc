@@ -62,6 +62,21 @@ TEST_CASE("what was not committed was not seen") {
   }
 }
 
+TEST_CASE("what was there before is no news either, until it is too old") {
+  SeenUuids before({.window = Duration{60'000}, .uuids_max = 4});
+  REQUIRE(before.claim(uuid_of(1), kNow));
+  SeenUuids seen({.window = Duration{60'000}, .uuids_max = 1});
+  UuidClaims claims(seen, &before);
+  CHECK(claims.contains(uuid_of(1), kNow));
+  CHECK_FALSE(claims.claim(uuid_of(1), kNow));
+  CHECK(claims.claim(uuid_of(2), kNow));
+  CHECK(claims.covers_from() == kNow);
+  const Timestamp later{kNow.ms + 62'000};
+  CHECK_FALSE(claims.contains(uuid_of(1), later));
+  CHECK(claims.claim(uuid_of(1), later));
+  CHECK(claims.covers_from().ms > kNow.ms);  // uuid 2 was too much
+}
+
 TEST_CASE("with nothing to remember everything is new") {
   SeenUuids seen({.window = Duration{1000}, .uuids_max = 0});
   UuidClaims claims(seen);

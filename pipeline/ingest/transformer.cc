@@ -73,7 +73,7 @@ Result<void> Transformer::accepted(const Facts& facts, std::string_view body, bo
   attachment_ = nullptr;
   label_ = {};
   if (again != nullptr) committer_.add(*again);  // before the letter that it may become
-  if (seen_.contains(facts.uuid)) {
+  if (seen_.contains(facts.uuid, now)) {
     ++tally.duplicates;
     return {};
   }

@@ -44,7 +44,7 @@ Worker::Worker(Log& log, const Clock& clock, StoredPositions positions, CommitLi
                std::vector<PushedInput> pushed, WorkerOptions options, WorkerMetrics metrics)
     : log_(log), clock_(clock), positions_(std::move(positions)), options_(options), metrics_(metrics),
       chain_(std::move(chain)), state_(state), committer_(log, clock, state_, options.commit, metrics, std::move(listener)),
-      seen_(seen), claims_(seen), transformer_(*chain_, committer_, state_, claims_, log.partitions()),
+      claims_(seen, seen_of(options.uuids_of_log)), transformer_(*chain_, committer_, state_, claims_, log.partitions()),
       captured_next_(static_cast<std::size_t>(log.partitions()), 0), lag_(log, clock, names_of(polled), options_.share),
       chain_version_(chain_->version()) {
   CHECK(options_.share.index < log.partitions());  // it has one at least
@@ -333,7 +333,7 @@ void Worker::note_appended() {
   captured_appended_ = captured_position();
   captured_moved_ = false;
   passed_at_.reset();
-  const Timestamp covered = seen_.covers_from();
+  const Timestamp covered = claims_.covers_from();
   metrics_.dedup_covers.set(covered.ms == 0 ? 0 : static_cast<double>(clock_.now().ms - covered.ms) / 1000);
 }
 

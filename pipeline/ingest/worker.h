@@ -19,6 +19,7 @@
 #include "pipeline/ingest/gate.h"
 #include "pipeline/ingest/intake.h"
 #include "pipeline/ingest/lag_watch.h"
+#include "pipeline/ingest/remember_uuids.h"
 #include "pipeline/ingest/state_overlay.h"
 #include "pipeline/ingest/transformer.h"
 #include "pipeline/ports/log.h"
@@ -45,6 +46,7 @@ struct PushedInput {
 struct WorkerOptions {
   CommitLimits commit;
   PartitionShare share{};  // of the partitions of `captured`
+  UuidsOfLog* uuids_of_log = nullptr;  // what others committed is seen in it; null: this process commits alone
   Gate* gate = nullptr;  // while it is closed polled sources are not read; while it is shut nothing is
   std::size_t poll_bytes = 256 << 10;  // of one polled source, before the next has its turn
   std::size_t trial_bytes = 4 << 10;  // the same, while the chain is on trial, or makes too much of it for one commit
@@ -132,7 +134,6 @@ class Worker {
   std::unique_ptr<Transform> chain_;
   StateOverlay state_;
   Committer committer_;
-  SeenUuids& seen_;
   UuidClaims claims_;
   Transformer transformer_;
   std::vector<std::unique_ptr<Polled>> polled_;

@@ -16,7 +16,7 @@ Workers::Workers(Log& log, const Clock& clock, const StoredPositions& positions,
                  const std::vector<PushedInput>& pushed, DedupSettings dedup, WorkerOptions options,
                  const WorkerMetrics& metrics)
     : log_(log), clock_(clock), first_(static_cast<std::size_t>(options.share.index)), seen_(dedup),
-      chain_set_(chains.at(0)->version()) {
+      uuids_of_log_(options.uuids_of_log), chain_set_(chains.at(0)->version()) {
   std::vector<std::vector<PolledInput>> shares(chains.size());
   for (std::size_t n = 0; n < polled.size(); ++n) shares[n % shares.size()].push_back(std::move(polled[n]));
   const PartitionShare whole = std::exchange(options.share, {});
@@ -31,7 +31,7 @@ Workers::Workers(Log& log, const Clock& clock, const StoredPositions& positions,
 Workers::~Workers() { stop(); }
 
 Result<void> Workers::open(const std::stop_token& stop) {
-  TRY(remember_uuids(seen_, log_, clock_, stop));
+  TRY(uuids_of_log_ == nullptr ? remember_uuids(seen_, log_, clock_, stop) : uuids_of_log_->catch_up(log_, clock_, stop));
   for (const auto& worker : workers_) TRY(worker->open());
   return {};
 }

@@ -35,7 +35,7 @@ class Workers {
   // As stop.
   ~Workers();
 
-  // Fills the set of seen uuids and opens every input. Before start(); an error names the source. stopped: asked to by `stop`.
+  // Fills the set of seen uuids, or that of the log, and opens every input. Before start(); an error names the source. stopped: asked to by `stop`.
   Result<void> open(const std::stop_token& stop = {});
   // The threads worker-0 to worker-N-1.
   void start();
@@ -77,6 +77,7 @@ class Workers {
   const Clock& clock_;
   const std::size_t first_;  // of the names of their threads
   SeenUuids seen_;
+  UuidsOfLog* const uuids_of_log_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::atomic<std::uint64_t> chain_set_;
   mutable std::mutex mutex_;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "pipeline/ingest/intake.h"
+#include "pipeline/ingest/remember_uuids.h"
 #include "pipeline/ingest/workers.h"
 #include "pipeline/ports/memory_state.h"
 #include "tests/fakes/fake_source.h"
@@ -108,6 +109,19 @@ struct WorkersRig {
         log, clock, [this](const std::string& source) { return derived.positions_of(source); },
         [this](std::uint64_t, const LogRecord& changes) { derived.apply(changes); }, derived, make_chains(count, 1),
         std::move(polled), pushed, DedupSettings{}, WorkerOptions{.commit = {.events = commit_events}}, WorkerMetrics{});
+    REQUIRE(made->open());
+    return made;
+  }
+
+  // One share of what is pushed, as a process has it in a group.
+  std::unique_ptr<Workers> shard(PartitionShare share, std::size_t uuids_max, UuidsOfLog& uuids) {
+    std::vector<PushedInput> pushed;
+    pushed.push_back({{.name = "web", .project = "shop", .paths = {}}, {}});
+    auto made = std::make_unique<Workers>(
+        log, clock, [this](const std::string& source) { return derived.positions_of(source); },
+        [this](std::uint64_t, const LogRecord& changes) { derived.apply(changes); }, derived, make_chains(1, 1),
+        std::vector<PolledInput>(), pushed, DedupSettings{.uuids_max = uuids_max},
+        WorkerOptions{.commit = {}, .share = share, .uuids_of_log = &uuids}, WorkerMetrics{});
     REQUIRE(made->open());
     return made;
   }

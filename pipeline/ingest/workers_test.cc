@@ -53,6 +53,34 @@ TEST_CASE("nothing is lost or doubled when every life has another number of work
   rig.check_all_there_once_in_order();
 }
 
+TEST_CASE("a shard that comes knows what was committed of it elsewhere, beside what others have committed since") {
+  constexpr int kShards = 2;
+  constexpr int kEach = 8;
+  WorkersRig rig;
+  const auto send = [&](int shard) {
+    std::vector<std::string> bodies;
+    for (int i = 0; i < kEach; ++i)
+      bodies.push_back(fmt::format(R"({{"event":"e","distinct_id":"{}","uuid":"00000000-0000-4000-8000-{:06x}{:06x}"}})",
+                                   rig.somebody_of(static_cast<std::size_t>(shard), kShards), shard, i));
+    rig.push(bodies);
+  };
+  for (int shard = 0; shard < kShards; ++shard) send(shard);
+  for (int shard = 0; shard < kShards; ++shard) {
+    UuidsOfLog uuids({.uuids_max = kShards * kEach});
+    rig.run_until_idle(*rig.shard({shard, kShards}, kEach, uuids));
+  }
+  REQUIRE(rig.bodies().size() == kShards * kEach);
+  UuidsOfLog uuids({.uuids_max = kShards * kEach});
+  const auto other = rig.shard({1, kShards}, kEach, uuids);
+  const auto here = rig.shard({0, kShards}, kEach, uuids);
+  for (int shard = 0; shard < kShards; ++shard) send(shard);
+  rig.run_until_idle(*here);
+  rig.run_until_idle(*other);
+  CHECK(here->counts().duplicates == kEach);
+  CHECK(other->counts().duplicates == kEach);
+  CHECK(rig.bodies().size() == kShards * kEach);
+}
+
 TEST_CASE("a commit that the log refuses costs the other workers nothing") {
   WorkersRig rig;
   const auto workers = rig.workers(2);

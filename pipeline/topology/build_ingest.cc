@@ -64,6 +64,9 @@ Result<void> Parts::restore_shard(BuiltShard& built, int shard, const std::share
   if (!made) return fail(std::move(made).error().context("apps"));
   chains.push_back(*std::move(made));
   TRY_ASSIGN(built.workers, build_workers(*built.log, built.state, {shard, group_log_->shards()}, std::move(chains)));
+  // What is pushed may be sent again, and then has to be known.
+  const bool pushed = std::ranges::any_of(plan.sources, [](const auto& source) { return source.plan.pushed; });
+  if (pushed && uuids_of_log_->seen().enabled()) TRY(group_log_->wait_for_undecided(stop));
   return built.workers->open(stop);
 }
 
@@ -75,6 +78,7 @@ Result<std::unique_ptr<ingest::Workers>> Parts::build_workers(Log& of_share, con
   ingest::WorkerOptions options;
   options.share = share;
   options.gate = &gate;
+  options.uuids_of_log = uuids_of_log_.get();
   const ingest::DedupSettings dedup{settings.dedup.window,
                                     static_cast<std::size_t>(settings.dedup.uuids) / static_cast<std::size_t>(share.of)};
   options.commit = {static_cast<std::size_t>(settings.commit_events), settings.commit_bytes.count, settings.commit_within};

@@ -20,6 +20,7 @@
 #include "pipeline/http/curl_client.h"
 #include "pipeline/ingest/intake.h"
 #include "pipeline/ingest/refusal.h"
+#include "pipeline/ingest/remember_uuids.h"
 #include "pipeline/ingest/repartition.h"
 #include "pipeline/ingest/workers.h"
 #include "pipeline/ports/posix_disk.h"
@@ -158,6 +159,7 @@ class Parts {
   std::map<std::string, AppBoard> destination_boards_;  // by destination; the map changes while destinations are replaced
   logs::kafka::KafkaLog* group_log_ = nullptr;  // `log`, when it is one of several shards
   bool log_was_empty_ = false;  // when it was opened
+  std::unique_ptr<ingest::UuidsOfLog> uuids_of_log_;  // in a group
   States states_;
   mutable std::mutex share_mutex_;
   std::shared_ptr<ShareOfEvents> share_;  // guarded by share_mutex_

@@ -58,7 +58,10 @@ MemoryPlan plan_memory(const PipelinePlan& plan) {
     const auto readers = static_cast<std::uint64_t>(wanted_workers(settings)) + (plan.destinations.empty() ? 0 : 2);
     add("reading ahead of the log on Kafka", readers * kReadAhead.count);
   }
-  add("ingest.dedup.uuids", kBytesPerUuid * static_cast<std::uint64_t>(settings.ingest.dedup.uuids));
+  // What shards here have committed, and what they find of others.
+  const std::uint64_t sets = shards > 1 ? 2 : 1;
+  add(shards > 1 ? "ingest.dedup.uuids, twice" : "ingest.dedup.uuids",
+      sets * kBytesPerUuid * static_cast<std::uint64_t>(settings.ingest.dedup.uuids));
   add("the stores", kStores.count);
   // All of them may come to be here.
   if (shards > 1) add("states of the log.shards", (shards - 1) * kStateOfShard.count);

@@ -65,7 +65,12 @@ Result<void> Parts::open_kafka_log(std::stop_token stop) {
       logs::kafka::KafkaLog::open(std::move(config), {clock, &chunk_memory, &metrics, std::move(stop), captured_read});
   if (!opened) return fail(std::move(opened).error().context("the log on Kafka cannot be opened"));
   TRY(logs::kafka::bind_data_folder(disk, plan.data, (*opened)->identity(), (*opened)->partitions()));
-  if ((*opened)->shards() > 1) group_log_ = opened->get();
+  if ((*opened)->shards() > 1) {
+    group_log_ = opened->get();
+    const auto& dedup = plan.settings.ingest.dedup;
+    uuids_of_log_ =
+        std::make_unique<ingest::UuidsOfLog>(ingest::DedupSettings{dedup.window, static_cast<std::size_t>(dedup.uuids)});
+  }
   event_bytes_max_ = (*opened)->event_bytes_max();
   letter_bytes_max_ = (*opened)->letter_bytes_max();
   log = *std::move(opened);

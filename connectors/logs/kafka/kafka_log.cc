@@ -174,6 +174,11 @@ Result<std::unique_ptr<Log>> KafkaLog::take(const Holding& shard, const std::sto
   return std::make_unique<ShardLog>(*this, shard.partition);
 }
 
+Result<void> KafkaLog::wait_for_undecided(const std::stop_token& stop) {
+  TRY(kafka::wait_for_undecided(impl_->config, partitions(), stop));
+  return impl_->look_at_ends();
+}
+
 Result<void> KafkaLog::release(int shard) { return impl_->commits->release(shard); }
 void KafkaLog::let_go(int shard) { impl_->commits->let_go(shard); }
 

@@ -57,6 +57,8 @@ class KafkaLog final : public Log {
   // Blocks until nothing of a former holder is under way, and it is durable that the shard is ours. It is let go when the view ends.
   // unavailable: not now, or it was lost meanwhile; stopped.
   Result<std::unique_ptr<Log>> take(const penstock::kafka::Holding& shard, const std::stop_token& stop);
+  // So that all that was ever committed of a shard that is ours can be read by offset: see wait_for_undecided.
+  Result<void> wait_for_undecided(const std::stop_token& stop);
   // Before it is let go in peace: others then know that nothing of this process is open. Blocks. unavailable: it was lost before.
   Result<void> release(int shard);
   void let_go(int shard);

@@ -6,9 +6,14 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cstdlib>
+#include <future>
 #include <random>
 
+#include "connectors/logs/kafka/shard_takeover.h"
+#include "pipeline/kafka/consumer.h"
+#include "pipeline/kafka/transactions.h"
 #include "tests/conformance/log_conformance.h"
 #include "tests/conformance/sample_records.h"
 
@@ -20,6 +25,8 @@ using conformance::in_order;
 using conformance::read_all;
 using conformance::read_by_offset;
 using conformance::sample_record;
+using penstock::kafka::Transactions;
+using namespace std::chrono_literals;
 
 Config config_for_test() {
   const char* broker = std::getenv("PENSTOCK_TEST_KAFKA");
@@ -127,6 +134,33 @@ TEST_CASE("facts that are in no header are read from the body, and what has none
   named.chunks.push_back(conformance::sample_chunk_of(1, R"({"n":"named"})"));
   REQUIRE(append_and_wait(*log, LogName::events, std::move(named)).has_value());
   CHECK(in_order(read_by_offset(*log, LogName::events)) == std::vector<std::string>{R"(1 {"n":"named"})"});
+}
+
+// Behind it stands what others have committed, and nobody can read that yet.
+TEST_CASE("who takes a share over waits until what is open in the topic of events is decided") {
+  const Config config = config_for_test();
+  const auto log = must_open(config);
+  REQUIRE(wait_for_undecided(config, log->partitions(), {}).has_value());
+  Config other = config;
+  other.instance = "other";
+  auto open =
+      Transactions::start(commit_settings(other, kMessageMaxUnknown, kMessageMaxUnknown), {"log", "test"}, nullptr).value();
+  REQUIRE(open->take_over(Duration(10'000)).has_value());
+  REQUIRE(open->begin().has_value());
+  REQUIRE(open->send(open->topic(config.events_topic()), 1, "key", "{}", {}).has_value());
+  auto settings = reader_settings(config);
+  settings.emplace_back("isolation.level", "read_uncommitted");
+  const auto reader = penstock::kafka::Consumer::start(settings, {"log", "test"}, nullptr).value();
+  while (reader->bounds({config.events_topic(), 1}, Duration(10'000)).value().second == 0) {}
+  std::stop_source stop;
+  auto stopped =
+      std::async(std::launch::async, [&] { return wait_for_undecided(config, log->partitions(), stop.get_token()); });
+  auto waits = std::async(std::launch::async, [&] { return wait_for_undecided(config, log->partitions(), {}); });
+  CHECK(waits.wait_for(500ms) == std::future_status::timeout);
+  stop.request_stop();
+  CHECK(stopped.get().error().kind == ErrorKind::stopped);
+  REQUIRE(open->commit().has_value());
+  CHECK(waits.get().has_value());
 }
 
 TEST_CASE("topics that are missing are told with the commands that make them") {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -66,6 +67,32 @@ Result<Commit> settle_shard(const Config& config, int shard, const Uuid& self, c
       if (!committed) return fail(committed.error());
       return fail(ErrorKind::unavailable, fmt::format("partition {} of topic '{}' has less than the group '{}' knows of",
                                                       shard, at.topic, config.group()));
+    }
+    wait(stop);
+  }
+  return fail(ErrorKind::stopped, "stopped while taking over a share of the input");
+}
+
+Result<void> wait_for_undecided(const Config& config, int partitions, const std::stop_token& stop) {
+  const std::string topic = config.events_topic();
+  const auto count = static_cast<std::size_t>(partitions);
+  auto settings = reader_settings(config);
+  TRY_ASSIGN(const auto decided, Consumer::start(settings, {"log", "takeover"}, nullptr));
+  settings.emplace_back("isolation.level", "read_uncommitted");
+  TRY_ASSIGN(const auto written, Consumer::start(settings, {"log", "takeover"}, nullptr));
+  TRY_ASSIGN(const auto ends, written->bounds_of_all(topic, count, kEndWithin));
+  const auto begun = Clock::now();
+  while (!stop.stop_requested()) {
+    TRY_ASSIGN(const auto so_far, decided->bounds_of_all(topic, count, kEndWithin));
+    const auto is_there = [](const auto& now, const auto& then) { return now.second >= then.second; };
+    if (std::ranges::equal(so_far, ends, is_there)) return {};
+    if (Clock::now() - begun > kGiveUpAfter) {
+      log_warning(
+          "log",
+          "topic '{}': somebody's transaction has been open for {} s, and what was committed behind it cannot be read "
+          "yet: what a client sends again of it is stored twice",
+          topic, kGiveUpAfter.count());
+      return {};
     }
     wait(stop);
   }

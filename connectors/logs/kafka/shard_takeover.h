@@ -18,4 +18,9 @@ namespace penstock::logs::kafka {
 // Blocks; `self` is the name of this process. unavailable: it could not be found out for now. stopped: somebody wants to stop.
 Result<Commit> settle_shard(const Config& config, int shard, const Uuid& self, const std::stop_token& stop);
 
+// Blocks until nothing is undecided any more of what stands in `events` now: until then nobody can read what was committed behind it, by
+// the former holder of a shard too. Half a minute at most: our own transactions are over by then, and those of others may be long.
+// unavailable: brokers do not answer; stopped.
+Result<void> wait_for_undecided(const Config& config, int partitions, const std::stop_token& stop);
+
 }  // namespace penstock::logs::kafka
