@@ -75,6 +75,15 @@ class Refusals(FlowTest):
         for url in ("garbage", "127.0.0.1:7700", "http://", "ftp://127.0.0.1"):
             self.assertIn("is no address", self.refused(2, "status", "--url", url, "--token", "t"))
 
+    def test_dead_letters_that_block_where_shards_move(self):
+        log = "log: {{ type: kafka, brokers: [\"127.0.0.1:9\"], prefix: p, shards: {} }}\n"
+        out = "destinations:\n  - { name: out, type: file, path: ./out.ndjson, order: key, on_dead: block }\n"
+        self.write("penstock.yaml", f"data: ./data\n{log.format(8)}sources: []\n{out}")
+        said = self.refused(1, "validate", "penstock.yaml")
+        self.assertIn("`block` does not go with `log.shards`: dead letters stay with the process that made them", said)
+        self.write("penstock.yaml", f"data: ./data\n{log.format(1)}sources: []\n{out}")
+        self.assertEqual(self.cli("validate", "penstock.yaml").returncode, 0)
+
     def test_two_that_write_one_file_or_listen_at_one_place(self):
         port = free_port()
         self.config(f"{FILE_OUT}\n  - {{ name: twin, type: file, path: out.ndjson }}\n"
