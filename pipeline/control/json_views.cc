@@ -126,7 +126,8 @@ json::value group_view(const std::optional<topology::GroupStatus>& group) {
                       {"restoring", json::value_from(group->restoring)},
                       {"rebalances", group->rebalances},
                       {"restored_in_max_ms", group->restored_in_max.count()},
-                      {"trouble", group->trouble}};
+                      {"trouble", group->trouble},
+                      {"sources_differ", group->sources_differ}};
 }
 
 }  // namespace

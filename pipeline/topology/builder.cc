@@ -171,9 +171,8 @@ Result<std::unique_ptr<RunningDestination>> Parts::start(PreparedDestination pre
   running->app_board = &board;
   running->drain = prepared.parts.settings.drain;
   auto runner = delivery::DestinationRunner::start(
-      std::move(prepared.parts),
-      {running->share ? *running->share : *log, *store_, clock, *delivery_threads_, *blocking_threads_, *storing_threads_,
-       &chunk_memory});
+      std::move(prepared.parts), {running->share ? *running->share : *log, *store_, clock, *delivery_threads_,
+                                  *blocking_threads_, *storing_threads_, &chunk_memory});
   if (!runner) return fail(std::move(runner).error());
   running->runner = *std::move(runner);
   // Only now that its cursor is durable. On a full disk a later start notes it.
@@ -337,6 +336,7 @@ void judge(PipelineStatus& status, const std::optional<Error>& failure, const st
   if (damage) ailing.push_back(damage->message);
   if (status.group && !status.group->trouble.empty())
     ailing.push_back("brokers keep this process from its share of the work: " + status.group->trouble);
+  if (status.group && !status.group->sources_differ.empty()) ailing.push_back(status.group->sources_differ);
   if (!status.sources_wait_for.empty()) ailing.push_back("sources wait: " + status.sources_wait_for);
   if (status.ingest_busy >= kStuck) {
     ailing.push_back(fmt::format("ingest has been busy with one batch for {} s: an app, a `when:` or the disk is stuck",

@@ -280,7 +280,10 @@ std::optional<Error> Ingest::failure() const {
 std::optional<GroupStatus> Ingest::group() const {
   auto* const log = parts_.group_log();
   if (log == nullptr) return std::nullopt;
-  GroupStatus status{.shards = log->shards(), .rebalances = log->rebalances(), .trouble = log->group_trouble()};
+  GroupStatus status{.shards = log->shards(),
+                     .rebalances = log->rebalances(),
+                     .trouble = log->group_trouble(),
+                     .sources_differ = log->sources_differ()};
   const std::lock_guard lock(mutex_);
   for (const auto& [shard, kept] : kept_) {
     if (kept->let_go) continue;

@@ -6,6 +6,7 @@
 #include "connectors/logs/kafka/data_folder.h"
 #include "connectors/logs/kafka/kafka_log.h"
 #include "pipeline/base/codec.h"
+#include "pipeline/event/murmur2.h"
 #include "pipeline/ingest/captured_position.h"
 #include "pipeline/topology/builder.h"
 
@@ -29,6 +30,17 @@ std::optional<std::uint64_t> captured_read(const LogRecord& commit) {
     if (next) read = std::min(read.value_or(*next), *next);
   }
   return read;
+}
+
+// What facts its events get. Addresses, files and topics may be others on another machine.
+std::uint32_t print_of(const PlannedSource& source) {
+  const FactPaths paths = paths_of(source.settings);
+  std::string text;
+  Writer to(text);
+  for (const auto& each :
+       {source.settings.type, source.project, paths.event, paths.distinct_id, paths.timestamp, paths.uuid})
+    to.text(each);
+  return murmur2(text);
 }
 
 }  // namespace
@@ -59,6 +71,7 @@ Result<void> Parts::open_kafka_log(std::stop_token stop) {
   }
   TRY_ASSIGN(data_lock, logs::kafka::lock_data_folder(disk, plan.data));
   if (config.shards > 1) {
+    for (const auto& source : plan.sources) config.sources.push_back({source.settings.name, print_of(source)});
     TRY_ASSIGN(config.instance, logs::kafka::instance_of(disk, plan.data));
   }
   auto opened =

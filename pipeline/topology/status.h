@@ -73,6 +73,7 @@ struct GroupStatus {
   std::uint64_t rebalances = 0;  // how often shards came or went
   Duration restored_in_max{0};  // the longest that one of those here took to come
   std::string trouble{};  // what brokers have against this process as a member; empty: nothing
+  std::string sources_differ{};  // which source is not the same in another process; empty: all are
 };
 
 struct PipelineStatus {

@@ -287,6 +287,24 @@ class GroupOnKafka(FlowTest):
         self.assertEqual(second.letters(), [])
         self.finish()
 
+    def test_sources_that_are_not_the_same_everywhere_are_told_and_nothing_waits_for_it(self):
+        web = '  - {{{{ name: web, type: http, listen: "127.0.0.1:{{port}}"{} }}}}\n'
+        self.join(1, sources=web.format(""))
+        wait_until(self.all_here, "one has all shards", START_WITHIN)
+        self.join(1, sources=web.format(", map: {{ event: type }}"))
+        wait_until(lambda: self.all_here() and all(member.shards() for member in self.members), "each has some", START_WITHIN)
+        told = "source web has another `type`, `project` or `map` in the configuration of the process"
+        for member in self.members:
+            wait_until(lambda: told in member.status().get("verdict", ""), "it is in the verdict", 40)
+            self.assertIn(told, member.status()["group"]["sources_differ"])
+            self.assertEqual(member.log().count(told), 1)
+        self.write_for(1)
+        wait_until(lambda: len(self.kafka.messages(self.clean)) >= self.written, "all of it is there", 30)
+        first, second = self.members
+        second.stop()
+        wait_until(lambda: self.all_here([first]) and first.status()["healthy"], "those of one process agree", 40)
+        self.finish()
+
     def push(self, numbers):
         """Says the same to one process after another until one has accepted it, as a client would."""
         body = "\n".join(json.dumps({**event(n), "uuid": str(uuid.UUID(int=n))}) for n in numbers)

@@ -56,6 +56,7 @@ std::size_t size_of(const LogRecord& changes) {
 CommitWriter::CommitWriter(const Around& around)
     : around_(around),
       holder_(around.group == nullptr ? random_uuid() : Uuid::parse(around.config.instance).value_or(Uuid())),
+      sources_(around.group == nullptr ? std::string() : encode(around.config.sources)),
       next_(static_cast<std::size_t>(around.partitions), 0) {}
 
 Result<std::unique_ptr<CommitWriter>> CommitWriter::open(const Around& around) {
@@ -314,6 +315,7 @@ Result<void> CommitWriter::write(Group& group, const std::optional<Membership>& 
     Commit& of_shard = newest[shard];
     if (waiting.adopted) of_shard = *waiting.adopted;
     of_shard.holder = waiting.releases ? Uuid() : holder_;
+    of_shard.sources = sources_;
     TRY(send_events(waiting, next));
     if (!waiting.releases) of_shard.chain_version = waiting.changes.chain_version;
     if (around_.captured_read) {

@@ -135,6 +135,7 @@ class CommitWriter {
 
   const Around around_;
   const Uuid holder_;
+  const std::string sources_;  // in a group: what each commit says of them
 
   mutable std::mutex mutex_;
   std::condition_variable filled_;  // with mutex_

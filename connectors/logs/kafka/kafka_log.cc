@@ -65,7 +65,8 @@ struct KafkaLog::Impl {
   std::shared_ptr<EventTail> shared_tail();
   Result<void> look_at_ends();
   Result<Trimmed> look_at_events();
-  Result<std::uint64_t> read_by_all_shards();
+  Result<void> look_at_shards();
+  void tell_of_sources(std::string differ);
   Result<Trimmed> trim_captured(const TrimLimits& limits);
 
   const Config config;
@@ -80,7 +81,10 @@ struct KafkaLog::Impl {
   std::weak_ptr<EventTail> tail;  // guarded by tail_mutex; of the readers that there are
   std::mutex trimming;
   std::chrono::steady_clock::time_point looked_at;  // guarded by trimming
-  std::chrono::steady_clock::time_point looked_at_captured;  // guarded by trimming
+  std::chrono::steady_clock::time_point looked_at_shards;  // guarded by trimming
+  std::uint64_t read_by_all_shards = 0;  // guarded by trimming; of `captured`, at least
+  mutable std::mutex differ_mutex;
+  std::string sources_differ;  // guarded by differ_mutex
   std::deque<Reach> shard_reaches;  // where records of each shard's changes end
   const GroupOfShards group{[this](std::span<const Holding> about) {
                               const auto asked = group_member();
@@ -207,6 +211,11 @@ std::string KafkaLog::group_trouble() const {
   return member ? member->trouble() : std::string();
 }
 
+std::string KafkaLog::sources_differ() const {
+  const std::lock_guard lock(impl_->differ_mutex);
+  return impl_->sources_differ;
+}
+
 void KafkaLog::append(LogName log, LogRecord record, AppendDone done) {
   if (log == LogName::captured) impl_->captured->append(std::move(record), std::move(done));
   else impl_->commits->append(std::move(record), std::move(done));
@@ -279,19 +288,13 @@ Result<Trimmed> KafkaLog::Impl::look_at_events() {
 
 // By age only, and never what ingest has not committed.
 Result<Trimmed> KafkaLog::Impl::trim_captured(const TrimLimits& limits) {
+  if (topics.shards > 1) TRY(look_at_shards());
   const penstock::kafka::TopicPartition at{config.captured_topic(), 0};
   TRY_ASSIGN(const auto bounds, looker->bounds(at, kPatience));
   if (limits.older_than.ms <= 0 || bounds.first >= limits.before_sequence) return Trimmed{};
-  // One look at all shards is a client and a read of each.
-  const auto now = std::chrono::steady_clock::now();
-  if (topics.shards > 1 && now < looked_at_captured + kBetweenLooks) return Trimmed{};
-  looked_at_captured = now;
   TRY_ASSIGN(const auto young, looker->find(at, {Beginning::Kind::time, limits.older_than}, kPatience));
   std::uint64_t before = std::min(young, limits.before_sequence);
-  if (topics.shards > 1 && before > bounds.first) {
-    TRY_ASSIGN(const auto read, read_by_all_shards());
-    before = std::min(before, read);
-  }
+  if (topics.shards > 1) before = std::min(before, read_by_all_shards);
   if (before <= bounds.first) return Trimmed{};
   TRY(admin->remove_before(at, before, kPatience));
   Trimmed gone;
@@ -309,15 +312,30 @@ Result<Trimmed> KafkaLog::Impl::trim_captured(const TrimLimits& limits) {
   return gone;
 }
 
-// Of `captured`; the newest commit of each shard says it, wherever that was made.
-Result<std::uint64_t> KafkaLog::Impl::read_by_all_shards() {
+// The newest commit of each says how far it has read `captured`, and by which sources, wherever that was made. One look is a client and
+// a read of each shard.
+Result<void> KafkaLog::Impl::look_at_shards() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < looked_at_shards + kBetweenLooks) return {};
+  looked_at_shards = now;
   TRY_ASSIGN(const auto reader, Consumer::start(reader_settings(config), {"log", "trim"}, nullptr));
   std::uint64_t read = ~std::uint64_t{0};
+  std::string differ;
   for (int shard = 0; shard < topics.shards; ++shard) {
     TRY_ASSIGN(const Commit newest, newest_commit(*reader, {config.state_topic(), shard}));
     read = std::min(read, newest.captured_read);
+    if (!differ.empty() || newest.holder == Uuid() || newest.holder == commits->holder()) continue;
+    if (const auto theirs = read_source_prints(newest.sources)) differ = difference(config.sources, *theirs, newest.holder);
   }
-  return read;
+  read_by_all_shards = read;
+  tell_of_sources(std::move(differ));
+  return {};
+}
+
+void KafkaLog::Impl::tell_of_sources(std::string differ) {
+  const std::lock_guard lock(differ_mutex);
+  if (!differ.empty() && differ != sources_differ) log_warning("log", "{}", differ);
+  sources_differ = std::move(differ);
 }
 
 Offsets KafkaLog::begin(LogName log) const { return impl_->reach(log).begin(); }

@@ -67,6 +67,8 @@ class KafkaLog final : public Log {
   std::uint64_t rebalances() const;
   // What brokers have against this member of the group; empty: nothing.
   std::string group_trouble() const;
+  // Which source is not the same in another process that has shards, as far as was seen of late; empty: they agree.
+  std::string sources_differ() const;
   // Asks where the logs end: what others write is known here once it was read, or after this.
   Result<void> look_at_ends();
 

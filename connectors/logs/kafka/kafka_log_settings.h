@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "connectors/logs/kafka/source_prints.h"
 #include "pipeline/base/bytes.h"
 #include "pipeline/base/clock.h"
 #include "pipeline/config/struct_reader.h"
@@ -27,6 +28,7 @@ struct Config {
   std::string project = "default";  // of events without the header
   std::optional<int> partitions;  // of `events`; an existing topic must have as many
   int shards = 1;  // of the input, for as many processes at most; more than one: they are a group
+  SourcePrints sources;  // in a group: what the others are told of them
   std::string instance;  // of a group: by what this process is known in it, and goes on after a kill
   std::optional<int> replication;  // of topics that are created; none: the brokers' default
   bool create = false;  // topics that are missing

@@ -70,6 +70,7 @@ Result<Commit> read_rest_of_commit(Reader& in, std::uint64_t next_sequence) {
   std::ranges::copy(holder, commit.holder.bytes.begin());
   if (in.remaining() > 0) {
     TRY_ASSIGN(commit.captured_read, in.varint());
+    TRY_ASSIGN(commit.sources, in.bytes(in.remaining()));
   }
   return commit;
 }
@@ -82,6 +83,7 @@ StateRow encode_commit(const Commit& commit) {
   to.varint(commit.chain_version);
   to.bytes({reinterpret_cast<const char*>(commit.holder.bytes.data()), commit.holder.bytes.size()});
   to.varint(commit.captured_read);
+  to.bytes(commit.sources);
   return row;
 }
 

@@ -6,8 +6,8 @@
 //          the id of a dead letter; "c" nothing: the commit itself, always the last row of it
 //   value  version (1), the number of the record after this commit (varint), then
 //          p: the position     s: 1 when the row is removed, else 0; when it expires (signed varint, ms); the value
-//          d: the dead letter  c: the version of the chain (varint), the holder of the log (16 bytes), and how far `captured` is read (varint;
-//          older programs leave it out)
+//          d: the dead letter  c: the version of the chain (varint), the holder of the log (16 bytes), how far `captured` is read (varint),
+//          and the sources of the holder (source_prints.h); older programs leave these out
 //
 // A removed row stays as a row that says so: a tombstone goes after a day, and whoever was down longer would keep the old one.
 // Pure; any thread.
@@ -34,6 +34,7 @@ struct Commit {
   std::uint64_t chain_version = 0;
   Uuid holder = {};
   std::uint64_t captured_read = 0;  // all of `captured` before it, as far as the shard goes
+  std::string sources = {};  // of the holder's configuration (source_prints.h); empty: it does not say
 };
 
 StateRow encode_commit(const Commit& commit);

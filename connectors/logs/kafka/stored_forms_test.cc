@@ -167,6 +167,25 @@ TEST_CASE("a commit says how far `captured` is read, and one of an older program
   CHECK(older->holder == Uuid::v5({}, "one"));
 }
 
+TEST_CASE("a commit says which sources its process has") {
+  const SourcePrints sources{{"web", 7}, {"orders", 9}};
+  const auto row = encode_commit({.next_sequence = 3, .chain_version = 1, .captured_read = 5, .sources = encode(sources)});
+  CHECK(read_source_prints(read_commit(row.key, row.value).value()->sources) == sources);
+  const auto silent = encode_commit({.next_sequence = 3, .chain_version = 1, .captured_read = 5});
+  CHECK_FALSE(read_source_prints(read_commit(silent.key, silent.value).value()->sources));
+  CHECK_FALSE(read_source_prints("\2\0"));  // of a newer program
+}
+
+TEST_CASE("a source that is not the same in two processes is named") {
+  const SourcePrints here{{"web", 7}, {"orders", 9}};
+  const Uuid process = Uuid::v5({}, "other");
+  CHECK(difference(here, {{"orders", 9}, {"web", 7}}, process).empty());
+  CHECK(difference(here, {{"web", 7}}, process).starts_with("source orders is here, but not in"));
+  CHECK(difference(here, {{"web", 7}, {"orders", 8}}, process).starts_with("source orders has another"));
+  CHECK(difference({{"web", 7}}, here, process).starts_with("source orders is in the configuration of"));
+  CHECK(difference(here, {}, process).contains(process.to_string()));
+}
+
 TEST_CASE("a data folder's process keeps its name in the group") {
   fakes::MemoryDisk disk;
   const auto lock = lock_data_folder(disk, "data");
