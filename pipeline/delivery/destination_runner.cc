@@ -43,13 +43,14 @@ void tell_of_lost_cursor(const DestinationParts& parts, const Offsets& start, co
 
 Result<Offsets> start_of(const DestinationParts& parts, const Surroundings& around) {
   const auto partitions = static_cast<std::size_t>(around.log.partitions());
-  TRY_ASSIGN(const auto stored, around.store.cursor(parts.name));
-  if (stored && stored->next.size() != partitions) {
+  TRY_ASSIGN(auto stored, around.store.cursor(parts.name));
+  if (stored && stored->next.size() > partitions) {
     return fail(ErrorKind::conflict,
                 fmt::format("its cursor is over {} partitions, but the log has {}", stored->next.size(), partitions));
   }
   Offsets start;
   if (stored) {
+    stored->next.resize(partitions, 0);  // of those that were added nothing has been read
     start = within_log(parts.name, stored->next, around.log);
   } else {
     TRY_ASSIGN(Moment from, read_moment(parts.settings.from, around.clock.now()));

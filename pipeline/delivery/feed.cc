@@ -68,6 +68,8 @@ Result<Feed::Step> Feed::next() {
     auto record = reader_->next();
     if (!record) {
       let_go();
+      // A log may say only to who reads that it has removed what is asked for.
+      if (record.error().kind == ErrorKind::not_found && jump_to_oldest()) continue;
       return fail(std::move(record).error());
     }
     pass_record();

@@ -54,6 +54,23 @@ TEST_CASE("after a body that cannot be read the feed asks the log again, and goe
   CHECK(feed.collect_skipped() == 1);
 }
 
+TEST_CASE("what a log says to be gone only when it is read is skipped and counted") {
+  const fakes::ManualClock clock;
+  fakes::MemoryLog log(clock, 1);
+  for (const char* body : {R"({"event":"a"})", R"({"event":"b"})", R"({"event":"c"})"})
+    log.add(LogName::events, {{.body = body, .received_at = {}}});
+  const EventFilter filter;
+  Feed feed(log, filter, {0});
+  REQUIRE(feed.next().has_value());
+  feed.take();
+  log.drop_records_before(LogName::events, 2);
+  log.fail_next_read({ErrorKind::not_found, "it begins at 2"});
+  const auto step = feed.next();
+  REQUIRE_MESSAGE(step.has_value(), (step ? "" : step.error().message));
+  CHECK(feed.current().view.body == R"({"event":"c"})");
+  CHECK(feed.collect_skipped() == 1);
+}
+
 TEST_CASE("what retention removed behind the end of a stretch is not counted as its loss") {
   const fakes::ManualClock clock;
   fakes::MemoryLog log(clock, 1);

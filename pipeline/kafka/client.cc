@@ -49,7 +49,8 @@ Client::~Client() {
   rd_kafka_queue_forward(events_.get(), nullptr);
   events_.reset();
   for (const auto& [name, topic] : topics_) rd_kafka_topic_destroy(topic);
-  rd_kafka_destroy(client_);
+  // Whoever was in a group has left it. To close a consumer may take as long as a broker that does not answer.
+  rd_kafka_destroy_flags(client_, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 }
 
 Result<void> Client::start(Role role, const Settings& settings, std::move_only_function<void(Event)> on_reports) {

@@ -15,7 +15,7 @@
 namespace penstock::kafka {
 namespace {
 
-constexpr int kLookWithin = 1000;  // ms
+constexpr Duration kLookWithin{1'000};
 
 std::unexpected<Error> fail_with(rd_kafka_resp_err_t code, std::string_view topic, std::string_view trouble) {
   const bool missing = code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
@@ -79,8 +79,9 @@ std::string Received::reason() const {
 struct Consumer::Impl {
   Impl(const telemetry::Labels::value_type& owner, telemetry::Metrics* metrics) : client(owner, metrics) {}
   void look_when_asked(const std::stop_token& stop);
-  Result<std::vector<std::int64_t>> offsets_of_all(const std::string& topic, std::size_t partitions, std::int64_t time,
-                                                   Duration patience);
+  Result<std::vector<std::int64_t>> offsets_at(const std::string& topic, int first, std::size_t partitions,
+                                               std::int64_t time, Duration patience);
+  Result<std::vector<Bounds>> bounds(const std::string& topic, int first, std::size_t partitions, Duration patience);
 
   Client client;
   Queue shared;  // ends before the client; null until it is needed
@@ -115,50 +116,53 @@ Result<std::map<std::string, int>> Consumer::topics(const std::optional<std::str
   return found;
 }
 
-Result<std::pair<std::uint64_t, std::uint64_t>> Consumer::bounds(const TopicPartition& at, Duration patience) {
-  std::int64_t first = 0;
-  std::int64_t end = 0;
-  const auto timeout = static_cast<int>(patience.count());
-  const auto asked =
-      rd_kafka_query_watermark_offsets(impl_->client.get(), at.topic.c_str(), at.partition, &first, &end, timeout);
-  if (asked != RD_KAFKA_RESP_ERR_NO_ERROR) return fail_with(asked, at.topic, impl_->client.trouble());
-  return std::pair(static_cast<std::uint64_t>(first), static_cast<std::uint64_t>(end));
-}
-
-// Offsets by time, where the times -2 and -1 are the beginning and the end: the client asks each broker once.
-Result<std::vector<std::int64_t>> Consumer::Impl::offsets_of_all(const std::string& topic, std::size_t partitions,
-                                                                 std::int64_t time, Duration patience) {
+// Offsets by time, where the times -2 and -1 are the beginning and the end: the client asks each broker once. Not by its functions for
+// beginning and end, which wait as long as a request may take, and not as long as they are told.
+Result<std::vector<std::int64_t>> Consumer::Impl::offsets_at(const std::string& topic, int first, std::size_t partitions,
+                                                             std::int64_t time, Duration patience) {
   const PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions)));
-  for (std::size_t p = 0; p < partitions; ++p)
-    rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), static_cast<std::int32_t>(p))->offset = time;
+  for (int p = first; p < first + static_cast<int>(partitions); ++p)
+    rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), p)->offset = time;
   auto code = rd_kafka_offsets_for_times(client.get(), list.get(), static_cast<int>(patience.count()));
   std::vector<std::int64_t> found(partitions);
   for (const auto& each : std::span(list->elems, partitions)) {
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = each.err;
-    found[static_cast<std::size_t>(each.partition)] = each.offset;
+    found[static_cast<std::size_t>(each.partition - first)] = each.offset;
   }
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return fail_with(code, topic, client.trouble());
+  client.answered();
   return found;
+}
+
+Result<std::vector<Consumer::Bounds>> Consumer::Impl::bounds(const std::string& topic, int first, std::size_t partitions,
+                                                             Duration patience) {
+  TRY_ASSIGN(const auto begin, offsets_at(topic, first, partitions, RD_KAFKA_OFFSET_BEGINNING, patience));
+  TRY_ASSIGN(const auto end, offsets_at(topic, first, partitions, RD_KAFKA_OFFSET_END, patience));
+  std::vector<Bounds> bounds;
+  for (std::size_t p = 0; p < partitions; ++p) {
+    if (begin[p] < 0 || end[p] < 0) {
+      return fail(ErrorKind::unavailable, fmt::format("topic '{}': the brokers do not say where partition {} ends", topic,
+                                                      static_cast<std::size_t>(first) + p));
+    }
+    bounds.emplace_back(begin[p], end[p]);
+  }
+  return bounds;
+}
+
+Result<Consumer::Bounds> Consumer::bounds(const TopicPartition& at, Duration patience) {
+  TRY_ASSIGN(const auto bounds, impl_->bounds(at.topic, at.partition, 1, patience));
+  return bounds.front();
 }
 
 Result<std::vector<Consumer::Bounds>> Consumer::bounds_of_all(const std::string& topic, std::size_t partitions,
                                                               Duration patience) {
-  TRY_ASSIGN(const auto first, impl_->offsets_of_all(topic, partitions, RD_KAFKA_OFFSET_BEGINNING, patience));
-  TRY_ASSIGN(const auto end, impl_->offsets_of_all(topic, partitions, RD_KAFKA_OFFSET_END, patience));
-  std::vector<Bounds> bounds;
-  for (std::size_t p = 0; p < partitions; ++p) {
-    if (first[p] < 0 || end[p] < 0)
-      return fail(ErrorKind::unavailable,
-                  fmt::format("topic '{}': the brokers do not say where partition {} ends", topic, p));
-    bounds.emplace_back(first[p], end[p]);
-  }
-  return bounds;
+  return impl_->bounds(topic, 0, partitions, patience);
 }
 
 Result<std::vector<std::optional<std::uint64_t>>> Consumer::find_time_in_all(const std::string& topic,
                                                                              std::size_t partitions, Timestamp time,
                                                                              Duration patience) {
-  TRY_ASSIGN(const auto offsets, impl_->offsets_of_all(topic, partitions, std::max<std::int64_t>(time.ms, 0), patience));
+  TRY_ASSIGN(const auto offsets, impl_->offsets_at(topic, 0, partitions, std::max<std::int64_t>(time.ms, 0), patience));
   std::vector<std::optional<std::uint64_t>> found;
   for (const std::int64_t offset : offsets)  // below zero: nothing is so young
     found.push_back(offset < 0 ? std::nullopt : std::optional(static_cast<std::uint64_t>(offset)));
@@ -175,13 +179,8 @@ Result<std::uint64_t> Consumer::find(const TopicPartition& at, const Beginning& 
 }
 
 Result<std::optional<std::uint64_t>> Consumer::find_time(const TopicPartition& at, Timestamp time, Duration patience) {
-  const auto timeout = static_cast<int>(patience.count());
-  const PartitionList list(rd_kafka_topic_partition_list_new(1));
-  rd_kafka_topic_partition_list_add(list.get(), at.topic.c_str(), at.partition)->offset = time.ms;
-  const auto found = rd_kafka_offsets_for_times(impl_->client.get(), list.get(), timeout);
-  if (found != RD_KAFKA_RESP_ERR_NO_ERROR) return fail_with(found, at.topic, impl_->client.trouble());
-  const auto offset = list->elems[0].offset;
-  return offset < 0 ? std::nullopt : std::optional(static_cast<std::uint64_t>(offset));  // below zero: nothing is so young
+  TRY_ASSIGN(const auto offset, impl_->offsets_at(at.topic, at.partition, 1, std::max<std::int64_t>(time.ms, 0), patience));
+  return offset[0] < 0 ? std::nullopt : std::optional(static_cast<std::uint64_t>(offset[0]));  // nothing is so young
 }
 
 Result<std::optional<std::uint64_t>> Consumer::committed(const TopicPartition& at, Duration patience) {
@@ -238,10 +237,7 @@ void Consumer::Impl::look_when_asked(const std::stop_token& stop) {
   while (asked.wait(lock, stop, [&] { return wanted.has_value(); })) {
     const TopicPartition at = *std::exchange(wanted, std::nullopt);
     lock.unlock();
-    std::int64_t first = 0;
-    std::int64_t end = 0;
-    static_cast<void>(
-        rd_kafka_query_watermark_offsets(client.get(), at.topic.c_str(), at.partition, &first, &end, kLookWithin));
+    static_cast<void>(offsets_at(at.topic, at.partition, 1, RD_KAFKA_OFFSET_END, kLookWithin));
     lock.lock();
   }
 }

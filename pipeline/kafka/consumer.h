@@ -84,9 +84,9 @@ class Consumer {
   // The first that is as young; none: there is no such message.
   Result<std::optional<std::uint64_t>> find_time(const TopicPartition& at, Timestamp time, Duration patience);
   // The first offset that there is, and the one after the last.
-  Result<std::pair<std::uint64_t, std::uint64_t>> bounds(const TopicPartition& at, Duration patience);
-  // The same of the partitions 0 to `partitions`, and the first offsets that are as young, in one question to each broker.
   using Bounds = std::pair<std::uint64_t, std::uint64_t>;
+  Result<Bounds> bounds(const TopicPartition& at, Duration patience);
+  // The same of the partitions 0 to `partitions`, and the first offsets that are as young, in one question to each broker.
   Result<std::vector<Bounds>> bounds_of_all(const std::string& topic, std::size_t partitions, Duration patience);
   Result<std::vector<std::optional<std::uint64_t>>> find_time_in_all(const std::string& topic, std::size_t partitions,
                                                                      Timestamp time, Duration patience);

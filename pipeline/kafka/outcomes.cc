@@ -85,6 +85,10 @@ std::string sentence_of(int code, const Circumstances& about) {
                          about.reads ? "read it" : "write to it");
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
       return "no permission to write idempotently; allow this user IDEMPOTENT_WRITE on the cluster, or WRITE on the topic";
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+      return "no permission for the consumer group; allow this user READ on it";
+    case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+      return "no permission for the transactional id; allow this user DESCRIBE and WRITE on it";
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
     case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
       return with_trouble("the brokers do not accept this user and password", about.trouble);

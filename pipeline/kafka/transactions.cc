@@ -73,6 +73,9 @@ Result<void> Transactions::take_over(Duration patience, const std::stop_token& s
         rd_kafka_init_transactions(impl_->client.get(), static_cast<int>(std::clamp(left, Duration(1), kLook).count())));
     if (!error) break;
     if (stop.stop_requested()) return fail(ErrorKind::stopped, "stopped while the log was taken over");
+    char text[512] = "";
+    if (const auto fatal = rd_kafka_fatal_error(impl_->client.get(), text, sizeof text); fatal != RD_KAFKA_RESP_ERR_NO_ERROR)
+      return fail(ErrorKind::invalid, fmt::format("taking over the log: {}", sentence_of(fatal, {})));
     const bool again = rd_kafka_error_is_retriable(error.get()) != 0 && left > Duration(0);
     if (!again) return impl_->failed("taking over the log", error);
   }

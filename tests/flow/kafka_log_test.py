@@ -28,9 +28,9 @@ class LogOnKafka(FlowTest):
         self.seen = 0
         write_counter(self)
 
-    def play(self, destinations="  []", sources=None, log="", more=""):
+    def play(self, destinations="  []", sources=None, log="", more="", partitions=PARTITIONS):
         self.config(destinations, sources, f'log: {{ type: kafka, brokers: ["{self.kafka.address}"], prefix: {self.prefix}, '
-                                           f"partitions: {PARTITIONS}, create: true{log} }}\n{more}")
+                                           f"partitions: {partitions}, create: true{log} }}\n{more}")
         return self.start()
 
     def kill(self):
@@ -273,6 +273,57 @@ class LogOnKafka(FlowTest):
         wait_until(lambda: len(self.kafka.messages(self.prefix + ".events")) >= COUNT, "all of it is there", 90)
         self.stop(self.processes[-1])
         self.assert_once_in_order_and_counted(self.bodies(self.prefix + ".events"))
+
+    def test_who_has_nothing_to_do_says_that_no_broker_answers_and_ends_when_it_is_asked_to(self):
+        process = self.play("  - { name: out, type: file, path: ./out.ndjson, batch: { within: 20ms } }")
+        self.accept([event(1)])
+        wait_until(lambda: len(self.lines()) == 1, "it is delivered")
+        self.kafka.freeze(True)
+        try:
+            wait_until(lambda: "the brokers of the log: " in self.status()["verdict"], "it is told", 60)
+            self.assertEqual(self.cli("status").returncode, 1)
+            self.stop(process)
+        finally:
+            self.kafka.freeze(False)
+        process = self.start()
+        self.accept([event(2)])
+        wait_until(lambda: self.status()["verdict"] == "healthy", "it is told no more")
+        self.stop(process)
+
+    def test_a_destination_behind_the_beginning_of_the_topic_misses_what_is_gone_and_goes_on(self):
+        nobody = f'  - {{ name: crm, type: webhook, url: "http://127.0.0.1:{free_port()}/", batch: {{ within: 20ms }} }}'
+        process = self.play(nobody)
+        self.accept([event(n) for n in range(200)])
+        wait_until(lambda: self.status()["ingest"]["kept"] == 200, "ingest has it")
+        self.stop(process)
+        topic = self.prefix + ".events"
+        (self.folder / "gone.json").write_text(json.dumps({"version": 1, "partitions": [
+            {"topic": topic, "partition": part, "offset": -1} for part in range(PARTITIONS)]}))
+        self.kafka.tool("org.apache.kafka.tools.DeleteRecordsCommand", "--offset-json-file", str(self.folder / "gone.json"))
+        self.play("  - { name: crm, type: file, path: ./out.ndjson, batch: { within: 20ms } }")
+        self.accept([event(n) for n in range(200, 300)])
+        wait_until(lambda: {line["properties"]["n"] for line in self.lines()} == set(range(200, 300)), "it goes on with what is there")
+        self.assertGreaterEqual(self.destination("crm")["skipped"], 200)  # offsets, also those of transactions
+        self.stop(self.processes[-1])
+
+    def test_partitions_that_are_added_to_the_events_are_used_from_the_next_start_on(self):
+        count = iter(range(0, 100_000, 200))
+        def push_some():
+            first = next(count)
+            self.accept([event(n) | {"distinct_id": f"user-{n}"} for n in range(first, first + 200)])
+            wait_until(lambda: len(self.lines()) == first + 200, "all of it is delivered")
+        destination = "  - { name: out, type: file, path: ./out.ndjson, batch: { within: 20ms } }"
+        process = self.play(destination)
+        push_some()
+        self.kafka.grow(f"{self.prefix}.events", PARTITIONS + 2)
+        push_some()
+        self.stop(process)
+        self.play(destination, partitions=PARTITIONS + 2)
+        push_some()
+        self.stop(self.processes[-1])
+        self.assertEqual(sorted(line["properties"]["n"] for line in self.lines()), list(range(600)))
+        self.assertIn(f"`events` has {PARTITIONS + 2} partitions now, and had {PARTITIONS}", self.log())
+        self.assertEqual({message.partition() for message in self.kafka.messages(f"{self.prefix}.events")}, set(range(PARTITIONS + 2)))
 
 
 if __name__ == "__main__":

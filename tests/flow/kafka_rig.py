@@ -120,6 +120,9 @@ class Kafka:
         self._run("topics", *topics, *[word for name, value in settings.items()
                                        for word in ("--set", f"{name.replace('_', '.')}={value}")])
 
+    def grow(self, topic, partitions):
+        self.tool("org.apache.kafka.tools.TopicCommand", "--alter", "--topic", topic, "--partitions", str(partitions))
+
     def delete(self, *topics):
         self._run("topics", "--delete", *topics)
 

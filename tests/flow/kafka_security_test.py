@@ -118,6 +118,35 @@ class SecureKafka(FlowTest):
         self.assertEqual(self.destination("bus")["reason"], "")
         self.stop(process)
 
+    def play_log(self):
+        """As guest, who may read and write the topics of the log."""
+        self.prefix = f"log-{self.topic}"
+        topics = [f"{self.prefix}.{name}" for name in ("captured", "events", "state")]
+        self.kafka.create(topics[0] + ":1", topics[1] + ":2")
+        self.kafka.create(topics[2] + ":1", cleanup_policy="compact")
+        for topic in topics:
+            self.kafka.tool(ACL, *self.allow("Describe", "DescribeConfigs", "Read", "Write"), "--topic", topic)
+        settings = ", ".join(f'{name}: "{value}"' for name, value in self.sasl("PLAIN", user="guest").items())
+        self.config("  - { name: out, type: file, path: ./out.ndjson }", None,
+                    f'log: {{ type: kafka, brokers: ["{self.listeners["SASL"]}"], prefix: {self.prefix}, client: {{ {settings} }} }}\n')
+
+    @staticmethod
+    def allow(*operations):
+        return ("--add", "--allow-principal", "User:guest", *[word for each in operations for word in ("--operation", each)])
+
+    def test_a_log_without_permission_for_transactions_or_groups_says_which_and_ends(self):
+        self.play_log()
+        process = self.spawn()
+        self.assertNotEqual(process.wait(timeout=60), 0)
+        self.assertIn("no permission for the transactional id; allow this user DESCRIBE and WRITE on it", self.log())
+        self.assertLess(self.log().count("\n"), 40)
+        self.kafka.tool(ACL, *self.allow("Describe", "Write"), "--transactional-id", self.prefix, "--resource-pattern-type", "prefixed")
+        process = self.start()
+        self.accept([event(n) for n in range(COUNT)])
+        wait_until(lambda: len(self.lines()) == COUNT, "all of it is delivered", 40)
+        wait_until(lambda: "allow this user READ on the group" in self.log(), "it is told that groups show nothing", 40)
+        self.stop(process)
+
     def begin_anew(self):
         self.tearDown()
         self.setUp()

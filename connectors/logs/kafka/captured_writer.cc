@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "connectors/logs/kafka/captured_reader.h"
 #include "connectors/logs/kafka/captured_record.h"
+#include "pipeline/base/log.h"
 #include "pipeline/kafka/outcomes.h"
 
 namespace penstock::logs::kafka {
@@ -45,14 +47,22 @@ Result<void> CapturedWriter::look() {
   TRY_ASSIGN(const auto record, newest->next());
   if (!record || !old_record)
     return fail(ErrorKind::unavailable, fmt::format("topic '{}': its newest record cannot be read", topic_));
-  if (record->next.size() != next_.size()) {
+  if (record->next.size() > next_.size()) {
     return fail(ErrorKind::invalid,
-                fmt::format("topic '{}' was written for {} partitions, and `events` has {}; they cannot be "
-                            "changed while something is in it: choose another `prefix`",
+                fmt::format("topic '{}' was written for {} partitions, and `events` has {}; there cannot be fewer while "
+                            "something is in it: choose another `prefix`",
                             topic_, record->next.size(), next_.size()));
   }
-  next_ = record->next;
+  grown_ = old_record->next.size() < next_.size();
+  if (record->next.size() < next_.size()) {
+    log_warning("log",
+                "`events` has {} partitions now, and had {}: distinct ids are spread anew, and the order of the events of "
+                "one is promised again for what is accepted from now on",
+                next_.size(), record->next.size());
+  }
+  std::ranges::copy(record->next, next_.begin());
   Offsets begin = old_record->next;
+  begin.resize(next_.size(), 0);
   for (const auto& chunk : old_record->chunks) begin[static_cast<std::size_t>(chunk->partition())] -= chunk->size();
   for (std::size_t p = 0; p < begin.size(); ++p) around_.reach.begin_at(p, begin[p]);
   around_.reach.grow(next_, end);

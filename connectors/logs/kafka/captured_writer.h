@@ -42,6 +42,8 @@ class CapturedWriter {
   // Thread-safe, returns at once. `done` is called from the client's thread, or from the caller's when nothing was sent.
   void append(LogRecord record, AppendDone done);
   std::size_t pending_bytes() const { return pending_bytes_; }
+  // Partitions of `events` were added, and some of what is there was written before.
+  bool has_grown() const { return grown_; }
   // Waits for what is under way, then refuses further appends. Thread-safe, may be called again.
   void close();
 
@@ -56,6 +58,7 @@ class CapturedWriter {
 
   const Around around_;
   const std::string topic_;
+  bool grown_ = false;  // from open on
   std::atomic<std::size_t> pending_bytes_ = 0;
 
   std::mutex mutex_;

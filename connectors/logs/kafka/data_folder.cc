@@ -7,6 +7,13 @@
 #include "pipeline/base/uuid.h"
 
 namespace penstock::logs::kafka {
+namespace {
+
+std::string format_of(const std::string& identity, int partitions) {
+  return fmt::format("penstock-data 1\nkafka {} {}\n", identity, partitions);
+}
+
+}  // namespace
 
 Result<std::unique_ptr<FileLock>> lock_data_folder(Disk& disk, const std::string& folder) {
   TRY(disk.create_directories(folder));
@@ -20,11 +27,13 @@ Result<std::unique_ptr<FileLock>> lock_data_folder(Disk& disk, const std::string
 
 Result<void> bind_data_folder(Disk& disk, const std::string& folder, const std::string& identity, int partitions) {
   const std::string path = folder + "/FORMAT";
-  const std::string text = fmt::format("penstock-data 1\nkafka {} {}\n", identity, partitions);
+  const std::string text = format_of(identity, partitions);
   TRY_ASSIGN(const bool bound, disk.exists(path));
   if (bound) {
     TRY_ASSIGN(const std::string found, disk.read_all(path));
     if (found == text) return disk.sync_directory(folder);  // whoever made it may have been stopped before
+    for (int fewer = 1; fewer < partitions; ++fewer)  // some were added
+      if (found == format_of(identity, fewer)) return disk.write_atomically(path, text);
     return fail(
         ErrorKind::conflict,
         fmt::format("the data folder {} goes with another log, as {} says: its cursors and positions mean nothing in \"{} "

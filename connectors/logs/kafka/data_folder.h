@@ -16,7 +16,7 @@ namespace penstock::logs::kafka {
 // Makes the folder when it is new. conflict: another process has it.
 Result<std::unique_ptr<FileLock>> lock_data_folder(Disk& disk, const std::string& folder);
 
-// Whether a locked folder goes with that log; a new one does from now on. conflict: it goes with another, or with one on a disk.
+// Whether a locked folder goes with that log; a new one does from now on, and one of a log that had fewer partitions. conflict: it goes with another, or with one on a disk.
 // corrupt: there is data without a FORMAT.
 Result<void> bind_data_folder(Disk& disk, const std::string& folder, const std::string& identity, int partitions);
 

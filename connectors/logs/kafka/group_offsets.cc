@@ -17,7 +17,7 @@ namespace {
 constexpr std::chrono::seconds kBetweenLooks{5};
 // Offsets that nobody commits again are forgotten, and somebody who was slow may have set them back.
 constexpr std::chrono::seconds kShowAgain{60};
-constexpr Duration kPatience{5'000};
+constexpr Duration kPatience{3'000};
 
 }  // namespace
 
@@ -43,6 +43,7 @@ void GroupOffsets::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     std::unique_lock lock(waiting);
     stopping.wait_for(lock, stop, kBetweenLooks, [] { return false; });
+    if (stop.stop_requested() && !told_.empty()) return;  // it did not work just now
     look();
   }
 }

@@ -31,6 +31,8 @@ using penstock::kafka::TopicAdmin;
 constexpr Duration kBrokerWithin{30'000};
 constexpr Duration kBetweenTries{500};
 constexpr Duration kPatience{10'000};
+constexpr Duration kLookWithin{2'000};  // of what is done again and again: who stops the process waits for it
+constexpr int kMissesTold = 2;  // one may be a broker that is busy
 constexpr Bytes kTailKept = 8_MiB;
 // Each look asks for every partition.
 constexpr std::chrono::seconds kBetweenLooks{10};
@@ -68,6 +70,11 @@ struct KafkaLog::Impl {
   Result<void> look_at_shards();
   void tell_of_sources(std::string differ);
   Result<Trimmed> trim_captured(const TrimLimits& limits);
+  void note_reach(const std::optional<Error>& missed);
+  int refused_looks() {
+    const std::lock_guard lock(out_of_reach_mutex);
+    return misses;
+  }
 
   const Config config;
   const Around around;
@@ -85,6 +92,9 @@ struct KafkaLog::Impl {
   std::uint64_t read_by_all_shards = 0;  // guarded by trimming; of `captured`, at least
   mutable std::mutex differ_mutex;
   std::string sources_differ;  // guarded by differ_mutex
+  std::mutex out_of_reach_mutex;
+  int misses = 0;  // looks in a row that found no broker; guarded by out_of_reach_mutex
+  std::optional<Error> out_of_reach;  // guarded by out_of_reach_mutex
   std::deque<Reach> shard_reaches;  // where records of each shard's changes end
   const GroupOfShards group{[this](std::span<const Holding> about) {
                               const auto asked = group_member();
@@ -245,6 +255,11 @@ Result<std::unique_ptr<LogReader>> KafkaLog::read_share(LogName log, std::uint64
                                                 to_string(log), next_sequence(log)));
   }
   if (log == LogName::events) return read_changes(0, sequence);
+  // Of a partition that was added nothing has been read, so its readers ask for what was before it, and may be gone.
+  if (impl_->captured->has_grown()) {
+    TRY_ASSIGN(const auto bounds, impl_->looker->bounds({impl_->config.captured_topic(), 0}, kPatience));
+    sequence = std::max(sequence, bounds.first);
+  }
   return CapturedReader::open(impl_->config, impl_->captured_reach, impl_->around.memory, sequence, share);
 }
 
@@ -271,13 +286,21 @@ Result<Trimmed> KafkaLog::trim(LogName log, const TrimLimits& limits) {
   return log == LogName::captured ? impl_->trim_captured(limits) : impl_->look_at_events();
 }
 
+// The looks of retention are those that happen also while nobody writes.
+void KafkaLog::Impl::note_reach(const std::optional<Error>& missed) {
+  const std::lock_guard lock(out_of_reach_mutex);
+  misses = missed ? misses + 1 : 0;
+  if (misses == 0) out_of_reach.reset();
+  else if (misses >= kMissesTold) out_of_reach = Error(*missed).context("the brokers of the log");
+}
+
 Result<Trimmed> KafkaLog::Impl::look_at_events() {
   const auto now = std::chrono::steady_clock::now();
-  if (now < looked_at + kBetweenLooks) return Trimmed{};
+  if (now < looked_at + kBetweenLooks || refused_looks() > 0) return Trimmed{};
   looked_at = now;
   const Offsets before = events_reach.begin();
   Trimmed gone;
-  TRY_ASSIGN(const auto bounds, looker->bounds_of_all(config.events_topic(), before.size(), kPatience));
+  TRY_ASSIGN(const auto bounds, looker->bounds_of_all(config.events_topic(), before.size(), kLookWithin));
   for (std::size_t p = 0; p < before.size(); ++p) {
     const std::uint64_t first = bounds[p].first;
     events_reach.begin_at(p, first);
@@ -288,9 +311,12 @@ Result<Trimmed> KafkaLog::Impl::look_at_events() {
 
 // By age only, and never what ingest has not committed.
 Result<Trimmed> KafkaLog::Impl::trim_captured(const TrimLimits& limits) {
-  if (topics.shards > 1) TRY(look_at_shards());
   const penstock::kafka::TopicPartition at{config.captured_topic(), 0};
-  TRY_ASSIGN(const auto bounds, looker->bounds(at, kPatience));
+  const auto looked = looker->bounds(at, kLookWithin);
+  note_reach(looked ? std::nullopt : std::optional(looked.error()));
+  if (!looked) return Trimmed{};  // `refusal` says so, and nothing else is looked for meanwhile
+  const auto& bounds = *looked;
+  if (topics.shards > 1) TRY(look_at_shards());
   if (limits.older_than.ms <= 0 || bounds.first >= limits.before_sequence) return Trimmed{};
   TRY_ASSIGN(const auto young, looker->find(at, {Beginning::Kind::time, limits.older_than}, kPatience));
   std::uint64_t before = std::min(young, limits.before_sequence);
@@ -348,7 +374,11 @@ std::optional<Error> KafkaLog::failure() const {
   const auto member = impl_->group_member();
   return member ? member->failure() : std::nullopt;
 }
-std::optional<Error> KafkaLog::refusal() const { return impl_->commits->trouble(); }
+std::optional<Error> KafkaLog::refusal() const {
+  if (auto trouble = impl_->commits->trouble()) return trouble;
+  const std::lock_guard lock(impl_->out_of_reach_mutex);
+  return impl_->out_of_reach;
+}
 
 void KafkaLog::close() {
   leave();
