@@ -69,6 +69,7 @@ class Run {
   }
 
   FileSource::Config& config() { return config_; }
+  void set_open_files_max(std::size_t max) { open_files_max_ = max; }
   fakes::ManualClock& clock() { return clock_; }
   const std::vector<SourcePosition>& positions() const { return positions_; }
   const Lines& lines() const { return lines_; }
@@ -79,7 +80,7 @@ class Run {
   std::size_t losses() const { return losses_; }
 
   std::unique_ptr<FileSource> make() {
-    return std::make_unique<FileSource>(config_, ConnectorContext{"orders", folder_.path(), clock_, http_});
+    return std::make_unique<FileSource>(config_, ConnectorContext{"orders", folder_.path(), clock_, http_}, open_files_max_);
   }
   Result<void> open() {
     source_ = make();
@@ -137,6 +138,7 @@ class Run {
 
   const TemporaryFolder& folder_;
   FileSource::Config config_;
+  std::size_t open_files_max_ = FileSource::kOpenFilesMax;
   fakes::ManualClock clock_;
   NoHttp http_;
   std::unique_ptr<FileSource> source_;

@@ -19,31 +19,6 @@ Lines operator+(Lines lines, const Lines& more) {
   return lines;
 }
 
-// A file of one line at "in", read to its end, that is then rotated: in.1 is older than in.2.
-struct Rotation {
-  TemporaryFolder folder;
-  Run run{folder, "in", true};
-  Lines lines;
-
-  Rotation() {
-    put();
-    run.drain();
-  }
-  void rotate(int times) {
-    for (int i = 0; i < times; ++i) {
-      folder.rename("in", "in." + std::to_string(lines.size()));
-      put();
-    }
-  }
-
- private:
-  void put() {
-    folder.write("in", std::to_string(lines.size()) + "\n");
-    folder.age("in", 2000 - static_cast<int>(lines.size()));
-    lines.push_back(std::to_string(lines.size()));
-  }
-};
-
 // A position as the first version stored it.
 std::string first_version(const FilePosition& position) {
   std::string stored;
@@ -119,87 +94,6 @@ TEST_CASE("files that came and went between two looks are read") {
   folder.rename("app.log", "app-2026-01-01T09.log");
   folder.write("app.log", "3\n");
   CHECK(run.drain() == Lines{"2", "3"});
-}
-
-TEST_CASE("more files than may be open at once can wait, and keep their order") {
-  Rotation rotation;
-  auto& run = rotation.run;
-  rotation.rotate(300);
-  run.restart();
-  SUBCASE("") {}
-  SUBCASE("also when what stands at the path by then is rotated before it is their turn") {
-    run.poll(20);
-    SUBCASE("and found by the same run") { rotation.rotate(1); }
-    SUBCASE("and found by the next run") {
-      rotation.rotate(1);
-      run.restart();
-    }
-    SUBCASE("and the log makes us go back") {
-      rotation.rotate(1);
-      run.go_back_to(run.positions());
-    }
-    SUBCASE("and removed") {
-      rotation.rotate(1);
-      rotation.folder.remove("in.301");
-    }
-    SUBCASE("again and again, as often as one of them ends") {
-      for (int i = 0; i < 50; ++i) {
-        rotation.rotate(1);
-        run.clock().advance(Duration{1000});
-        run.poll();
-      }
-    }
-    run.clock().advance(Duration{1000});
-    run.drain();
-    rotation.rotate(2);
-  }
-  for (int i = 0; i < 5; ++i) {
-    run.drain();
-    run.clock().advance(Duration{11'000});
-  }
-  CHECK(run.lines() == rotation.lines);
-  CHECK(run.warnings().empty());
-}
-
-TEST_CASE("more files than may be open at once do not keep a renamed one from being read first") {
-  TemporaryFolder folder;
-  folder.write("first.log", "1\n2\n");
-  Run run(folder, "*.log", true);
-  run.poll(2);
-  folder.rename("first.log", "first.log.old");
-  Lines all{"1", "2"};
-  for (int i = 100; i < 400; ++i) {
-    folder.write(std::to_string(i) + ".log", std::to_string(i) + "\n");
-    all.push_back(std::to_string(i));
-  }
-  run.restart();
-  for (int i = 0; i < 3; ++i) run.drain();
-  REQUIRE(std::ranges::is_permutation(run.lines(), all));
-  CHECK(run.lines()[1] == "2");
-  CHECK(run.warnings().empty());
-}
-
-TEST_CASE("files that are renamed once they were read make room for others, also with nothing in their place") {
-  TemporaryFolder folder;
-  Run run(folder, "*.log", true);
-  run.drain();
-  Lines all;
-  for (int i = 100; i < 400; ++i) {
-    const auto name = std::to_string(i) + ".log";
-    all.push_back(std::to_string(i));
-    folder.write(name, all.back() + "\nnot ended");
-    for (int look = 0; look < 3; ++look) {
-      run.drain();
-      run.clock().advance(Duration{1000});
-    }
-    folder.rename(name, name + ".done");
-    run.drain();
-    run.clock().advance(Duration{11'000});
-  }
-  Lines read = run.lines();
-  CHECK(std::erase(read, "not ended") >= 44);
-  CHECK(read == all);
-  CHECK(run.warnings().empty());
 }
 
 TEST_CASE("a file that was rotated long ago and read to its end is not opened again") {

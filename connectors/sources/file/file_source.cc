@@ -9,8 +9,6 @@
 namespace penstock::sources::file {
 namespace {
 
-// Followed files held open; beyond it those without news are closed and watched by path and size only.
-constexpr std::size_t kOpenFilesMax = 256;
 // Busy files must not keep us from noticing new ones.
 constexpr Duration kScanEvery{1000};
 // How long the old writer of a rotated file is given to write its last lines.
@@ -27,8 +25,9 @@ bool waits_for(const OpenFile& file, const std::pair<std::int64_t, std::int64_t>
 
 }  // namespace
 
-FileSource::FileSource(Config config, const ConnectorContext& context)
-    : config_(std::move(config)), clock_(context.clock), setting_(context.base_folder, config_.path) {}
+FileSource::FileSource(Config config, const ConnectorContext& context, std::size_t open_files_max)
+    : config_(std::move(config)), open_files_max_(open_files_max), clock_(context.clock),
+      setting_(context.base_folder, config_.path) {}
 
 Result<void> FileSource::open(const std::vector<SourcePosition>& stored) {
   close();
@@ -290,13 +289,20 @@ std::vector<MovedFile> FileSource::find_unseen(FolderListings& folders, Warnings
 void FileSource::adopt_older(std::vector<MovedFile> older, std::size_t opened, FolderListings& folders, Warnings& warnings) {
   std::ranges::stable_sort(older, {}, [](const MovedFile& file) { return Written(file.modified, file.changed); });
   behind_ = false;
+  for (const auto& file : open_) {
+    // It was empty, perhaps, when it was opened, and the writer of the one before it went on for a while.
+    if (file->waits) static_cast<void>(file->look());
+  }
   for (const auto& [path, id, modified, changed] : older) {
     // No room, or rotation goes on while we look: nothing that is newer may be read before the next look.
     const auto now = look_at(path);
     const bool there = now && now->id == id;
     behind_ = !there || !(make_room() || make_room_before({modified, changed}, folders));
     if (behind_) break;
-    const auto newer = std::ranges::find_if(open_, [&](const auto& file) { return waits_for(*file, {modified, changed}); });
+    // What stands at a single path is newer whatever the times say: a writer may go on with a file that was rotated.
+    const auto newer = std::ranges::find_if(open_, [&](const auto& file) {
+      return (!setting_.pattern() && !file->detached) || waits_for(*file, {modified, changed});
+    });
     const std::size_t at = std::min(static_cast<std::size_t>(newer - open_.begin()), open_.size() - opened);
     if (adopt(path, at, warnings)) open_[at]->detached = true;
   }
@@ -335,7 +341,7 @@ void FileSource::complain_once(const std::string& about, Warnings& warnings) {
 }
 
 bool FileSource::make_room() {
-  if (open_.size() < kOpenFilesMax) return true;
+  if (open_.size() < open_files_max_) return true;
   const auto unused = [](const auto& file) {
     return !file->detached && file->idle_since != SteadyTime{} && file->position().complete;
   };
@@ -361,7 +367,7 @@ bool FileSource::make_room_before(const Written& older, FolderListings& folders)
 // A rotated file whose writer has been silent for a while is read as if nothing more will come, once there is another one for
 // the writer. Without that too where others need its place.
 void FileSource::finish_rotated() {
-  const bool crowded = open_.size() >= kOpenFilesMax;
+  const bool crowded = open_.size() >= open_files_max_;
   for (auto& file : open_) {
     if (!file->detached || file->idle_since == SteadyTime{}) continue;
     if (clock_.steady() - file->idle_since < kRotatedGrace) continue;

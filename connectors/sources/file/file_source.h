@@ -79,7 +79,11 @@ class FileSource final : public PolledSource {
   static constexpr std::string_view kExample = "path: ./in/*.ndjson\n";
   static bool finite(const Config& config) { return !config.follow; }
 
-  FileSource(Config config, const ConnectorContext& context);
+  // Followed files held open, at least two: what stands at a path, and an older one. Beyond it those without news are closed and
+  // watched by path and size only.
+  static constexpr std::size_t kOpenFilesMax = 256;
+
+  FileSource(Config config, const ConnectorContext& context, std::size_t open_files_max = kOpenFilesMax);
 
   Result<void> open(const std::vector<SourcePosition>& stored) override;
   Result<PollState> poll(RawBatch& out, std::size_t bytes_max) override;
@@ -110,6 +114,7 @@ class FileSource final : public PolledSource {
   void finish_rotated();
 
   const Config config_;
+  const std::size_t open_files_max_;
   const Clock& clock_;
   const PathSetting setting_;
   KnownFiles known_;

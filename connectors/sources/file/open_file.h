@@ -38,6 +38,8 @@ class OpenFile {
   OpenFile(const OpenFile&) = delete;
   OpenFile& operator=(const OpenFile&) = delete;
 
+  // Takes its size and times as they are now; reading does so too.
+  Result<void> look();
   FileId id() const { return position_.id; }
   std::uint64_t size() const { return size_; }  // when last looked at
   Packing packing() const { return packing_; }
@@ -79,7 +81,6 @@ class OpenFile {
  private:
   OpenFile(int fd, std::string path);
 
-  Result<void> look();
   Result<ReadState> read_plain(RawBatch& out, const ReadRules& rules, bool last_counts);
   Result<ReadState> read_packed(RawBatch& out, const ReadRules& rules);
   Result<bool> skip_read_content();
