@@ -18,6 +18,13 @@ constexpr int kSyslogError = 3;
 constexpr int kSyslogWarning = 4;
 constexpr int kSyslogInfo = 6;
 
+// After it was let go: who is held back again and again is held back all the time, and is told so once.
+constexpr std::chrono::seconds kHeldBackStill{5};
+
+// The client says of each partition, each time that it looks, that its topic is not there, and of each connection that it broke.
+constexpr std::chrono::seconds kSameLineAfter{60};
+constexpr std::size_t kLinesKept = 1000;
+
 // Errors of connections come again until they are mended, and others tell what follows from them: they are warnings.
 LogLevel level_of(int syslog) {
   if (syslog < kSyslogError) return LogLevel::error;
@@ -65,8 +72,11 @@ Result<void> Client::start(Role role, const Settings& settings, std::move_only_f
   }
   rd_kafka_conf_set_opaque(conf, this);
   rd_kafka_conf_set_log_cb(conf, [](const rd_kafka_t* of, int level, const char* facility, const char* text) {
-    const auto* const self = of == nullptr ? nullptr : static_cast<const Client*>(rd_kafka_opaque(of));
-    log_at(level_of(level), "kafka", "{}: {} {}", self == nullptr ? "client" : self->name_, facility, text);
+    if (of == nullptr) log_at(level_of(level), "kafka", "client: {} {}", facility, text);
+    else static_cast<Client*>(rd_kafka_opaque(of))->on_log(level, facility, text);
+  });
+  rd_kafka_conf_set_throttle_cb(conf, [](rd_kafka_t*, const char* broker, std::int32_t, int milliseconds, void* self) {
+    static_cast<Client*>(self)->on_throttle(broker, milliseconds);
   });
   rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_STATS |
                                      (role == Role::producer ? RD_KAFKA_EVENT_DR : RD_KAFKA_EVENT_NONE));
@@ -151,13 +161,19 @@ Result<Metadata> Client::metadata(const std::string& name, Duration patience, co
     const std::lock_guard lock(mutex_);
     if (trouble_code_ == 0 && std::chrono::steady_clock::now() < deadline) continue;
     const int code = trouble_code_ != 0 ? trouble_code_ : static_cast<int>(error);
-    return fail(ErrorKind::unavailable, sentence_of(code, {.topic = name, .trouble = trouble_}));
+    return fail(ErrorKind::unavailable, sentence_of(code, {.topic = name, .trouble = trouble_now()}));
   }
 }
 
 std::string Client::trouble() const {
   const std::lock_guard lock(mutex_);
-  return trouble_;
+  return trouble_now();
+}
+
+// With the mutex.
+std::string Client::trouble_now() const {
+  if (!trouble_.empty() || std::chrono::steady_clock::now() >= held_until_) return trouble_;
+  return held_back_;
 }
 
 void Client::answered() {
@@ -173,6 +189,28 @@ void Client::on_event(Event event) {
     case RD_KAFKA_EVENT_STATS: return metrics_.take(rd_kafka_event_stats(event.get()));
     default: return;
   }
+}
+
+void Client::on_log(int level, std::string_view facility, std::string_view text) {
+  {
+    const std::lock_guard lock(log_mutex_);
+    const auto now = std::chrono::steady_clock::now();
+    std::erase_if(logged_, [&](const auto& each) { return now - each.second >= kSameLineAfter; });
+    const auto same = without_counts(text);
+    if (logged_.contains(same)) return;
+    if (logged_.size() < kLinesKept) logged_.emplace(same, now);
+  }
+  log_at(level_of(level), "kafka", "{}: {} {}", name_, facility, text);
+}
+
+// Said with every answer while it lasts; zero is said when it is over.
+void Client::on_throttle(std::string_view broker, int milliseconds) {
+  if (milliseconds <= 0) return;
+  const std::lock_guard lock(mutex_);
+  const auto now = std::chrono::steady_clock::now();
+  held_back_ = fmt::format("{} holds this client back, which is over its quota", broker);
+  if (now >= held_until_) log_warning("kafka", "{}: {}", name_, held_back_);
+  held_until_ = std::max(held_until_, now + std::chrono::milliseconds(milliseconds) + kHeldBackStill);
 }
 
 // That all brokers are down follows from what was said of each of them.

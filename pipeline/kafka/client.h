@@ -4,6 +4,7 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -51,6 +52,7 @@ class Client {
   // Of the brokers, and of one topic, all, or (empty) none. Waits for a broker, but no longer than needed to know why none answers. The error
   // is of kind unavailable, or stopped.
   Result<Metadata> metadata(const std::string& topic, Duration patience, const std::stop_token& stop);
+  // What went wrong last with the brokers, or else that one holds this client back: its answers come late then. Empty: nothing.
   std::string trouble() const;
   // A broker has done what it was asked for: what was wrong before is over.
   void answered();
@@ -58,6 +60,9 @@ class Client {
  private:
   void on_event(Event event);
   void on_error(const Event& event);
+  void on_throttle(std::string_view broker, int milliseconds);
+  void on_log(int level, std::string_view facility, std::string_view text);
+  std::string trouble_now() const;
   Result<void> prepare_tokens(const Settings& settings, rd_kafka_conf_t* conf);
   void take_token(const Result<Token>& token);
 
@@ -75,6 +80,10 @@ class Client {
   std::map<std::string, rd_kafka_topic_t*, std::less<>> topics_;  // guarded by mutex_
   int trouble_code_ = 0;  // guarded by mutex_
   std::string trouble_;  // guarded by mutex_
+  std::string held_back_;  // guarded by mutex_; counts until held_until_
+  std::chrono::steady_clock::time_point held_until_{};  // guarded by mutex_
+  std::mutex log_mutex_;
+  std::map<std::string, std::chrono::steady_clock::time_point, std::less<>> logged_;  // guarded by log_mutex_; what, and when last
 };
 
 }  // namespace penstock::kafka

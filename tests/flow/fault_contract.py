@@ -3,6 +3,8 @@
 `telemetry` is no fault but what every connector owes: a test in which its counters and its health are held against what the test
 knows (FaultTest.assert_told).
 
+A connector may have faults of its own besides (MORE_FAULTS).
+
 A cell is shown(NAME…) or never(WHY). A NAME is `Class.test_…` of a class in faults_test.py, `Class.test_…[case]` where the test
 has a table of cases, or `path/of_test.cc: title` where only fakes can bring the fault about.
 """
@@ -11,6 +13,9 @@ import pathlib
 
 FAULTS = ("slow", "frozen", "refused", "reset_mid_body", "http_4xx", "http_5xx", "http_429_seconds", "http_429_date", "garbage",
           "partial_outcomes", "close_in_flight", "telemetry")
+
+# Of connectors of that name, be it a source or a destination.
+MORE_FAULTS = {"kafka": ("throttled", "one_topic_fails", "one_topic_forbidden", "partitions_added", "topic_deleted", "leader_lost")}
 
 Shown = collections.namedtuple("Shown", "tests")
 Never = collections.namedtuple("Never", "why")
@@ -68,16 +73,24 @@ SOURCES = {
                                  "OddClients.test_what_many_clients_were_promised_while_it_stopped_is_there_once"),
     },
     "kafka": {
-        "slow": shown(CC("sources/kafka/kafka_source", "partitions that memory is not enough for take turns")),
+        "slow": shown("KafkaInputRoads.test_a_slow_connection_is_read_as_it_comes"),
         "frozen": shown("KafkaInputOutages.test_a_source_whose_broker_is_frozen_or_gone_reads_on_when_it_is_back"),
         "refused": shown("KafkaInputOutages.test_a_source_whose_broker_is_frozen_or_gone_reads_on_when_it_is_back", UNREACHED),
-        "reset_mid_body": shown("KafkaInputOutages.test_a_source_whose_broker_is_frozen_or_gone_reads_on_when_it_is_back"),
+        "reset_mid_body": shown("KafkaInputRoads.test_connections_that_break_in_the_middle_of_requests_and_of_answers_lose_and_double_nothing"),
         **NO_HTTP,
         "garbage": shown("KafkaInput.test_messages_that_are_no_events_are_dead_letters_with_their_place"),
         "partial_outcomes": shown("KafkaInput.test_messages_that_are_no_events_are_dead_letters_with_their_place"),
         "telemetry": shown("KafkaInput.test_messages_that_are_no_events_are_dead_letters_with_their_place"),
         "close_in_flight": shown(CC("sources/kafka/kafka_source", "kafka keeps the contract of polled sources"),
                                  "KafkaInputOutages.test_a_source_whose_broker_is_frozen_or_gone_reads_on_when_it_is_back"),
+        "throttled": shown("KafkaInputRoads.test_a_broker_that_holds_a_client_back_is_told_and_waited_for"),
+        "one_topic_fails": shown("KafkaInputChanges.test_one_topic_that_is_not_there_holds_up_no_other"),
+        "one_topic_forbidden": shown(
+            "KafkaInputChanges.test_one_topic_that_is_forbidden_holds_up_no_other_and_is_read_on_when_it_is_allowed"),
+        "partitions_added": shown("KafkaInputChanges.test_partitions_that_are_added_are_read_from_their_beginning"),
+        "topic_deleted": shown("KafkaInputChanges.test_one_topic_that_is_deleted_holds_up_no_other_and_is_read_from_its_beginning_"
+                               "when_it_is_made_anew"),
+        "leader_lost": shown("KafkaWithoutLeader.test_all_that_use_it_wait_and_go_on_by_themselves"),
     },
     "stdin": {
         "slow": shown("StandardInput.test_a_writer_that_says_nothing_holds_up_no_other_source"),
@@ -111,11 +124,13 @@ DESTINATIONS = {
         "close_in_flight": shown("Files.test_a_stop_while_it_is_written_repeats_and_leaves_out_nothing"),
     },
     "kafka": {
-        "slow": shown("KafkaOutages.test_a_broker_that_is_gone_or_frozen_is_named_and_nothing_is_lost"),
+        "slow": shown("KafkaRoads.test_a_slow_connection_is_waited_for",
+                      "KafkaRoads.test_a_connection_that_is_too_slow_for_the_timeout_is_named_and_nothing_is_lost"),
         "frozen": shown("KafkaOutages.test_a_broker_that_is_gone_or_frozen_is_named_and_nothing_is_lost"),
         "refused": shown("KafkaOutages.test_a_broker_that_is_gone_or_frozen_is_named_and_nothing_is_lost",
                          "KafkaTopics.test_a_topic_that_is_not_there_is_named_until_somebody_makes_it"),
-        "reset_mid_body": shown(CC("destinations/kafka/kafka_destination",
+        "reset_mid_body": shown("KafkaRoads.test_connections_that_break_in_the_middle_of_requests_and_of_answers_lose_and_double_nothing",
+                                CC("destinations/kafka/kafka_destination",
                                    "a broker that goes away makes it unavailable, and what was held arrives when it is back")),
         **NO_HTTP,
         "garbage": never("librdkafka reads what brokers answer: what is no answer to it is a connection that broke"),
@@ -123,6 +138,14 @@ DESTINATIONS = {
                                   CC("destinations/kafka/kafka_destination", "what the broker answers becomes the outcome of each event")),
         "telemetry": shown("KafkaTopics.test_events_that_a_topic_finds_too_large_are_dead_letters_and_no_others"),
         "close_in_flight": shown(CC("destinations/kafka/kafka_destination", "closing waits for no broker")),
+        "throttled": shown("KafkaRoads.test_a_broker_that_holds_a_client_back_is_told_and_waited_for"),
+        "one_topic_fails": shown("KafkaTopicChanges.test_one_topic_that_is_not_there_holds_up_no_other",
+                                 "KafkaTopicChanges.test_one_topic_that_stays_away_ends_in_dead_letters_that_go_when_it_is_there"),
+        "one_topic_forbidden": shown("KafkaTopicChanges.test_one_topic_that_is_forbidden_holds_up_no_other"),
+        "partitions_added": shown("KafkaTopicChanges.test_partitions_that_are_added_are_written_to"),
+        "topic_deleted": shown(
+            "KafkaTopicChanges.test_one_topic_that_is_deleted_holds_up_no_other_and_goes_on_when_it_is_made_anew"),
+        "leader_lost": shown("KafkaWithoutLeader.test_all_that_use_it_wait_and_go_on_by_themselves"),
     },
     "stdout": {
         "slow": shown("StandardOutput.test_a_slow_reader_gets_everything_once"),
@@ -167,8 +190,9 @@ def problems(cells, registered, classes):
         found += [f"{kind}: {name} has a row and is not registered" for name in sorted(rows.keys() - names)]
         for name, row in rows.items():
             mine = {each.__name__: each for each in classes.get(kind, {}).get(name, [])}
-            found += [f"{kind}: {name}: {fault}: a hole" for fault in FAULTS if fault not in row]
-            found += [f"{kind}: {name}: {fault} is no fault" for fault in row if fault not in FAULTS]
+            faults = FAULTS + MORE_FAULTS.get(name, ())
+            found += [f"{kind}: {name}: {fault}: a hole" for fault in faults if fault not in row]
+            found += [f"{kind}: {name}: {fault} is no fault" for fault in row if fault not in faults]
             found += [f"{kind}: {name}: {fault}: {problem}" for fault, cell in row.items() for problem in of_cell(cell, mine)]
     return found
 

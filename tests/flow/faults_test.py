@@ -12,6 +12,9 @@ from fault_rig import FaultTest, run_side_by_side  # noqa: E402
 from http_source_faults import BadRequests, OddClients  # noqa: E402
 from input_faults import FilesReadOnce, FollowedFiles, StandardInput  # noqa: E402
 from kafka_faults import KafkaInput, KafkaInputOutages, KafkaOutages, KafkaTopics  # noqa: E402
+from kafka_leader_faults import KafkaWithoutLeader  # noqa: E402
+from kafka_road_faults import KafkaInputRoads, KafkaRoads  # noqa: E402
+from kafka_topic_faults import KafkaInputChanges, KafkaTopicChanges  # noqa: E402
 from local_faults import Discarded, Files, StandardOutput  # noqa: E402
 from webhook_faults import Answers, Outages, Stops  # noqa: E402
 
@@ -20,13 +23,13 @@ FAULTS = {
     "sources": {
         "file": [FilesReadOnce, FollowedFiles],
         "http": [BadRequests, OddClients],
-        "kafka": [KafkaInput, KafkaInputOutages],
+        "kafka": [KafkaInput, KafkaInputOutages, KafkaInputRoads, KafkaInputChanges, KafkaWithoutLeader],
         "stdin": [StandardInput],
     },
     "destinations": {
         "discard": [Discarded],
         "file": [Files],
-        "kafka": [KafkaOutages, KafkaTopics],
+        "kafka": [KafkaOutages, KafkaTopics, KafkaRoads, KafkaTopicChanges, KafkaWithoutLeader],
         "stdout": [StandardOutput],
         "webhook": [Outages, Answers, Stops],
     },
@@ -75,10 +78,11 @@ class Registry(FaultTest):
 
 
 def classes():
-    yield Registry
+    found = [Registry]
     for kind in FAULTS.values():
         for faults in kind.values():
-            yield from faults
+            found += [each for each in faults if each not in found]
+    return found
 
 
 if __name__ == "__main__":

@@ -13,11 +13,11 @@ COUNT = 60
 
 @unittest.skipUnless(os.environ.get("PENSTOCK_KAFKA"), "these start brokers: ./dev test --kafka, or PENSTOCK_KAFKA=1")
 class KafkaTest(FaultTest):
-    BROKER = "ctest"
+    BROKER, HOW = "ctest", ()
 
     def setUp(self):
         super().setUp()
-        self.kafka = broker(self.BROKER)
+        self.kafka = broker(self.BROKER, *self.HOW)
         self.topic = f"faults-{uuid.uuid4().hex[:8]}"
 
     def destination_for(self, name, topic, settings):
@@ -42,6 +42,11 @@ class KafkaTest(FaultTest):
         if code:
             count = self.metrics().get("penstock_delivery_unavailable_total", code=code, destination="bus")
             self.assertGreaterEqual(count, 1, self.metrics().labels("penstock_delivery_unavailable_total"))
+
+    def assert_told_briefly(self, most=10):
+        """In few lines, however often it happens."""
+        lines = [line for line in self.log().splitlines() if "kafka" in line or "warning" in line]
+        self.assertLessEqual(len(lines), most, self.log())
 
     def others_have(self, count):
         wait_until(lambda: numbers(self.lines()) == list(range(count)), "the file has everything")

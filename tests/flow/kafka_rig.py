@@ -13,6 +13,8 @@ try:
 except ImportError:
     confluent_kafka = None  # only tests that start a broker need it
 
+from kafka_proxy import Proxy
+
 COUNTER = """local M = {}
 function M.transform(event, app)
   event.properties.count = app.state.incr('count')
@@ -89,7 +91,7 @@ class Kafka:
 
     def __init__(self, name, *how):
         self.name, self.how = name, how
-        self.looking, self.looker = threading.Lock(), None
+        self.looking, self.looker, self.doors = threading.Lock(), None, 0
         self.folder = COMMAND.parents[2] / "build/services/kafka/brokers" / name
         running = self._run("topics", check=False).returncode == 0
         self.address = self.start()
@@ -108,6 +110,22 @@ class Kafka:
 
     def listeners(self):
         return dict(line.split() for line in self._run("listeners").stdout.splitlines())
+
+    def door(self, seed=1):
+        """A way to it that nobody else has: a proxy before a listener of its own."""
+        with LOCK:
+            self.doors += 1
+            name = f"DOOR{self.doors}://127.0.0.1:"
+        inner, outer = (next(int(each.removeprefix(name)) for each in line.partition("=")[2].split(",") if each.startswith(name))
+                        for line in (self.folder / "server.properties").read_text().splitlines()
+                        if line.startswith(("listeners=", "advertised.listeners=")))
+        return Proxy(outer, inner, seed)
+
+    def limit(self, client, **rates):
+        """So many bytes a second for who calls itself so: producer_byte_rate, consumer_byte_rate; none: as many as it likes."""
+        what = ["--add-config", ",".join(f"{name}={rate}" for name, rate in rates.items())] if rates else [
+            "--delete-config", "producer_byte_rate,consumer_byte_rate"]
+        self.tool("kafka.admin.ConfigCommand", "--alter", "--entity-type", "clients", "--entity-name", client, *what)
 
     def stop(self):
         self._run("stop")

@@ -32,6 +32,9 @@ constexpr std::array kOwned{
     Owned{"queue.buffering.max.kbytes", kQueue},
 };
 
+// How long a message waits in the client for a topic that no broker knows. Delivery tries it again, and until then it holds up the
+// messages for other topics that travel with it.
+constexpr std::string_view kUnknownTopicWaits = "3000";  // ms
 constexpr std::uint64_t kBatchBytes = 1'000'000;  // librdkafka's default
 // What brokers take by default, which is more than librdkafka sends by default, and the most that it can send.
 constexpr std::uint64_t kMessageBytes = 1'048'588;
@@ -78,6 +81,7 @@ Settings client_settings(const Config& config, const TopicLimits& limits) {
   settings.insert(settings.end(), {{"partitioner", "murmur2_random"},
                                    {"enable.idempotence", "true"},
                                    {"message.timeout.ms", fmt::format("{}", config.timeout.count())},
+                                   {"topic.metadata.propagation.max.ms", std::string(kUnknownTopicWaits)},
                                    {"compression.codec", std::string(config::name_of(config.compression))},
                                    {"queue.buffering.max.messages", "10000000"},
                                    {"queue.buffering.max.kbytes", "2147483647"}});

@@ -1,0 +1,153 @@
+"""What can happen between a Kafka broker and us, or when the broker holds us back: everything arrives, and nothing twice."""
+import json
+import os
+import re
+
+from fault_rig import FILE_OUT, numbers
+from kafka_faults import KafkaTest
+from rig import event, wait_until
+
+EVENTS = 600
+RESETS = 200 if os.environ.get("PENSTOCK_TEST_LONG") else 12
+PAD = "x" * 400
+
+
+def padded(first, end):
+    return [event(n, pad=PAD) for n in range(first, end)]
+
+
+class KafkaRoad(KafkaTest):
+    """A broker that has ways to it: each test has one of its own."""
+    BROKER, HOW = "ctest-roads", ("--doors", "8")
+
+    def setUp(self):
+        super().setUp()
+        self.road = self.kafka.door()
+        self.addCleanup(self.road.close)
+
+    def go_on_until_it_was_broken(self, write):
+        """Writes on, so that there is always something under way, and tells how much."""
+        written = 0
+        while self.road.resets < RESETS:
+            before = self.road.resets
+            for _ in range(10):
+                write(written, written + 20)
+                written += 20
+            wait_until(lambda: self.road.resets > before, "a connection breaks again", 30)
+        return written
+
+
+class KafkaRoads(KafkaRoad):
+    """To the destination `kafka`."""
+
+    def play(self, settings="", others=""):
+        self.kafka.create(f"{self.topic}:2")
+        self.config(FILE_OUT + f'\n  - {{ name: bus, type: kafka, brokers: ["{self.road.address}"], topic: "{self.topic}", '
+                    f"client: {{ client.id: {self.topic}, statistics.interval.ms: 200, reconnect.backoff.max.ms: 200 }}, batch: {{ within: 20ms }}, "
+                    f"retry: {{ wait_min: 20ms, wait_max: 400ms }}{settings} }}")
+        return self.start()
+
+    def wait_until_all_arrived(self, count=EVENTS, once=True, seconds=40):
+        wait_until(lambda: self.bus(health="healthy", lag_events=0, reason=""), "everything is healthy, and delivered", seconds)
+        arrived = self.arrived(self.topic)
+        self.assertEqual(arrived if once else sorted(set(arrived)), list(range(count)))
+        self.assertEqual(self.dead(), [])
+        self.assert_told({"web": (count, 0)}, {"out": (count, 0), "bus": (count, 0)})
+
+    def test_a_slow_connection_is_waited_for(self):
+        process = self.play()
+        self.road.rate = 40_000
+        self.accept(padded(0, EVENTS))
+        self.others_have(EVENTS)
+        self.assertEqual(self.bus()["health"], "healthy")
+        self.assertGreater(self.bus()["lag_events"], 0)
+        self.wait_until_all_arrived()
+        self.assertEqual(self.bus()["retries"], 0)
+        self.stop(process)
+
+    def test_a_connection_that_is_too_slow_for_the_timeout_is_named_and_nothing_is_lost(self):
+        process = self.play(", timeout: 1s")
+        self.road.rate = 10_000
+        self.accept(padded(0, EVENTS))
+        self.wait_until_down("the brokers did not answer in time", "msg_timed_out")
+        self.others_have(EVENTS)
+        self.road.mend()
+        self.wait_until_all_arrived(once=False)
+        self.stop(process)
+
+    def test_connections_that_break_in_the_middle_of_requests_and_of_answers_lose_and_double_nothing(self):
+        process = self.play()
+        self.road.cut((5_000, 40_000), (600, 3000))
+        count = self.go_on_until_it_was_broken(lambda first, end: self.accept(padded(first, end)))
+        self.others_have(count)
+        self.road.mend()
+        self.wait_until_all_arrived(count)
+        self.assertEqual(self.bus()["retries"], 0)
+        self.assert_told_briefly()
+        self.stop(process)
+
+    def test_a_broker_that_holds_a_client_back_is_told_and_waited_for(self):
+        self.kafka.limit(self.topic, producer_byte_rate=18_000)
+        process = self.play()
+        for first in range(0, EVENTS, 20):
+            self.accept(padded(first, first + 20))
+        wait_until(lambda: self.metrics().get("penstock_kafka_broker_throttle_seconds", broker=self.road.address, destination="bus"),
+                   "the metric tells")
+        held = f"{self.road.address}(/1)? holds this client back, which is over its quota"
+        self.assertRegex(wait_until(lambda: self.bus()["reason"], "the reason tells"), held)
+        self.assertEqual(self.bus()["health"], "healthy")
+        self.wait_until_all_arrived()
+        self.assertEqual(len(re.findall(held, self.log())), 1, self.log())
+        self.assert_told_briefly()
+        self.stop(process)
+
+
+class KafkaInputRoads(KafkaRoad):
+    """To the source `kafka`."""
+
+    def play(self, settings=""):
+        web = '  - { name: web, type: http, listen: "127.0.0.1:0" }'
+        self.config(FILE_OUT, f'{web}\n  - {{ name: in, type: kafka, brokers: ["{self.road.address}"], topics: [{self.topic}], '
+                              f"client: {{ client.id: {self.topic}, statistics.interval.ms: 200, reconnect.backoff.max.ms: 200 }}, refresh: 300ms{settings} }}")
+        return self.start()
+
+    def write_events(self, first, end):
+        self.kafka.write(self.topic, [(one["distinct_id"], json.dumps(one)) for one in padded(first, end)])
+
+    def wait_until_all_read(self, count=EVENTS):
+        wait_until(lambda: len(self.lines()) >= count, "all of it is read", 40)
+        self.assertEqual(numbers(self.lines()), list(range(count)), "once each")
+        self.assert_told({"in": (count, 0)}, {"out": (count, 0)})
+        self.assertEqual(self.metrics().get("penstock_source_losses_total", source="in"), 0)
+
+    def test_a_slow_connection_is_read_as_it_comes(self):
+        self.kafka.create(f"{self.topic}:2")
+        self.write_events(0, EVENTS)
+        self.road.rate = 60_000
+        process = self.play()
+        wait_until(lambda: 0 < len(self.lines()) < EVENTS, "some of it is read")
+        self.wait_until_all_read()
+        self.assert_told_briefly()
+        self.stop(process)
+
+    def test_connections_that_break_in_the_middle_of_requests_and_of_answers_lose_and_double_nothing(self):
+        self.kafka.create(f"{self.topic}:2")
+        process = self.play()
+        self.road.cut((300, 2000), (1500, 30_000))
+        count = self.go_on_until_it_was_broken(self.write_events)
+        self.road.mend()
+        self.wait_until_all_read(count)
+        self.assert_told_briefly()
+        self.stop(process)
+
+    def test_a_broker_that_holds_a_client_back_is_told_and_waited_for(self):
+        self.kafka.create(f"{self.topic}:2")
+        self.kafka.limit(self.topic, consumer_byte_rate=22_000)
+        self.write_events(0, EVENTS)
+        process = self.play()
+        wait_until(lambda: self.metrics().get("penstock_kafka_broker_throttle_seconds", broker=self.road.address, source="in"),
+                   "the metric tells")
+        self.wait_until_all_read()
+        self.assertRegex(self.log(), f"in: {self.road.address}(/1)? holds this client back, which is over its quota")
+        self.assert_told_briefly()
+        self.stop(process)
