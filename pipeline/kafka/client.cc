@@ -172,8 +172,8 @@ std::string Client::trouble() const {
 
 // With the mutex.
 std::string Client::trouble_now() const {
-  if (!trouble_.empty() || std::chrono::steady_clock::now() >= held_until_) return trouble_;
-  return held_back_;
+  if (std::chrono::steady_clock::now() >= held_until_) return trouble_;
+  return trouble_.empty() ? held_back_ : fmt::format("{}; {}", trouble_, held_back_);
 }
 
 void Client::answered() {

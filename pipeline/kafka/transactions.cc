@@ -65,6 +65,8 @@ Result<std::unique_ptr<Transactions>> Transactions::start(const Settings& settin
   return std::unique_ptr<Transactions>(new Transactions(std::move(impl)));
 }
 
+std::string Transactions::trouble() const { return impl_->client.trouble(); }
+
 Result<void> Transactions::take_over(Duration patience, const std::stop_token& stop) {
   const auto deadline = std::chrono::steady_clock::now() + patience;
   for (;;) {

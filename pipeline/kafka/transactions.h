@@ -63,6 +63,8 @@ class Transactions {
   Result<void> abort();
   // Blocks until it is known that all of it is durable, and no longer than the broker lets a transaction be open.
   Result<void> commit();
+  // What went wrong last with the brokers, or that one of them holds this client back; may be empty. Any thread.
+  std::string trouble() const;
 
  private:
   struct Impl;

@@ -153,7 +153,7 @@ class Log {
   // Set once something made the log unable to promise durability.
   virtual std::optional<Error> failure() const = 0;
 
-  // Why the newest append was refused for now, for want of room, say; nullopt once one is taken again.
+  // Why the newest append was refused for now, for want of room, say, or is long under way; nullopt once one is taken again.
   virtual std::optional<Error> refusal() const { return std::nullopt; }
 
   // Waits for what is queued, then refuses further appends.

@@ -338,7 +338,7 @@ void judge(PipelineStatus& status, const std::optional<Error>& failure, const st
     ailing.push_back("brokers keep this process from its share of the work: " + status.group->trouble);
   if (status.group && !status.group->sources_differ.empty()) ailing.push_back(status.group->sources_differ);
   if (!status.sources_wait_for.empty()) ailing.push_back("sources wait: " + status.sources_wait_for);
-  if (status.ingest_busy >= kStuck) {
+  if (status.ingest_busy >= kStuck && status.sources_wait_for.empty()) {
     ailing.push_back(fmt::format("ingest has been busy with one batch for {} s: an app, a `when:` or the disk is stuck",
                                  status.ingest_busy.count() / 1000));
   }

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,8 @@ LONG = bool(os.environ.get("PENSTOCK_TEST_LONG"))
 SEED = int(os.environ.get("PENSTOCK_TEST_SEED", "1"))
 SHARDS, PARTITIONS, KEYS = 4, 8, 40
 KILLS = 100 if LONG else 6
+LINES_OF_A_LIFE = 20  # at most, on average: it was 9
+STORM = 120 if LONG else 20  # seconds
 BETWEEN_KILLS = 1.5  # seconds, about: while a member is being missed, after others have taken over, and in between
 COUNTER = """local M = {}
 function M.transform(event, app)
@@ -196,6 +199,38 @@ class GroupOnKafka(FlowTest):
 
     def test_three_processes_killed_in_turn_lose_and_double_nothing(self):
         self.play_kills(3)
+
+    def play_storm(self):
+        """Somebody goes or comes every second, by a signal or without a word."""
+        over = time.monotonic() + STORM
+        while time.monotonic() < over:
+            time.sleep(self.chance.uniform(0.7, 1.3))  # a random moment
+            member = self.chance.choice(self.members)
+            if member.process.poll() is not None:
+                member.start()
+            elif self.chance.random() < 0.5:
+                member.kill()
+            else:
+                member.signal(signal.SIGTERM)
+
+    def test_processes_that_come_and_go_every_second_lose_and_double_nothing_and_say_little(self):
+        self.join(3)
+        wait_until(self.all_here, "all shards are somewhere", START_WITHIN)
+        writing = threading.Thread(target=self.write_for, args=(STORM,))
+        writing.start()
+        self.play_storm()
+        for member in self.members:
+            wait_until(lambda: member.process.poll() is not None or "stopping" not in member.log().rpartition("runs penstock.yaml")[2],
+                       "who was asked to end has ended", 60)
+            if member.process.poll() is not None:
+                member.start()
+        writing.join()
+        wait_until(self.all_here, "all shards are somewhere", START_WITHIN)
+        self.finish()
+        said = "".join(member.log() for member in self.members)
+        starts = said.count("runs penstock.yaml")
+        self.assertGreaterEqual(starts, len(self.members) + STORM // 5)
+        self.assertLess(len(said.splitlines()), LINES_OF_A_LIFE * starts, said)
 
     def test_processes_that_come_and_go_share_the_work_and_hand_over(self):
         self.join(1)

@@ -41,6 +41,7 @@ FILE = "Files.test_whatever_happens_to_a_file_is_named_and_loses_nothing_of_what
 REFUSED = "BadRequests.test_what_cannot_be_taken_is_answered_and_not_stored[{}]".format
 WAIT = "Outages.test_the_wait_that_a_rate_limit_asks_for_is_kept_in_both_its_forms[{}]".format
 UNREACHED = CC("sources/kafka/kafka_source", "without a broker, or without the topic, it warns once and waits")
+BREAKS = "{}.test_connections_that_break_in_the_middle_of_requests_and_of_answers_lose_and_double_nothing".format
 
 SOURCES = {
     "file": {
@@ -76,14 +77,15 @@ SOURCES = {
         "slow": shown("KafkaInputRoads.test_a_slow_connection_is_read_as_it_comes"),
         "frozen": shown("KafkaInputOutages.test_a_source_whose_broker_is_frozen_or_gone_reads_on_when_it_is_back"),
         "refused": shown("KafkaInputOutages.test_a_source_whose_broker_is_frozen_or_gone_reads_on_when_it_is_back", UNREACHED),
-        "reset_mid_body": shown("KafkaInputRoads.test_connections_that_break_in_the_middle_of_requests_and_of_answers_lose_and_double_nothing"),
+        "reset_mid_body": shown(BREAKS("KafkaInputRoads"), BREAKS("KafkaLogRoads")),
         **NO_HTTP,
         "garbage": shown("KafkaInput.test_messages_that_are_no_events_are_dead_letters_with_their_place"),
         "partial_outcomes": shown("KafkaInput.test_messages_that_are_no_events_are_dead_letters_with_their_place"),
         "telemetry": shown("KafkaInput.test_messages_that_are_no_events_are_dead_letters_with_their_place"),
         "close_in_flight": shown(CC("sources/kafka/kafka_source", "kafka keeps the contract of polled sources"),
                                  "KafkaInputOutages.test_a_source_whose_broker_is_frozen_or_gone_reads_on_when_it_is_back"),
-        "throttled": shown("KafkaInputRoads.test_a_broker_that_holds_a_client_back_is_told_and_waited_for"),
+        "throttled": shown("KafkaInputRoads.test_a_broker_that_holds_a_client_back_is_told_and_waited_for",
+                           "KafkaLogRoads.test_a_broker_that_holds_it_back_is_told_and_waited_for"),
         "one_topic_fails": shown("KafkaInputChanges.test_one_topic_that_is_not_there_holds_up_no_other"),
         "one_topic_forbidden": shown(
             "KafkaInputChanges.test_one_topic_that_is_forbidden_holds_up_no_other_and_is_read_on_when_it_is_allowed"),
@@ -129,7 +131,7 @@ DESTINATIONS = {
         "frozen": shown("KafkaOutages.test_a_broker_that_is_gone_or_frozen_is_named_and_nothing_is_lost"),
         "refused": shown("KafkaOutages.test_a_broker_that_is_gone_or_frozen_is_named_and_nothing_is_lost",
                          "KafkaTopics.test_a_topic_that_is_not_there_is_named_until_somebody_makes_it"),
-        "reset_mid_body": shown("KafkaRoads.test_connections_that_break_in_the_middle_of_requests_and_of_answers_lose_and_double_nothing",
+        "reset_mid_body": shown(BREAKS("KafkaRoads"),
                                 CC("destinations/kafka/kafka_destination",
                                    "a broker that goes away makes it unavailable, and what was held arrives when it is back")),
         **NO_HTTP,

@@ -13,7 +13,7 @@ from http_source_faults import BadRequests, OddClients  # noqa: E402
 from input_faults import FilesReadOnce, FollowedFiles, StandardInput  # noqa: E402
 from kafka_faults import KafkaInput, KafkaInputOutages, KafkaOutages, KafkaTopics  # noqa: E402
 from kafka_leader_faults import KafkaWithoutLeader  # noqa: E402
-from kafka_road_faults import KafkaInputRoads, KafkaRoads  # noqa: E402
+from kafka_road_faults import KafkaInputRoads, KafkaLogRoads, KafkaRoads  # noqa: E402
 from kafka_topic_faults import KafkaInputChanges, KafkaTopicChanges  # noqa: E402
 from local_faults import Discarded, Files, StandardOutput  # noqa: E402
 from webhook_faults import Answers, Outages, Stops  # noqa: E402
@@ -23,7 +23,7 @@ FAULTS = {
     "sources": {
         "file": [FilesReadOnce, FollowedFiles],
         "http": [BadRequests, OddClients],
-        "kafka": [KafkaInput, KafkaInputOutages, KafkaInputRoads, KafkaInputChanges, KafkaWithoutLeader],
+        "kafka": [KafkaInput, KafkaInputOutages, KafkaInputRoads, KafkaLogRoads, KafkaInputChanges, KafkaWithoutLeader],
         "stdin": [StandardInput],
     },
     "destinations": {

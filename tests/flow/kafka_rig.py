@@ -9,7 +9,7 @@ import subprocess
 import threading
 
 try:
-    import confluent_kafka  # Debian's python3-confluent-kafka
+    import confluent_kafka.admin  # Debian's python3-confluent-kafka
 except ImportError:
     confluent_kafka = None  # only tests that start a broker need it
 
@@ -121,11 +121,10 @@ class Kafka:
                         if line.startswith(("listeners=", "advertised.listeners=")))
         return Proxy(outer, inner, seed)
 
-    def limit(self, client, **rates):
-        """So many bytes a second for who calls itself so: producer_byte_rate, consumer_byte_rate; none: as many as it likes."""
-        what = ["--add-config", ",".join(f"{name}={rate}" for name, rate in rates.items())] if rates else [
-            "--delete-config", "producer_byte_rate,consumer_byte_rate"]
-        self.tool("kafka.admin.ConfigCommand", "--alter", "--entity-type", "clients", "--entity-name", client, *what)
+    def limit(self, client, what, rate):
+        """So many bytes a second for who calls itself so, of `what`: producer_byte_rate, consumer_byte_rate. None: as many as it likes."""
+        how = ["--delete-config", what] if rate is None else ["--add-config", f"{what}={rate}"]
+        self.tool("kafka.admin.ConfigCommand", "--alter", "--entity-type", "clients", "--entity-name", client, *how)
 
     def stop(self):
         self._run("stop")

@@ -5,10 +5,13 @@ import re
 
 from fault_rig import FILE_OUT, numbers
 from kafka_faults import KafkaTest
+from kafka_oracle import Writer, check_once_in_order
+from kafka_rig import write_counter
 from rig import event, wait_until
 
-EVENTS = 600
-RESETS = 200 if os.environ.get("PENSTOCK_TEST_LONG") else 12
+LONG = bool(os.environ.get("PENSTOCK_TEST_LONG"))
+EVENTS, LOGGED = 600, 60_000 if LONG else 6000
+RESETS = 200 if LONG else 12
 PAD = "x" * 400
 
 
@@ -18,7 +21,7 @@ def padded(first, end):
 
 class KafkaRoad(KafkaTest):
     """A broker that has ways to it: each test has one of its own."""
-    BROKER, HOW = "ctest-roads", ("--doors", "8")
+    BROKER, HOW = "ctest-roads", ("--doors", "12")
 
     def setUp(self):
         super().setUp()
@@ -87,7 +90,7 @@ class KafkaRoads(KafkaRoad):
         self.stop(process)
 
     def test_a_broker_that_holds_a_client_back_is_told_and_waited_for(self):
-        self.kafka.limit(self.topic, producer_byte_rate=18_000)
+        self.kafka.limit(self.topic, "producer_byte_rate", 18_000)
         process = self.play()
         for first in range(0, EVENTS, 20):
             self.accept(padded(first, first + 20))
@@ -142,7 +145,7 @@ class KafkaInputRoads(KafkaRoad):
 
     def test_a_broker_that_holds_a_client_back_is_told_and_waited_for(self):
         self.kafka.create(f"{self.topic}:2")
-        self.kafka.limit(self.topic, consumer_byte_rate=22_000)
+        self.kafka.limit(self.topic, "consumer_byte_rate", 22_000)
         self.write_events(0, EVENTS)
         process = self.play()
         wait_until(lambda: self.metrics().get("penstock_kafka_broker_throttle_seconds", broker=self.road.address, source="in"),
@@ -150,4 +153,51 @@ class KafkaInputRoads(KafkaRoad):
         self.wait_until_all_read()
         self.assertRegex(self.log(), f"in: {self.road.address}(/1)? holds this client back, which is over its quota")
         self.assert_told_briefly()
+        self.stop(process)
+
+
+class KafkaLogRoads(KafkaRoad):
+    """To the log on Kafka: the direct route from topic to topic stays exactly once."""
+
+    def play(self):
+        self.clean = f"{self.topic}.clean"
+        self.kafka.create(f"{self.topic}:2", f"{self.clean}:2")
+        write_counter(self)
+        kafka = f'brokers: ["{self.road.address}"], client: {{ client.id: {self.topic}, reconnect.backoff.max.ms: 200 }}'
+        self.config("  []", f"  - {{ name: in, type: kafka, {kafka}, topics: [{self.topic}] }}",
+                    f"log: {{ type: kafka, {kafka}, prefix: p-{self.topic}, partitions: 2, create: true, events: {self.clean} }}\n"
+                    "apps:\n  - use: counter\n")
+        return self.start()
+
+    def committed(self):
+        return self.kafka.written(self.clean) or 0
+
+    def wait_until_all_committed(self):
+        wait_until(lambda: len(self.kafka.messages(self.clean)) >= LOGGED, "all of it is in the log", 60)
+        check_once_in_order(self, [json.loads(message.value()) for message in self.kafka.messages(self.clean)], LOGGED, "count")
+        self.assert_told({"in": (LOGGED, 0)})
+
+    def test_connections_that_break_in_the_middle_of_requests_and_of_answers_lose_and_double_nothing(self):
+        process = self.play()
+        self.road.cut((2_000, 30_000), (400, 20_000))
+        writing = Writer(self.kafka, self.topic, LOGGED, self.committed)
+        wait_until(lambda: self.road.resets >= RESETS, "it has been broken off again and again", 60)
+        self.road.mend()
+        writing.join()
+        self.wait_until_all_committed()
+        self.assertLessEqual(len(self.log().splitlines()), 40, self.log())
+        self.stop(process)
+
+    def test_a_broker_that_holds_it_back_is_told_and_waited_for(self):
+        process = self.play()
+        self.kafka.limit(self.topic, "producer_byte_rate", 10_000)
+        writing = Writer(self.kafka, self.topic, LOGGED, self.committed)
+        why = (f"sources wait: a commit has waited for its brokers for more than 5 s: .*{self.road.address}(/1)? "
+               "holds this client back, which is over its quota")
+        wait_until(lambda: re.search(why, self.status()["verdict"]), "the verdict tells", 60)
+        self.kafka.limit(self.topic, "producer_byte_rate", None)
+        self.wait_until_all_committed()
+        writing.join()
+        wait_until(lambda: self.status()["verdict"] == "healthy", "it is healthy again")
+        self.assertEqual(self.log().count("it can be written again"), self.log().count("; sources wait"))
         self.stop(process)

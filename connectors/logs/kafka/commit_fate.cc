@@ -16,6 +16,7 @@ using penstock::kafka::Transactions;
 constexpr Duration kTakeOverWithin{10'000};
 constexpr Duration kPatience{10'000};
 constexpr std::chrono::seconds kBetweenTries{1};
+constexpr std::chrono::seconds kLongAnswer{5};
 
 }  // namespace
 
@@ -23,8 +24,9 @@ constexpr std::chrono::seconds kBetweenTries{1};
 // decided.
 Result<void> CommitWriter::take_over() {
   const auto& config = around_.config;
-  TRY_ASSIGN(transactions_, Transactions::start(commit_settings(config, around_.events_max, around_.state_max),
-                                                {"log", "events"}, around_.metrics));
+  TRY_ASSIGN(auto started, Transactions::start(commit_settings(config, around_.events_max, around_.state_max),
+                                               {"log", "events"}, around_.metrics));
+  use(std::move(started));
   events_topic_ = transactions_->topic(config.events_topic());
   TRY(transactions_->take_over(kTakeOverWithin, around_.stop));
   if (around_.group == nullptr) {
@@ -56,6 +58,27 @@ Result<void> CommitWriter::claim() {
   return {};
 }
 
+void CommitWriter::use(std::unique_ptr<Transactions> transactions) {
+  {
+    const std::lock_guard lock(mutex_);
+    std::swap(transactions_, transactions);
+  }
+  transactions.reset();  // takes its time
+}
+
+void CommitWriter::set_busy(std::optional<SteadyTime> since) {
+  const std::lock_guard lock(mutex_);
+  busy_since_ = since;
+}
+
+std::optional<Error> CommitWriter::trouble() const {
+  const std::lock_guard lock(mutex_);
+  if (trouble_ || !busy_since_ || around_.clock.steady() - *busy_since_ < kLongAnswer) return trouble_;
+  const auto why = transactions_ ? transactions_->trouble() : std::string();
+  return Error{ErrorKind::unavailable, fmt::format("a commit has waited for its brokers for more than {} s{}{}",
+                                                   kLongAnswer.count(), why.empty() ? "" : ": ", why)};
+}
+
 void CommitWriter::note(std::optional<Error> trouble) {
   const std::lock_guard lock(mutex_);
   trouble_ = std::move(trouble);
@@ -67,12 +90,12 @@ std::optional<Error> CommitWriter::fate_of(const Group& group, Error why) {
   log_warning("log", "{}; looking at what became of it", why.message);
   note(why);
   for (;;) {
-    transactions_.reset();
+    use(nullptr);
     const auto durable = find_fate(expected);
     note(durable ? std::nullopt : std::optional(durable.error()));
     if (durable) return *durable ? std::nullopt : std::optional(why);
     if (durable.error().kind != ErrorKind::unavailable) {
-      transactions_.reset();
+      use(nullptr);
       const std::lock_guard lock(mutex_);
       return failure_ = durable.error();
     }

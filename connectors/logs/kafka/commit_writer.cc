@@ -68,7 +68,7 @@ Result<std::unique_ptr<CommitWriter>> CommitWriter::open(const Around& around) {
     if (taken) break;
     if (taken.error().kind != ErrorKind::unavailable || std::chrono::steady_clock::now() > deadline)
       return fail(std::move(taken).error());
-    writer->transactions_.reset();
+    writer->use(nullptr);
   }
   writer->thread_ = std::thread([raw = writer.get()] { raw->run(); });
   return writer;
@@ -195,11 +195,6 @@ std::optional<Error> CommitWriter::failure() const {
   return failure_;
 }
 
-std::optional<Error> CommitWriter::trouble() const {
-  const std::lock_guard lock(mutex_);
-  return trouble_;
-}
-
 void CommitWriter::close() {
   {
     const std::lock_guard lock(mutex_);
@@ -215,9 +210,11 @@ void CommitWriter::run() {
   for (;;) {
     Group group = take_group();
     if (group.empty()) break;
+    set_busy(around_.clock.steady());
     commit(std::move(group));
+    set_busy(std::nullopt);
   }
-  transactions_.reset();
+  use(nullptr);
   rows_.clear();
 }
 

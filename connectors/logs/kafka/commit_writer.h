@@ -88,7 +88,7 @@ class CommitWriter {
   // Thread-safe.
   std::size_t pending_bytes() const;
   std::optional<Error> failure() const;
-  // Why it is not known what became of the newest transaction; nullopt: it is.
+  // Why it is not known what became of the newest transaction, or that it has been under way for long; nullopt: neither.
   std::optional<Error> trouble() const;
   // Finishes what is queued, as far as brokers answer, and joins. Thread-safe, may be called again.
   void close();
@@ -131,6 +131,8 @@ class CommitWriter {
   std::optional<Error> fate_of(const Group& group, Error why);
   bool pause(std::chrono::milliseconds time);
   void note(std::optional<Error> trouble);
+  void use(std::unique_ptr<penstock::kafka::Transactions> transactions);
+  void set_busy(std::optional<SteadyTime> since);
   void answer(Group group, const std::optional<Error>& error);
 
   const Around around_;
@@ -145,10 +147,11 @@ class CommitWriter {
   std::optional<Error> failure_;
   std::optional<Error> trouble_;
   bool closed_ = false;
+  std::optional<SteadyTime> busy_since_;  // the writer's thread, with one group
   std::map<int, std::uint64_t> terms_;  // of the shards whose records are taken
   std::mutex join_mutex_;
 
-  // The writer's thread, and whoever opens it before.
+  // The writer's thread, and whoever opens it before. Others look at which transactions_ it is with mutex_ only.
   std::unique_ptr<penstock::kafka::Transactions> transactions_;
   penstock::kafka::Transactions::Topic events_topic_ = nullptr;  // of it
   std::optional<Error> given_up_;  // no broker answered while the log was being closed
