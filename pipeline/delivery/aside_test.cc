@@ -285,6 +285,34 @@ TEST_CASE("an outage while only such events are left is told, makes no dead lett
   }
 }
 
+TEST_CASE("failures of what is set aside are no outage while others are delivered, however seldom") {
+  Rig rig;
+  rig.settings.batch = {.events = 1, .bytes = 1_MiB, .within = Duration{10}};
+  rig.settings.retry.attempts_max = 1000;
+  rig.settings.retry.age_max = Duration{86'400'000};
+  rig.settings.retry.wait_max = Duration{1000};
+  rig.crm.answer_with([](const Batch& batch) {
+    return Outcomes::all(number_of(batch.events.front()) <= 5 ? unavailable() : Outcome::delivered());
+  });
+  rig.start();
+  rig.add(30);  // that the first five are at fault is seen by the others
+  for (int i = 0; i < 60; ++i) rig.add(1), rig.advance(Duration{1000});
+  REQUIRE(rig.crm.delivered().size() == 85);
+  const int connects = rig.crm.connects();
+  const auto submitted = rig.crm.submitted().size();
+  for (int i = 0; i < 30; ++i) {
+    rig.add(1);
+    for (int tenths = 0; tenths < 200; ++tenths) {
+      rig.advance(Duration{100});
+      CHECK(rig.health() == Health::healthy);
+    }
+    CHECK(rig.crm.delivered().size() == static_cast<std::size_t>(86 + i));
+  }
+  CHECK(rig.crm.submitted().size() > submitted + 1000);  // they were tried all the while
+  CHECK(rig.crm.connects() == connects);
+  CHECK(rig.dead().empty());
+}
+
 TEST_CASE("a replay of which much fails reads no more than may wait") {
   Rig rig;
   rig.settings.batch = {.events = 1000, .bytes = 1_MiB, .within = Duration{100}};
