@@ -131,12 +131,13 @@ void GroupMember::Impl::run(const std::stop_token& stop) {
   leave();
 }
 
-// One that only ended would be waited for, since it has a name; this tells the others.
+// One that only ended would be waited for; this tells the others. It has no id any more once it is on its way.
 void GroupMember::Impl::leave() {
   rd_kafka_unsubscribe(handle());
   const auto deadline = std::chrono::steady_clock::now() + kLeaveWithin;
   do static_cast<void>(poll());
-  while (holds_any() && std::chrono::steady_clock::now() < deadline);
+  while ((holds_any() || !id_of(handle()).empty()) && std::chrono::steady_clock::now() < deadline);
+  static_cast<void>(poll());
   drop_all();
   over = true;
 }

@@ -7,8 +7,8 @@
 // transaction that names the membership (Transactions::send_offsets), which brokers refuse once it is of the past. librdkafka 2.0.2
 // may join anew with what it had, and never say that it was expelled: that it has another id then is how this knows.
 //
-// A member has a name (`group.instance.id`), by which it gets its partitions back at once when it is started again after a kill. At its
-// end it leaves, and others take over without a wait.
+// At its end a member leaves, and others take over without a wait. It has no name (`group.instance.id`): one that was killed between two
+// steps of a rebalance would get its part back under its name, nobody would take the other step, and partitions would be nobody's.
 
 #include <cstdint>
 #include <functional>

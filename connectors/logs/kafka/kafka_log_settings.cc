@@ -138,7 +138,6 @@ Settings member_settings(const Config& config) {
   Settings settings{{"session.timeout.ms", fmt::format("{}", kSessionTimeout.count())},
                     {"heartbeat.interval.ms", fmt::format("{}", kHeartbeat.count())}};
   for (auto& each : group_settings(config)) settings.push_back(std::move(each));
-  settings.emplace_back("group.instance.id", config.instance);
   settings.emplace_back("partition.assignment.strategy", "cooperative-sticky");
   return settings;
 }
