@@ -87,6 +87,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   void connected(const Result<void>& result);
   void answered(Window::Ticket ticket, Outcomes outcomes);
   void follow(Verdict verdict, LowWater::Mark mark);
+  void put_off(std::vector<Shipment> pieces, const std::string& code, SteadyTime until);
   void count_delivered(const std::vector<Parcel>& parcels);
   void settle_delivered(const std::vector<Parcel>& parcels, LowWater::Mark mark);
 

@@ -86,9 +86,10 @@ void DestinationLoop::answered(Window::Ticket ticket, Outcomes outcomes) {
   metrics_.batches.add();
   metrics_.write_seconds.observe(std::chrono::duration<double>(around_.clock.steady() - flight->submitted_at).count());
   const auto mark = flight->shipment.mark;
-  follow(judge(std::move(flight->shipment), std::move(outcomes), settings_.retry, around_.clock, delivered_,
-               breaker_.flowing()),
-         mark);
+  auto verdict = judge(std::move(flight->shipment), std::move(outcomes), settings_.retry, around_.clock, delivered_,
+                       breaker_.flowing());
+  if (settings_.order == Order::key) keep_order(verdict);
+  follow(std::move(verdict), mark);
   pump();
   stop_further();
 }
@@ -125,26 +126,30 @@ void DestinationLoop::follow(Verdict verdict, LowWater::Mark mark) {
     if (verdict.by_itself) set_aside(half);
     window_.add(std::move(half));
   }
-  if (verdict.untried) window_.add(*std::move(verdict.untried));
-  if (verdict.held) window_.add(*std::move(verdict.held));
-  if (verdict.aside) {
-    metrics_.count_retry(verdict.by_itself->code, verdict.aside->parcels.size());
-    board_.retries += verdict.aside->parcels.size();
-    if (!verdict.delivered.empty()) verdict.aside->pauses = 0;
-    const auto pause = std::max(std::min(verdict.retry_after.value_or(Duration{0}), kRetryAfterMax),
-                                retry_backoff_.after(++verdict.aside->pauses));
-    window_.add_later(*std::move(verdict.aside), now + pause);
+  for (auto& piece : verdict.untried) window_.add(std::move(piece));
+  for (auto& piece : verdict.held) window_.add(std::move(piece));
+  if (!verdict.aside.empty()) {
+    const int pauses = verdict.delivered.empty() ? verdict.aside.front().pauses + 1 : 1;
+    for (auto& piece : verdict.aside) piece.pauses = pauses;
+    const auto pause =
+        std::max(std::min(verdict.retry_after.value_or(Duration{0}), kRetryAfterMax), retry_backoff_.after(pauses));
+    put_off(std::move(verdict.aside), verdict.by_itself->code, now + pause);
   }
-  if (verdict.later) {
-    const auto events = verdict.later->parcels.size();
-    metrics_.count_retry(verdict.retry_code, events);
-    board_.retries += events;
+  if (!verdict.later.empty()) {
     const auto pause = verdict.retry_after ? std::clamp(*verdict.retry_after, Duration{1}, kRetryAfterMax)
-                                           : retry_backoff_.after(verdict.later->retries);
-    window_.add_later(*std::move(verdict.later), now + pause);
+                                           : retry_backoff_.after(verdict.later.front().retries);
+    put_off(std::move(verdict.later), verdict.retry_code, now + pause);
   }
   park_behind(died);
   if (again) take_out_discarded();
+}
+
+void DestinationLoop::put_off(std::vector<Shipment> pieces, const std::string& code, SteadyTime until) {
+  for (auto& piece : pieces) {
+    metrics_.count_retry(code, piece.parcels.size());
+    board_.retries += piece.parcels.size();
+    window_.add_later(std::move(piece), until);
+  }
 }
 
 // What failed by itself says nothing about the destination, one way or the other; but as a probe it has brought nothing, and when
@@ -154,7 +159,7 @@ void DestinationLoop::weigh_answer(const Verdict& verdict, SteadyTime now) {
   const bool only_by_itself = verdict.by_itself && verdict.delivered.empty();
   if (held_for_aside_ && !verdict.delivered.empty()) breaker_.try_now(now);
   if (verdict.unavailable) {
-    if (verdict.held && !verdict.held->aside()) held_for_aside_ = false;
+    if (!verdict.held.empty() && !verdict.held.front().aside()) held_for_aside_ = false;
     found_unavailable(*verdict.unavailable, now);
   } else if (!only_by_itself) {
     breaker_.answered();

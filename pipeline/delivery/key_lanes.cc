@@ -1,5 +1,6 @@
 #include "pipeline/delivery/key_lanes.h"
 
+#include <array>
 #include <limits>
 #include <utility>
 
@@ -31,6 +32,47 @@ class Cut {
   std::vector<Shipment> done_;
 };
 
+// The last place of what was closed, by lane.
+using Ends = std::array<std::uint32_t, 1U << kKeyLaneBits>;
+
+// One part while it is cut into pieces.
+class Pieces {
+ public:
+  explicit Pieces(Shipment whole) : whole_(std::move(whole)) {}
+
+  // Of the parcels that are in no piece yet.
+  const Parcel* next() const { return taken_ < whole_.parcels.size() ? &whole_.parcels[taken_] : nullptr; }
+  void take() {
+    lanes_.set(next()->key_lane);
+    open_.push_back(*next());
+    ++taken_;
+  }
+  bool open_in(std::uint16_t lane) const { return lanes_[lane]; }
+  bool open_before(std::uint32_t place) const { return !open_.empty() && open_.front().place < place; }
+  void close(Ends& ends) {
+    if (open_.empty()) return;
+    for (const Parcel& parcel : open_) ends[parcel.key_lane] = open_.back().place;
+    done_.push_back(part_of(whole_, std::exchange(open_, {})));
+    lanes_.reset();
+  }
+  std::vector<Shipment> done() && { return std::move(done_); }
+
+ private:
+  Shipment whole_;
+  std::size_t taken_ = 0;
+  std::vector<Parcel> open_;
+  KeyLanes lanes_;  // of what is open
+  std::vector<Shipment> done_;
+};
+
+// The part whose next parcel stands first.
+Pieces* first_of(std::vector<Pieces>& parts) {
+  Pieces* first = nullptr;
+  for (Pieces& part : parts)
+    if (part.next() != nullptr && (first == nullptr || part.next()->place < first->next()->place)) first = &part;
+  return first;
+}
+
 }  // namespace
 
 std::uint16_t key_lane_of(const Facts& facts) {
@@ -52,6 +94,27 @@ std::vector<Shipment> cut_by_key(Shipment whole, std::size_t groups, const Batch
     std::ranges::move(cut.done(), std::back_inserter(made));
   }
   return made;
+}
+
+void cut_apart(std::span<std::vector<Shipment>> parts) {
+  std::vector<std::vector<Shipment>*> filled;
+  for (auto& part : parts)
+    if (!part.empty()) filled.push_back(&part);
+  if (filled.size() < 2) return;
+  std::vector<Pieces> cuts;
+  for (auto* part : filled) cuts.emplace_back(std::move(part->front()));
+  Ends ends{};
+  while (Pieces* const first = first_of(cuts)) {
+    const std::uint16_t lane = first->next()->key_lane;
+    for (Pieces& other : cuts)
+      if (&other != first && other.open_in(lane)) other.close(ends);
+    if (first->open_before(ends[lane])) first->close(ends);
+    first->take();
+  }
+  for (std::size_t i = 0; i < cuts.size(); ++i) {
+    cuts[i].close(ends);
+    *filled[i] = std::move(cuts[i]).done();
+  }
 }
 
 }  // namespace penstock::delivery

@@ -40,6 +40,27 @@ void check_in_flight(Rig& rig) {
   }
 }
 
+// What a receiver answers that takes events one by one, and nothing more of an id when it did not take one of it: the kinds of failure
+// differ within one write.
+Outcomes mixed(std::mt19937_64& random, const Batch& batch) {
+  Outcomes each;
+  std::set<std::string_view> failed;
+  const auto often = random() % 3 + 1;
+  for (const auto& event : batch.events) {
+    const auto id = event.facts.distinct_id;
+    if (!failed.contains(id) && random() % 4 >= often) {
+      each.each.push_back(Outcome::delivered());
+      continue;
+    }
+    failed.insert(id);
+    Outcome failure = random() % 2 == 0 ? retry() : unavailable();
+    if (failure.kind == Outcome::Kind::unavailable)
+      (random() % 2 == 0 ? failure.untried : failure.limited) = random() % 3 == 0;
+    each.each.push_back(std::move(failure));
+  }
+  return each;
+}
+
 void a_random_run(std::uint64_t seed) {
   INFO("seed ", seed, " (run it alone with PENSTOCK_SEED)");
   std::mt19937_64 random(seed);
@@ -55,6 +76,7 @@ void a_random_run(std::uint64_t seed) {
     switch (random() % 8) {
       case 0: return Outcomes::all(unavailable());
       case 1: return Outcomes::all(retry());
+      case 2: return mixed(random, batch);
       default: return Outcomes::all(guilty ? rejected() : Outcome::delivered());
     }
   });
@@ -106,6 +128,44 @@ TEST_CASE("with an order whatever the destination answers, events of one id arri
   const std::uint64_t first = std::random_device()();
   const std::uint64_t runs = std::getenv("PENSTOCK_TEST_LONG") != nullptr ? 160 : 16;
   for (std::uint64_t i = 0; i < runs; ++i) a_random_run(first + i);
+}
+
+TEST_CASE("events of one id that fail differently in one write go again as they stand in the log") {
+  struct Case {
+    std::string what;
+    int distinct_ids;
+    int tried_again;  // how often all of it was, before
+    std::vector<Outcome> answer;
+  };
+  Outcome limited = unavailable();
+  limited.limited = true;
+  for (const auto& [what, distinct_ids, tried_again, answer] : std::vector<Case>{
+           {"one waits between two that are held", 1, 0, {unavailable(), retry(), unavailable()}},
+           {"the same of what is set aside", 1, 1, {unavailable(), retry(), unavailable()}},
+           {"the same when it is held", 1, 1, {limited, retry(), limited}},
+           {"the last one stands behind one of another id", 2, 0, {retry(), unavailable(), retry(), retry()}},
+           {"the last one stands behind one of another id, set aside",
+            2,
+            1,
+            {unavailable(), retry(), retry(), unavailable()}},
+       }) {
+    CAPTURE(what);
+    Rig rig;
+    rig.settings.order = Order::key;
+    rig.settings.in_flight_max = 1;
+    rig.distinct_ids = distinct_ids;
+    int answers = 0;
+    rig.crm.answer_with([&](const Batch& batch) {
+      if (answers++ < tried_again) return Outcomes::all(retry());
+      if (answers == tried_again + 1 && batch.events.size() == answer.size()) return Outcomes{answer};
+      return Outcomes::all(Outcome::delivered());
+    });
+    rig.start();
+    rig.add(static_cast<int>(answer.size()));
+    for (int i = 0; i < 20; ++i) rig.advance(std::chrono::minutes(1));
+    CHECK(answers > tried_again + 1);
+    check_order(rig);
+  }
 }
 
 TEST_CASE("an event that is tried again holds up its own key and no other") {

@@ -34,6 +34,14 @@ Outcomes moody(Random& random, const Batch& batch) {
       }
       return each;
     }
+    case 5: {
+      Outcomes each;  // nothing goes, for several reasons
+      for (const auto& event : batch.events) {
+        each.each.push_back(guilty(event) ? rejected() : random() % 2 == 0 ? retry() : unavailable());
+        if (each.each.back().kind == Outcome::Kind::unavailable) each.each.back().untried = random() % 3 == 0;
+      }
+      return each;
+    }
     default: return Outcomes::all(any_guilty ? rejected() : Outcome::delivered());
   }
 }

@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
+
+#include "pipeline/delivery/key_lanes.h"
 
 namespace penstock::delivery {
 namespace {
@@ -37,17 +40,17 @@ void judge_whole(Shipment shipment, Outcome outcome, bool exhausted, bool aside,
     case Outcome::Kind::unavailable:
       if (aside) {
         verdict.retry_after = outcome.retry_after;
-        verdict.aside = std::move(shipment);
+        verdict.aside.push_back(std::move(shipment));
         return;
       }
       verdict.unavailable = std::move(outcome);
-      verdict.held = std::move(shipment);
+      verdict.held.push_back(std::move(shipment));
       return;
     case Outcome::Kind::retry:
       if (!exhausted) {
         verdict.retry_after = outcome.retry_after;
         verdict.retry_code = std::move(outcome.code);
-        verdict.later = std::move(shipment);
+        verdict.later.push_back(std::move(shipment));
         return;
       }
       outcome.reason = last_words(shipment, outcome.reason);
@@ -99,10 +102,10 @@ void judge_each(const Shipment& shipment, std::vector<Outcome> outcomes, bool ex
         break;
     }
   }
-  if (!later.empty()) verdict.later = part_of(shipment, std::move(later));
-  if (!untried.empty()) verdict.untried = part_of(shipment, std::move(untried));
-  if (!set_aside.empty()) verdict.aside = part_of(shipment, std::move(set_aside));
-  if (!held.empty()) verdict.held = part_of(shipment, std::move(held));
+  if (!later.empty()) verdict.later.push_back(part_of(shipment, std::move(later)));
+  if (!untried.empty()) verdict.untried.push_back(part_of(shipment, std::move(untried)));
+  if (!set_aside.empty()) verdict.aside.push_back(part_of(shipment, std::move(set_aside)));
+  if (!held.empty()) verdict.held.push_back(part_of(shipment, std::move(held)));
 }
 
 // Events for which the destination is not available, though not because it is `limited` or `lost`: these are said of all.
@@ -183,14 +186,24 @@ Verdict judge(Shipment shipment, Outcomes outcomes, const RetrySettings& retry, 
   }
   // Some of their neighbours may have failed by themselves; these did not, or nobody knows yet.
   for (auto* uncounted : {&verdict.held, &verdict.aside, &verdict.untried}) {
-    if (!*uncounted) continue;
-    (*uncounted)->attempts = before.attempts;
-    (*uncounted)->retries = before.retries;
-    (*uncounted)->first_failed_at = before.first_failed_at;
-    (*uncounted)->first_failed = before.first_failed;
+    for (Shipment& part : *uncounted) {
+      part.attempts = before.attempts;
+      part.retries = before.retries;
+      part.first_failed_at = before.first_failed_at;
+      part.first_failed = before.first_failed;
+    }
   }
-  if (verdict.untried) verdict.untried->suspicion = unsuspected;
+  for (Shipment& part : verdict.untried) part.suspicion = unsuspected;
   return verdict;
+}
+
+void keep_order(Verdict& verdict) {
+  std::array parts{std::move(verdict.untried), std::move(verdict.held), std::move(verdict.aside), std::move(verdict.later)};
+  cut_apart(parts);
+  verdict.untried = std::move(parts[0]);
+  verdict.held = std::move(parts[1]);
+  verdict.aside = std::move(parts[2]);
+  verdict.later = std::move(parts[3]);
 }
 
 }  // namespace penstock::delivery

@@ -23,12 +23,13 @@ struct Verdict {
   std::vector<Parcel> delivered;
   std::vector<Dead> dead;                 // attempts and first failure are those of `judged`
   std::vector<Shipment> at_once;  // halves of one that was refused or gave up: nobody knows yet whose fault it was
-  std::optional<Shipment> later;  // to be tried again after a pause
+  // Of each of the next four one, or its pieces (keep_order).
+  std::vector<Shipment> later;  // to be tried again after a pause
   std::optional<Duration> retry_after;  // the pause that the peer asked for
   std::string retry_code;
-  std::optional<Shipment> aside;  // it was not available for these, but for others: again after a pause; nothing counts yet
-  std::optional<Shipment> untried;  // were not sent, because of one of the others; nothing counts against these
-  std::optional<Shipment> held;  // the destination was not available; nothing counts against these
+  std::vector<Shipment> aside;  // it was not available for these, but for others: again after a pause; nothing counts yet
+  std::vector<Shipment> untried;  // were not sent, because of one of the others; nothing counts against these
+  std::vector<Shipment> held;  // the destination was not available; nothing counts against these
   std::optional<Outcome> unavailable;  // why
   std::optional<Outcome> by_itself;  // what the destination said of events for which it was not available, and others were
   int attempts = 0;  // of the shipment, this answer included
@@ -47,5 +48,8 @@ struct Verdict {
 // `delivered` counts the events that the destination has taken so far. `flowing`: nothing else says that it is down.
 Verdict judge(Shipment shipment, Outcomes outcomes, const RetrySettings& retry, const Clock& clock, std::uint64_t delivered,
               bool flowing);
+
+// For `order: key`. An answer for each parts neighbours: what becomes of them is cut into pieces, see cut_apart.
+void keep_order(Verdict& verdict);
 
 }  // namespace penstock::delivery
