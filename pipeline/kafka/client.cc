@@ -165,6 +165,14 @@ Result<Metadata> Client::metadata(const std::string& name, Duration patience, co
   }
 }
 
+Result<std::string> Client::cluster(Duration patience, const std::stop_token& stop) {
+  TRY(metadata({}, patience, stop));
+  char* id = rd_kafka_clusterid(client_, static_cast<int>(patience.count()));
+  std::string text(id == nullptr ? "" : id);
+  if (id != nullptr) rd_kafka_mem_free(client_, id);
+  return text;
+}
+
 std::string Client::trouble() const {
   const std::lock_guard lock(mutex_);
   return trouble_now();

@@ -52,6 +52,8 @@ class Client {
   // Of the brokers, and of one topic, all, or (empty) none. Waits for a broker, but no longer than needed to know why none answers. The error
   // is of kind unavailable, or stopped.
   Result<Metadata> metadata(const std::string& topic, Duration patience, const std::stop_token& stop);
+  // The id of the cluster; empty: it has none. As metadata.
+  Result<std::string> cluster(Duration patience, const std::stop_token& stop);
   // What went wrong last with the brokers, and whether one holds this client back: its answers come late then. Empty: nothing.
   std::string trouble() const;
   // A broker has done what it was asked for: what was wrong before is over.

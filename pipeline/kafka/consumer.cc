@@ -116,6 +116,10 @@ Result<std::map<std::string, int>> Consumer::topics(const std::optional<std::str
   return found;
 }
 
+Result<std::string> Consumer::cluster(Duration patience, std::stop_token stop) {
+  return impl_->client.cluster(patience, stop);
+}
+
 // Offsets by time, where the times -2 and -1 are the beginning and the end: the client asks each broker once. Not by its functions for
 // beginning and end, which wait as long as a request may take, and not as long as they are told.
 Result<std::vector<std::int64_t>> Consumer::Impl::offsets_at(const std::string& topic, int first, std::size_t partitions,

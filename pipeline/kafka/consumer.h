@@ -80,6 +80,8 @@ class Consumer {
 
   // Every topic with its number of partitions, or this one only. An error of kind not_found or unavailable says why not.
   Result<std::map<std::string, int>> topics(const std::optional<std::string>& only, Duration patience, std::stop_token stop);
+  // By which the cluster is known; empty: it has no id.
+  Result<std::string> cluster(Duration patience, std::stop_token stop);
   Result<std::uint64_t> find(const TopicPartition& at, const Beginning& beginning, Duration patience);
   // The first that is as young; none: there is no such message.
   Result<std::optional<std::uint64_t>> find_time(const TopicPartition& at, Timestamp time, Duration patience);

@@ -68,13 +68,7 @@ Result<std::unique_ptr<TopicAdmin>> TopicAdmin::start(const Settings& settings, 
   return std::unique_ptr<TopicAdmin>(new TopicAdmin(std::move(impl)));
 }
 
-Result<std::string> TopicAdmin::cluster(Duration patience) {
-  TRY(impl_->client.metadata({}, patience, impl_->stop));
-  char* id = rd_kafka_clusterid(impl_->client.get(), static_cast<int>(patience.count()));
-  std::string text(id == nullptr ? "" : id);
-  if (id != nullptr) rd_kafka_mem_free(impl_->client.get(), id);
-  return text;
-}
+Result<std::string> TopicAdmin::cluster(Duration patience) { return impl_->client.cluster(patience, impl_->stop); }
 
 Result<std::optional<TopicInfo>> TopicAdmin::describe(const std::string& topic, Duration patience) {
   TRY_ASSIGN(const auto metadata, impl_->client.metadata(topic, patience, impl_->stop));

@@ -28,6 +28,14 @@ class Metrics;
 
 namespace penstock {
 
+// Topics of one Kafka cluster.
+struct KafkaTopics {
+  std::string field{};  // of the settings that names them
+  std::vector<std::string> brokers{};  // as they stand there
+  std::string cluster{};  // its id, when it is known
+  std::vector<std::string> names{};
+};
+
 // What a connector may use of the process. References outlive every connector.
 struct ConnectorContext {
   std::string name;           // the component's name in the YAML
@@ -40,6 +48,7 @@ struct ConnectorContext {
   // How far ingest has committed a source. Any thread, for as long as the connector lives. Null: nobody knows.
   std::function<Result<std::vector<SourcePosition>>()> committed = nullptr;
   PartitionShare share{};  // of the input, for a source that is divisible
+  KafkaTopics own_topics{};  // the pipeline's log; a source that read them would read what it brings itself, for ever
 };
 
 using AnySource = std::variant<std::unique_ptr<PolledSource>, std::unique_ptr<PushedSource>>;
@@ -58,6 +67,7 @@ struct Plan {
   bool finite = false;  // sources: ends by itself
   Bytes memory{0};  // sources: what they may hold that nobody has taken yet
   std::vector<Claim> claims{};
+  KafkaTopics reads{};  // sources: the topics that they name; patterns may find more
   bool by_captured = false;  // polled sources: their records are divided anew, by way of `captured`
   bool pushed = false;  // sources
   bool divisible = false;  // sources: several of it, in as many processes, can have shares of the input
@@ -81,7 +91,7 @@ class ConnectorTypes {
  public:
   // T has: struct Config with fields(); constructor T(Config, const ConnectorContext&); static constexpr kSummary, kExample.
   // Sources may have `static bool finite(const Config&)`, `static Bytes memory(const Config&)` and `static bool by_captured(const Config&)`; a Config may have
-  // `std::vector<Claim> claims() const`.
+  // `std::vector<Claim> claims() const`, and of sources `KafkaTopics reads() const`.
   template <class T>
   void add(std::string name);
 
@@ -117,6 +127,7 @@ void ConnectorTypes<Made>::add(std::string name) {
     if constexpr (requires { T::memory(settings); }) plan.memory = T::memory(settings);
     if constexpr (requires { T::by_captured(settings); }) plan.by_captured = T::by_captured(settings);
     if constexpr (requires { settings.claims(); }) plan.claims = settings.claims();
+    if constexpr (requires { settings.reads(); }) plan.reads = settings.reads();
     if constexpr (requires { T::kDivisible; }) plan.divisible = T::kDivisible;
     if constexpr (requires { T::kShareMemoryMin; }) plan.share_memory_min = T::kShareMemoryMin;
     plan.pushed = std::is_base_of_v<PushedSource, T>;

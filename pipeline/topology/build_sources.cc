@@ -10,7 +10,7 @@ namespace penstock::topology {
 ConnectorContext Parts::context(const std::string& name, const std::shared_ptr<DerivedState>& state, PartitionShare share) {
   std::function<Result<std::vector<SourcePosition>>()> committed;
   if (state) committed = [state, name] { return state->positions_of(name); };
-  return {name, plan.folder, clock, *http_, &metrics, log->keeps_attachments(), std::move(committed), share};
+  return {name, plan.folder, clock, *http_, &metrics, log->keeps_attachments(), std::move(committed), share, own_topics_};
 }
 
 // A source that cannot be divided is of one share, and so of one process at a time. Of which must not depend on anything around it, for
@@ -63,7 +63,8 @@ Result<std::vector<RunningSource>> Parts::build_pushed() {
 }
 
 // Only where there is one state (plan.cc): several shards would have to agree on how far it was read.
-Result<RunningSource> Parts::build_repartition(const ingest::SourceIdentity& identity, std::unique_ptr<PolledSource> source) {
+Result<RunningSource> Parts::build_repartition(const ingest::SourceIdentity& identity,
+                                               std::unique_ptr<PolledSource> source) {
   const auto state = whole_state();
   TRY_ASSIGN(auto positions, ingest::positions_with_captured(
                                  *log, identity.name, [&](const std::string& of) { return stored_positions(*state, of); }));

@@ -153,6 +153,7 @@ class Parts {
                                                          std::vector<std::unique_ptr<Transform>> chains);
 
   const ingest::Workers* workers_ = nullptr;  // of the whole, from when it is built
+  KafkaTopics own_topics_;  // of the log, when it is on Kafka
   logs::local::LocalLog* local_log_ = nullptr;  // `log`, when it is one
   std::size_t event_bytes_max_ = 0;  // that the log takes; 0: any
   std::size_t letter_bytes_max_ = 0;  // likewise

@@ -69,6 +69,7 @@ Result<void> Parts::open_kafka_log(std::stop_token stop) {
     config.paths = paths_of(plan.sources.front().settings);
     config.project = plan.sources.front().project;
   }
+  own_topics_.names = {config.captured_topic(), config.events_topic(), config.state_topic()};
   TRY_ASSIGN(data_lock, logs::kafka::lock_data_folder(disk, plan.data));
   if (config.shards > 1) {
     for (const auto& source : plan.sources) config.sources.push_back({source.settings.name, print_of(source)});
@@ -77,6 +78,8 @@ Result<void> Parts::open_kafka_log(std::stop_token stop) {
   auto opened =
       logs::kafka::KafkaLog::open(std::move(config), {clock, &chunk_memory, &metrics, std::move(stop), captured_read});
   if (!opened) return fail(std::move(opened).error().context("the log on Kafka cannot be opened"));
+  const std::string& identity = (*opened)->identity();
+  own_topics_.cluster = identity.substr(0, identity.find(' '));
   TRY(logs::kafka::bind_data_folder(disk, plan.data, (*opened)->identity(), (*opened)->partitions()));
   if ((*opened)->shards() > 1) {
     group_log_ = opened->get();

@@ -74,6 +74,27 @@ void check_condition(const std::string& when, StructReader& reader) {
   }
 }
 
+// Of a log on Kafka; no names: it is not on Kafka.
+KafkaTopics topics_of(const LogSettings& log) {
+  if (log.type != LogType::kafka) return {};
+  const auto config = log.on_kafka();
+  return {.brokers = config.brokers, .names = {config.captured_topic(), config.events_topic(), config.state_topic()}};
+}
+
+// A cluster may have other names too, so the source looks at the cluster itself before it reads.
+void refuse_own_topics(const KafkaTopics& own, const KafkaTopics& reads, StructReader& reader) {
+  const auto is_own = [&](const std::string& broker) { return std::ranges::find(own.brokers, broker) != own.brokers.end(); };
+  if (!std::ranges::any_of(reads.brokers, is_own)) return;
+  for (const auto& name : reads.names) {
+    if (std::ranges::find(own.names, name) == own.names.end()) continue;
+    reader.problem(
+        reads.field,
+        fmt::format("'{}' is a topic of this pipeline's own log: what is read from it would be written to it again, "
+                    "without end",
+                    name));
+  }
+}
+
 // An entry must be a map before it can be read; the reader says so otherwise, and common fields then are missing anyway.
 void plan_sources(PipelinePlan& plan, const Registry& registry, Claims& claims, Problems& problems) {
   const auto& list = plan.settings.sources;
@@ -101,6 +122,7 @@ void plan_sources(PipelinePlan& plan, const Registry& registry, Claims& claims, 
     source.plan = *std::move(typed);
     if (source.plan.by_captured && plan.settings.log.shards > 1)
       reader.problem("key", "`repartition` does not go with `log.shards`: read the topic into a log with one shard");
+    refuse_own_topics(topics_of(plan.settings.log), source.plan.reads, reader);
     if (reader.finish()) claims.take(source.plan.claims, reader.node(), reader.path(), problems);
     plan.sources.push_back(std::move(source));
   }

@@ -42,6 +42,19 @@ class MockKafka {
   MockKafka& operator=(const MockKafka&) = delete;
 
   std::string address() const { return rd_kafka_mock_cluster_bootstraps(cluster_); }
+  // Its id.
+  std::string cluster() const {
+    rd_kafka_conf_t* conf = rd_kafka_conf_new();
+    set(conf, "bootstrap.servers", address());
+    rd_kafka_t* client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, nullptr, 0);
+    REQUIRE(client != nullptr);
+    char* const id = rd_kafka_clusterid(client, 10'000);
+    REQUIRE(id != nullptr);
+    std::string text = id;
+    rd_kafka_mem_free(client, id);
+    rd_kafka_destroy(client);
+    return text;
+  }
   void create(const std::string& topic, int partitions) {
     REQUIRE(rd_kafka_mock_topic_create(cluster_, topic.c_str(), partitions, 1) == RD_KAFKA_RESP_ERR_NO_ERROR);
   }

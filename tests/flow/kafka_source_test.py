@@ -100,6 +100,22 @@ class FromKafka(FlowTest):
         self.stop(self.processes[-1])
         self.assertEqual([body["properties"]["n"] for body in self.logged()], [15])
 
+    def test_the_topics_of_its_own_log_are_no_input(self):
+        log = f"log: {{ type: kafka, brokers: [\"{self.kafka.address}\"], prefix: {self.topic}, partitions: 2, create: true }}\n"
+        self.kafka.create(f"{self.topic}.orders:1")
+        self.kafka.write(f"{self.topic}.orders", [("k", json.dumps(event(n))) for n in range(10)])
+        self.play(extra=log)  # the pattern finds them all
+        wait_until(lambda: self.destination("none")["delivered"] == 10, "what is not its own is read")
+        wait_until(lambda: "for they are of this pipeline's own log" in self.log(), "it is told")
+        self.stop(self.processes[-1])
+        self.assertEqual(len(self.kafka.messages(f"{self.topic}.events")), 10)
+        self.config("  - { name: none, type: discard }", f'  - {{ name: in, type: kafka, brokers: ["{self.kafka.address}"], '
+                    f"topics: [a, {self.topic}.events] }}", log)
+        refused = self.cli("validate", "penstock.yaml")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn(f"topics: '{self.topic}.events' is a topic of this pipeline's own log: what is read from it would be written "
+                      "to it again, without end", refused.stderr)
+
     def position_is_noted(self):
         """There is a commit: the other log has nothing but its beginning."""
         log = self.status()["log"]

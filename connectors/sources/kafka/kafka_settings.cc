@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 
 #include "pipeline/event/timestamps.h"
@@ -63,6 +64,14 @@ void Config::check(config::StructReader& reader) const {
     reader.problem("from", "`stored` is where a consumer group stands; set `group` too");
   penstock::kafka::check_client(reader, "client", client, penstock::kafka::Role::consumer, client_settings(*this), kOwned);
 }
+
+KafkaTopics Config::reads() const {
+  KafkaTopics reads{.field = "topics", .brokers = brokers};
+  std::ranges::copy_if(topics, std::back_inserter(reads.names), [](const auto& topic) { return !is_pattern(topic); });
+  return reads;
+}
+
+bool is_pattern(std::string_view topic) { return topic.contains('*'); }
 
 penstock::kafka::Settings client_settings(const Config& config) {
   auto settings = penstock::kafka::connection(config.brokers);

@@ -11,6 +11,7 @@
 #include "pipeline/config/fields.h"
 #include "pipeline/kafka/client_settings.h"
 #include "pipeline/kafka/consumer.h"
+#include "pipeline/registry/registry.h"
 
 namespace penstock::sources::kafka {
 
@@ -45,13 +46,19 @@ struct Config {
   Duration refresh{30'000};
   config::StringMap client;
 
+  KafkaTopics reads() const;
+
   static constexpr auto fields() {
     using config::field;
     using config::Need;
     using config::range;
     return std::tuple{
         field("brokers", &Config::brokers, penstock::kafka::kBrokersHelp, Need::required),
-        field("topics", &Config::topics, "Names of topics, and patterns in which * stands for any text.", Need::required),
+        field("topics", &Config::topics,
+              "Names of topics, and patterns in which * stands for any text. No pattern finds the topics of the pipeline's "
+              "own "
+              "log.",
+              Need::required),
         field("from", &Config::from,
               "Where to begin with partitions that were never read: earliest, latest, a time such as 2026-08-01T10:00:00Z, "
               "or stored: where "
@@ -92,6 +99,7 @@ penstock::kafka::Settings client_settings(const Config& config);
 penstock::kafka::Beginning beginning_of(const Config& config);
 // Otherwise the beginning goes for what the group has never read.
 bool begins_where_group_stands(const Config& config);
+bool is_pattern(std::string_view topic);
 // How many partitions are read at the same time.
 std::size_t partitions_at_once(const Config& config);
 

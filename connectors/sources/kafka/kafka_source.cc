@@ -59,8 +59,8 @@ struct KafkaSource::Partition {
 };
 
 KafkaSource::KafkaSource(Config config, const ConnectorContext& context)
-    : config_(part_of(std::move(config), context.share)), share_(context.share), name_(context.name), clock_(context.clock),
-      metrics_(context.metrics),
+    : config_(part_of(std::move(config), context.share)), share_(context.share), own_topics_(context.own_topics),
+      name_(context.name), clock_(context.clock), metrics_(context.metrics),
       tombstones_(metrics_ == nullptr ? telemetry::Counter()
                                       : metrics_->counter("penstock_kafka_tombstones_total",
                                                           "Tombstones: passed on by the direct route, else passed over.",
@@ -83,7 +83,7 @@ Result<void> KafkaSource::open(const std::vector<SourcePosition>& stored) {
     };
   }
   finder_ = std::make_unique<PartitionFinder>(*consumer_, config_.topics, beginning_of(config_), std::move(offsets),
-                                              topics_of(stored), config_.refresh, share_, std::move(of_group));
+                                              topics_of(stored), config_.refresh, share_, std::move(of_group), own_topics_);
   return {};
 }
 

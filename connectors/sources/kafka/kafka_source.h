@@ -31,7 +31,7 @@ class KafkaSource final : public PolledSource {
   static constexpr std::string_view kSummary = "Reads Kafka topics, each message exactly once.";
   static constexpr std::string_view kExample =
       "brokers: [kafka-1:9092, kafka-2:9092]\n"
-      "topics: [orders, shop.*]\n"
+      "topics: [orders, clicks.*]\n"
       "from: latest\n";
   static Bytes memory(const Config& config) { return config.memory; }
   static bool by_captured(const Config& config) { return config.key == KeyedBy::repartition; }
@@ -70,6 +70,7 @@ class KafkaSource final : public PolledSource {
 
   const Config config_;
   const PartitionShare share_;
+  const KafkaTopics own_topics_;
   const std::string name_;
   const Clock& clock_;
   telemetry::Metrics* const metrics_;

@@ -108,6 +108,29 @@ TEST_CASE("several topics and patterns are read, and no others") {
   CHECK(given.positions.size() == 3);
 }
 
+TEST_CASE("topics of the pipeline's own log are never read, whatever a pattern says") {
+  MockKafka kafka;
+  for (const auto* topic : {"orders", "shop.a", "shop.events", "shop.state", "shop.captured"}) {
+    kafka.create(topic, 1);
+    kafka.write(topic, 0, values({topic}));
+  }
+  const auto read = [&](const std::string& cluster) {
+    ConnectorContext context{"in", ".", system_clock(), no_http()};
+    context.own_topics = {.cluster = cluster, .names = {"shop.captured", "shop.events", "shop.state"}};
+    Patient source(std::make_unique<KafkaSource>(of(kafka, {"orders", "shop.*"}), context));
+    REQUIRE(source.open({}).has_value());
+    auto given = read_all(source);
+    std::ranges::sort(given.bodies);
+    return given;
+  };
+  const auto here = read(kafka.cluster());
+  CHECK(here.bodies == std::vector<std::string>{"orders", "shop.a"});
+  REQUIRE(here.warnings.size() == 1);
+  CHECK(here.warnings[0].text ==
+        "not read, for they are of this pipeline's own log: shop.captured, shop.events, shop.state");
+  CHECK(read("another").bodies.size() == 5);
+}
+
 TEST_CASE("it begins where it is told to, but only with what was never read") {
   MockKafka kafka;
   kafka.create("orders", 2);

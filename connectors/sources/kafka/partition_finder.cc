@@ -1,12 +1,14 @@
 #include "connectors/sources/kafka/partition_finder.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <pthread.h>
 
 #include <algorithm>
 #include <csignal>
 #include <utility>
 
+#include "connectors/sources/kafka/kafka_settings.h"
 #include "pipeline/kafka/group_commit.h"
 
 namespace penstock::sources::kafka {
@@ -19,8 +21,6 @@ constexpr Duration kPatience{5000};
 constexpr Duration kFindPatience{2000};
 constexpr Duration kTryAgain{1000};
 
-bool is_pattern(const std::string& name) { return name.contains('*'); }
-
 std::vector<std::string> those(const std::vector<std::string>& topics, bool patterns) {
   std::vector<std::string> some;
   std::ranges::copy_if(topics, std::back_inserter(some), [&](const auto& topic) { return is_pattern(topic) == patterns; });
@@ -31,10 +31,11 @@ std::vector<std::string> those(const std::vector<std::string>& topics, bool patt
 
 PartitionFinder::PartitionFinder(penstock::kafka::Consumer& consumer, std::vector<std::string> topics, Beginning beginning,
                                  Offsets stored, std::set<std::string> known_topics, Duration refresh, PartitionShare share,
-                                 OfGroup of_group)
+                                 OfGroup of_group, KafkaTopics own_topics)
     : consumer_(consumer), names_(those(topics, false)), patterns_(those(topics, true)),
       has_patterns_(std::ranges::any_of(topics, is_pattern)), beginning_(beginning), stored_(std::move(stored)),
-      refresh_(refresh), share_(share), of_group_(std::move(of_group)), known_topics_(std::move(known_topics)) {
+      refresh_(refresh), share_(share), of_group_(std::move(of_group)), own_topics_(std::move(own_topics)),
+      known_topics_(std::move(known_topics)) {
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
 
@@ -84,18 +85,45 @@ bool PartitionFinder::look(const std::stop_token& stop) {
 }
 
 bool PartitionFinder::look_for(const std::optional<std::string>& name, const std::stop_token& stop) {
-  const auto topics = consumer_.topics(name, kPatience, stop);
+  auto topics = consumer_.topics(name, kPatience, stop);
+  if (topics) {
+    std::erase_if(*topics, [&](const auto& each) { return !wanted(name, each.first); });
+    if (auto left = leave_out_own(*topics, stop); !left) topics = std::unexpected(std::move(left).error());
+  }
   if (!topics) {
     complain(name.value_or(""), topics.error());
     return false;
   }
   complain_no_more(name.value_or(""));
   bool well = true;
-  for (const auto& [topic, partitions] : *topics) {
-    const bool wanted = name ? topic == *name : patterns_.takes(topic) && !topic.starts_with("__");
-    if (wanted) well = adopt(topic, partitions, stop) && well;
-  }
+  for (const auto& [topic, partitions] : *topics) well = adopt(topic, partitions, stop) && well;
   return well;
+}
+
+bool PartitionFinder::wanted(const std::optional<std::string>& name, const std::string& topic) const {
+  return name ? topic == *name : patterns_.takes(topic) && !topic.starts_with("__");
+}
+
+Result<void> PartitionFinder::leave_out_own(std::map<std::string, int>& topics, const std::stop_token& stop) {
+  std::vector<std::string> own;
+  for (const auto& topic : own_topics_.names)
+    if (topics.contains(topic)) own.push_back(topic);
+  if (own.empty()) return {};
+  if (!on_own_cluster_) {
+    TRY_ASSIGN(const auto cluster, consumer_.cluster(kPatience, stop));
+    on_own_cluster_ = cluster == own_topics_.cluster;
+  }
+  if (!*on_own_cluster_) return {};
+  std::vector<std::string> news;
+  for (const auto& topic : own) {
+    topics.erase(topic);
+    if (left_out_.insert(topic).second) news.push_back(topic);
+  }
+  if (news.empty()) return {};
+  const std::lock_guard lock(mutex_);
+  news_.warnings.push_back(
+      {fmt::format("not read, for they are of this pipeline's own log: {}", fmt::join(news, ", ")), false});
+  return {};
 }
 
 // Partitions of a topic that was read before are new themselves: everything in them is to be read. Also by a share that had none of the

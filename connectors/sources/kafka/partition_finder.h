@@ -19,6 +19,7 @@
 #include "pipeline/event/event_filter.h"
 #include "pipeline/kafka/consumer.h"
 #include "pipeline/ports/source.h"
+#include "pipeline/registry/registry.h"
 
 namespace penstock::sources::kafka {
 
@@ -40,10 +41,10 @@ class PartitionFinder {
   // Where a group stands in a topic, by partition; kNoOffset: nowhere.
   using OfGroup = std::function<Result<std::vector<std::uint64_t>>(const std::string& topic, int partitions)>;
 
-  // `of_group` goes before `beginning`; null: no group is asked.
+  // `of_group` goes before `beginning`; null: no group is asked. `own_topics` are left out, where the cluster is theirs.
   PartitionFinder(penstock::kafka::Consumer& consumer, std::vector<std::string> topics, penstock::kafka::Beginning beginning,
                   Offsets stored, std::set<std::string> known_topics, Duration refresh, PartitionShare share = {},
-                  OfGroup of_group = nullptr);
+                  OfGroup of_group = nullptr, KafkaTopics own_topics = {});
   ~PartitionFinder();
   PartitionFinder(const PartitionFinder&) = delete;
   PartitionFinder& operator=(const PartitionFinder&) = delete;
@@ -60,6 +61,9 @@ class PartitionFinder {
   // False: something could not be found out, and is to be tried again soon.
   bool look(const std::stop_token& stop);
   bool look_for(const std::optional<std::string>& name, const std::stop_token& stop);
+  bool wanted(const std::optional<std::string>& name, const std::string& topic) const;
+  // Those that are left out; told once.
+  Result<void> leave_out_own(std::map<std::string, int>& topics, const std::stop_token& stop);
   bool adopt(const std::string& topic, int partitions, const std::stop_token& stop);
   Result<std::uint64_t> first_of(const penstock::kafka::TopicPartition& at, int partitions);
   bool relocate();
@@ -75,10 +79,13 @@ class PartitionFinder {
   const Duration refresh_;
   const PartitionShare share_;  // of the partitions of each topic
   const OfGroup of_group_;
+  const KafkaTopics own_topics_;
 
   std::set<penstock::kafka::TopicPartition> known_;  // the thread's
   std::map<std::string, std::vector<std::uint64_t>> groups_;  // the thread's: where the group stands, by topic
   std::set<std::string> known_topics_;  // the thread's: their partitions that come later are read from the beginning
+  std::optional<bool> on_own_cluster_;  // the thread's; none: not known yet
+  std::set<std::string> left_out_;  // the thread's: what was told of
   std::map<std::string, std::string> complaints_;  // the thread's: what was said last, by what it was about
   std::vector<std::pair<penstock::kafka::TopicPartition, std::uint64_t>> relocating_;  // the thread's
 
