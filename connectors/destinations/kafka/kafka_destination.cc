@@ -21,6 +21,7 @@ constexpr std::chrono::milliseconds kPurgeAgain{100};
 // The client keeps something for every topic it has written to.
 constexpr std::size_t kTopicsMax = 1000;
 constexpr std::size_t kEnvelopeBytes = 400;
+constexpr std::string_view kTooLarge = "msg_size_too_large";
 // Of a batch with one record, besides its key and value.
 constexpr std::size_t kBatchHeaderBytes = 61;
 
@@ -62,6 +63,12 @@ struct KafkaDestination::Flight {
 
   std::size_t index_of(const Slot& slot) const { return static_cast<std::size_t>(&slot - slots.data()); }
   const EventView& event_of(const Slot& slot) const { return batch.events[index_of(slot)]; }
+  std::string_view value_of(const Slot& slot) const {
+    const auto i = index_of(slot);
+    if (ends.empty()) return batch.events[i].body;
+    const auto start = i == 0 ? 0 : ends[i - 1];
+    return std::string_view(envelopes).substr(start, ends[i] - start);
+  }
 
   // One outcome for all of them until one has failed.
   void fail(const Slot& slot, Outcome outcome) {
@@ -72,6 +79,7 @@ struct KafkaDestination::Flight {
   const Batch batch;
   Completion done;
   std::string envelopes;    // what messages point into when they are not the bodies
+  std::vector<std::size_t> ends;  // of each of them
   std::vector<Slot> slots;  // one for each event; they stay where they are
   Outcomes outcomes = Outcomes::all(Outcome::delivered());
   std::size_t waits_for = 1;  // reports, and the end of submit
@@ -114,12 +122,12 @@ Result<void> KafkaDestination::open(const TopicLimits& limits) {
     const std::lock_guard lock(mutex_);
     const bool same = client_settings(config_, limits) == client_settings(config_, limits_);
     limits_ = limits;
-    open_ = producer_ != nullptr && producer_->usable() && same;
+    open_ = producer_ != nullptr && producer_->usable() && (!lone_producer_ || lone_producer_->usable()) && same;
     if (open_) return {};
   }
   destroy_producer();
   TRY_ASSIGN(auto made, Producer::start(client_settings(config_, limits), {"destination", name_}, metrics_,
-                                        [this](std::span<const Report> reports) { on_reports(reports); }));
+                                        [this](std::span<const Report> reports) { on_reports(reports, false); }));
   const std::lock_guard lock(mutex_);
   producer_ = std::move(made);
   open_ = true;
@@ -131,20 +139,19 @@ void KafkaDestination::submit(Batch batch, Completion done) {
   Flight* const flight = made.get();
   if (!begin(made)) return flight->done(Outcomes::all(closed()));
   const auto& events = flight->batch.events;
-  std::vector<std::size_t> ends;  // of the envelopes, which have to be written before the first of them is sent
+  // All of them are written before the first is sent: they move while more come.
   if (config_.format == Format::envelope) {
     flight->envelopes.reserve(flight->batch.bytes + events.size() * kEnvelopeBytes);
     for (const auto& event : events) {
       append_envelope(flight->envelopes, event);
-      ends.push_back(flight->envelopes.size());
+      flight->ends.push_back(flight->envelopes.size());
     }
   }
   Draft draft(*this);
   std::vector<std::pair<Slot*, Outcome>> failed;
   for (std::size_t i = 0; i < events.size(); ++i) {
-    const auto start = i == 0 || ends.empty() ? 0 : ends[i - 1];
-    const auto value = ends.empty() ? events[i].body : std::string_view(flight->envelopes).substr(start, ends[i] - start);
-    if (auto outcome = send(flight->slots[i], value, draft)) failed.emplace_back(&flight->slots[i], std::move(*outcome));
+    if (auto outcome = send(*producer_, flight->slots[i], draft))
+      failed.emplace_back(&flight->slots[i], std::move(*outcome));
   }
   Flights finished;
   {
@@ -183,7 +190,8 @@ Result<void> KafkaDestination::name_topic(const Facts& facts, std::string& name)
   return {};
 }
 
-std::optional<Outcome> KafkaDestination::send(Slot& slot, std::string_view value, Draft& draft) {
+std::optional<Outcome> KafkaDestination::send(Producer& producer, Slot& slot, Draft& draft) {
+  const auto value = slot.flight->value_of(slot);
   const Facts& facts = slot.flight->event_of(slot).facts;
   if (const auto named = name_topic(facts, draft.topic); !named) return bad_topic(named.error().message);
   draft.key.clear();
@@ -192,7 +200,7 @@ std::optional<Outcome> KafkaDestination::send(Slot& slot, std::string_view value
     draft.headers[i].second.clear();
     headers_[i].second.append_to(draft.headers[i].second, facts);
   }
-  const int code = producer_->send({
+  const int code = producer.send({
       .topic = draft.topic,
       .key = draft.key.empty() ? std::nullopt : std::optional<std::string_view>(draft.key),
       .value = value,
@@ -204,18 +212,65 @@ std::optional<Outcome> KafkaDestination::send(Slot& slot, std::string_view value
   return penstock::kafka::outcome_of(code, {.topic = draft.topic, .bytes = value.size(), .by_client = true});
 }
 
-void KafkaDestination::on_reports(std::span<const Report> reports) {
+void KafkaDestination::on_reports(std::span<const Report> reports, bool alone) {
   Flights finished;
+  std::vector<std::pair<Slot*, Outcome>> again;
   {
     const std::lock_guard lock(mutex_);
     for (const auto& [tag, code, offset] : reports) {
-      const auto& slot = *static_cast<const Slot*>(tag);
+      auto& slot = *static_cast<Slot*>(tag);
       Flight& flight = *slot.flight;
-      if (code != 0) flight.fail(slot, outcome_of(code, flight.event_of(slot)));
+      if (code != 0) {
+        auto outcome = outcome_of(code, flight.event_of(slot));
+        const bool others_may_be_guilty = outcome.kind == Outcome::Kind::retry && outcome.code == kTooLarge;
+        if (others_may_be_guilty && !alone && open_) {
+          again.emplace_back(&slot, std::move(outcome));
+          continue;
+        }
+        if (others_may_be_guilty && alone) outcome.kind = Outcome::Kind::rejected;
+        flight.fail(slot, std::move(outcome));
+      }
       count_down(flight, finished);
     }
   }
+  for (auto& [slot, outcome] : again) send_alone(*slot, std::move(outcome));
   finish(std::move(finished));
+}
+
+// On the thread of the producer that had it in a batch.
+void KafkaDestination::send_alone(Slot& slot, Outcome refused) {
+  Producer* const producer = lone_producer();
+  std::optional<Outcome> failed = std::move(refused);
+  if (producer != nullptr) {
+    Draft draft(*this);
+    failed = send(*producer, slot, draft);
+  }
+  if (!failed) return;
+  Flights finished;
+  {
+    const std::lock_guard lock(mutex_);
+    slot.flight->fail(slot, *std::move(failed));
+    count_down(*slot.flight, finished);
+  }
+  finish(std::move(finished));
+}
+
+// Made on the one thread that wants it, while a batch is under way: nobody destroys it meanwhile.
+Producer* KafkaDestination::lone_producer() {
+  TopicLimits limits;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!open_) return nullptr;
+    if (lone_producer_) return lone_producer_->usable() ? lone_producer_.get() : nullptr;
+    limits = limits_;
+  }
+  // Its numbers would be shown in the place of the other's.
+  auto made = Producer::start(lone_client_settings(config_, limits), {"destination", name_}, nullptr,
+                              [this](std::span<const Report> reports) { on_reports(reports, true); });
+  if (!made) return nullptr;
+  const std::lock_guard lock(mutex_);
+  lone_producer_ = *std::move(made);
+  return lone_producer_.get();
 }
 
 Outcome KafkaDestination::outcome_of(int code, const EventView& event) const {
@@ -263,12 +318,15 @@ void KafkaDestination::destroy_producer() {
   std::unique_lock lock(mutex_);
   if (!producer_) return;
   while (unsettled_ > 0) {
+    Producer* const lone = lone_producer_.get();
     lock.unlock();
     producer_->purge();
+    if (lone != nullptr) lone->purge();
     lock.lock();
     all_settled_.wait_for(lock, kPurgeAgain, [&] { return unsettled_ == 0; });
   }
   const auto gone = std::move(producer_);
+  const auto lone_gone = std::move(lone_producer_);
   lock.unlock();
 }
 

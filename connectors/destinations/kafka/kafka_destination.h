@@ -59,8 +59,13 @@ class KafkaDestination final : public Destination {
   // Into `name`; an error when it cannot be a topic's, or would be one too many.
   Result<void> name_topic(const Facts& facts, std::string& name);
   // Nothing when a report will follow.
-  std::optional<Outcome> send(Slot& slot, std::string_view value, Draft& draft);
-  void on_reports(std::span<const penstock::kafka::Report> reports);
+  std::optional<Outcome> send(penstock::kafka::Producer& producer, Slot& slot, Draft& draft);
+  // `alone`: of messages that had a batch of records each to themselves.
+  void on_reports(std::span<const penstock::kafka::Report> reports, bool alone);
+  // Refused with others of its batch: now by itself. `refused` is what becomes of it where that cannot be.
+  void send_alone(Slot& slot, Outcome refused);
+  // Null: there is none now, and there will be none.
+  penstock::kafka::Producer* lone_producer();
   Outcome outcome_of(int code, const EventView& event) const;
   // One of those that `flight` waits for has come; with the last it moves to `finished`. With the mutex.
   void count_down(Flight& flight, Flights& finished);
@@ -78,6 +83,7 @@ class KafkaDestination final : public Destination {
   std::condition_variable all_settled_;  // with mutex_
   TopicLimits limits_;  // guarded by mutex_; that the producer was made for
   std::unique_ptr<penstock::kafka::Producer> producer_;  // guarded by mutex_, not what it does; kept while unsettled_
+  std::unique_ptr<penstock::kafka::Producer> lone_producer_;  // likewise; null until a message has to be alone
   std::map<const Flight*, std::unique_ptr<Flight>> in_flight_;  // guarded by mutex_, and what changes in them
   std::size_t unsettled_ = 0;  // guarded by mutex_; batches
   std::set<std::string, std::less<>> topics_;  // guarded by mutex_; names with facts in them

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <future>
@@ -202,9 +203,8 @@ TEST_CASE("what the broker answers becomes the outcome of each event") {
     rd_kafka_resp_err_t error;
     Kind kind;
   };
-  for (const auto& [error, kind] :
-       {Row{RD_KAFKA_RESP_ERR_INVALID_RECORD, Kind::rejected}, Row{RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, Kind::retry},
-        Row{RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, Kind::unavailable}}) {
+  for (const auto& [error, kind] : {Row{RD_KAFKA_RESP_ERR_INVALID_RECORD, Kind::rejected},
+                                    Row{RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, Kind::unavailable}}) {
     MockKafka kafka;
     kafka.create("events", 1);
     const auto destination = connected(to(kafka));
@@ -214,6 +214,28 @@ TEST_CASE("what the broker answers becomes the outcome of each event") {
     CHECK(each[0].kind == kind);
     CHECK(each[1].kind == kind);
   }
+}
+
+TEST_CASE(
+    "of a batch that a topic finds too large each event is tried by itself, and only those that are too large are "
+    "rejected") {
+  MockKafka kafka;
+  kafka.create("events", 1);
+  for (const auto format : {Format::body, Format::envelope}) {
+    auto config = to(kafka);
+    config.topic = "{event}s";  // nobody says how much it takes
+    config.format = format;
+    const auto destination = connected(config);
+    kafka.fail_writes(RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, 2);  // the batch, then the first that is alone
+    const auto each = deliver(*destination, batch_of({R"({"a":1})", R"({"a":2})", R"({"a":3})"}, "event"));
+    REQUIRE(each.size() == 3);
+    CHECK(std::ranges::count(each, Kind::rejected, &Outcome::kind) == 1);
+    CHECK(std::ranges::count(each, Kind::delivered, &Outcome::kind) == 2);
+  }
+  const auto messages = kafka.messages("events", 1);
+  REQUIRE(messages.size() == 4);
+  CHECK(messages.front().value.starts_with(R"({"a":)"));
+  CHECK(messages.back().value.contains(R"("data":{"a":)"));
 }
 
 TEST_CASE("what the client can try again it tries again, and nothing comes twice") {

@@ -96,6 +96,12 @@ Settings client_settings(const Config& config, const TopicLimits& limits) {
   return settings;
 }
 
+Settings lone_client_settings(const Config& config, const TopicLimits& limits) {
+  Settings settings = client_settings(config, limits);
+  settings.emplace_back("batch.num.messages", "1");
+  return settings;
+}
+
 bool depends_on_limits(const Config& config) {
   return !is_set(config.client, "message.max.bytes") || !is_set(config.client, "batch.size");
 }

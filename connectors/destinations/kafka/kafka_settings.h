@@ -89,6 +89,8 @@ struct TopicLimits {
 penstock::kafka::Settings client_settings(const Config& config, const TopicLimits& limits);
 
 // False when the user has said how large batches and messages are.
+// The same for a client that puts each message into a batch of its own.
+penstock::kafka::Settings lone_client_settings(const Config& config, const TopicLimits& limits);
 bool depends_on_limits(const Config& config);
 
 // `name` with an underscore for each character that the name of a topic cannot have.
