@@ -119,7 +119,8 @@ void print_status(const json::value& s) {
   fmt::print("log: captured {} events in {} bytes, events {} in {} bytes\n", text(logs.at("captured"), "events"),
              text(logs.at("captured"), "bytes"), text(logs.at("events"), "events"), text(logs.at("events"), "bytes"));
   for (const auto& source : s.at("sources").as_array())
-    fmt::print("source {} ({})\n", text(source, "name"), text(source, "type"));
+    fmt::print("source {} ({}){}{}\n", text(source, "name"), text(source, "type"),
+               text(source, "reason").empty() ? "" : ": unavailable: ", text(source, "reason"));
   for (const auto& input : s.at("inputs").as_array()) {
     const bool events = input.at("lag_events").is_number();
     fmt::print("input {}: {} {} wait for ingest, {:.1f} s\n", text(input, "name"),
@@ -150,10 +151,11 @@ void print_dead(const json::value& answer) {
   }
   for (const auto& letter : letters) {
     const std::string app = text(letter, "app");
-    fmt::print("{}\n  {}  {}{}  {}  event {}  {}\n  {}\n", text(letter, "id"), text(letter, "last_at"),
+    const std::string place = text(letter, "place");  // of what came from there, and never was an event
+    fmt::print("{}\n  {}  {}{}  {}  event {}  {}{}\n  {}\n", text(letter, "id"), text(letter, "last_at"),
                text(letter, "stage"), app.empty() ? "" : " (app " + app + ")", text(letter, "code"),
                text(letter, "event").empty() ? "?" : text(letter, "event"),
-               counted(letter.at("bytes").to_number<std::uint64_t>(), "byte"),
+               counted(letter.at("bytes").to_number<std::uint64_t>(), "byte"), place.empty() ? "" : "  from " + place,
                printable(first_line(raw_text(letter, "reason"))));
   }
   if (answer.at("next").is_string()) fmt::print("\nmore: penstock dead list --after {}\n", text(answer, "next"));

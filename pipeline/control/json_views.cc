@@ -24,7 +24,13 @@ json::object log_view(const topology::LogStatus& log) { return {{"bytes", log.by
 
 json::array source_views(const std::vector<topology::SourceStatus>& sources) {
   json::array out;
-  for (const auto& s : sources) out.push_back(json::object{{"name", s.name}, {"type", s.type}, {"finite", s.finite}});
+  for (const auto& s : sources) {
+    out.push_back(json::object{{"name", s.name},
+                               {"type", s.type},
+                               {"finite", s.finite},
+                               {"health", s.trouble.empty() ? "healthy" : "unavailable"},
+                               {"reason", clean(s.trouble)}});
+  }
   return out;
 }
 

@@ -49,6 +49,8 @@ struct ConnectorContext {
   std::function<Result<std::vector<SourcePosition>>()> committed = nullptr;
   PartitionShare share{};  // of the input, for a source that is divisible
   KafkaTopics own_topics{};  // the pipeline's log; a source that read them would read what it brings itself, for ever
+  // Tells people why a source cannot read what it is to read; empty: it can. Any thread. Null: nobody asks.
+  std::function<void(std::string)> trouble = nullptr;
 };
 
 using AnySource = std::variant<std::unique_ptr<PolledSource>, std::unique_ptr<PushedSource>>;

@@ -10,7 +10,16 @@ namespace penstock::topology {
 ConnectorContext Parts::context(const std::string& name, const std::shared_ptr<DerivedState>& state, PartitionShare share) {
   std::function<Result<std::vector<SourcePosition>>()> committed;
   if (state) committed = [state, name] { return state->positions_of(name); };
-  return {name, plan.folder, clock, *http_, &metrics, log->keeps_attachments(), std::move(committed), share, own_topics_};
+  return {name,
+          plan.folder,
+          clock,
+          *http_,
+          &metrics,
+          log->keeps_attachments(),
+          std::move(committed),
+          share,
+          own_topics_,
+          source_board.place_for(name, share.index)};
 }
 
 // A source that cannot be divided is of one share, and so of one process at a time. Of which must not depend on anything around it, for

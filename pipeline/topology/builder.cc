@@ -274,7 +274,8 @@ PipelineStatus Parts::status() const {
   status.captured = {log->bytes(LogName::captured), events_in(*log, LogName::captured)};
   status.events = {log->bytes(LogName::events), events_in(*log, LogName::events)};
   for (const auto& source : plan.sources) {
-    status.sources.push_back({source.settings.name, source.settings.type, source.plan.finite});
+    status.sources.push_back(
+        {source.settings.name, source.settings.type, source.plan.finite, source_board.trouble(source.settings.name)});
   }
   status.apps = app_board.apps();
   status.sources_wait_for = gate.reason().value_or("");
@@ -338,6 +339,8 @@ void judge(PipelineStatus& status, const std::optional<Error>& failure, const st
     ailing.push_back("brokers keep this process from its share of the work: " + status.group->trouble);
   if (status.group && !status.group->sources_differ.empty()) ailing.push_back(status.group->sources_differ);
   if (!status.sources_wait_for.empty()) ailing.push_back("sources wait: " + status.sources_wait_for);
+  for (const auto& source : status.sources)
+    if (!source.trouble.empty()) ailing.push_back(fmt::format("source {} is unavailable ({})", source.name, source.trouble));
   if (status.ingest_busy >= kStuck && status.sources_wait_for.empty()) {
     ailing.push_back(fmt::format("ingest has been busy with one batch for {} s: an app, a `when:` or the disk is stuck",
                                  status.ingest_busy.count() / 1000));

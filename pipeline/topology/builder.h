@@ -31,6 +31,7 @@
 #include "pipeline/topology/plan.h"
 #include "pipeline/topology/retention.h"
 #include "pipeline/topology/share_of_events.h"
+#include "pipeline/topology/source_board.h"
 #include "pipeline/topology/states.h"
 #include "pipeline/topology/status.h"
 
@@ -121,6 +122,7 @@ class Parts {
   const Clock& clock = system_clock();
   const Timestamp started_at = clock.now();
   telemetry::Metrics metrics;
+  SourceBoard source_board{metrics};
   AppBoard app_board;
   std::mutex orders;  // held while an order is written down and told, and while a destination starts by what is written down
   ingest::Gate gate;

@@ -20,6 +20,7 @@ struct SourceStatus {
   std::string name;
   std::string type;
   bool finite = false;
+  std::string trouble{};  // why it cannot read what it is to read; empty: it can, or does not tell
 };
 
 struct InputStatus {
