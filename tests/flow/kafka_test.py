@@ -49,6 +49,16 @@ class ToKafka(FlowTest):
         for numbers in seen.values():
             self.assertEqual(numbers, sorted(numbers))
 
+    def test_one_event_too_large_for_a_topic_that_is_named_by_facts_takes_no_others_with_it(self):
+        self.kafka.create(f"{self.topic}.small:1", max_message_bytes=2000)
+        self.config(self.settings(f"{self.topic}.{{event}}") + "\n")
+        process = self.start()
+        self.accept([event(n, "small", pad="x" * (3000 if n == 50 else 10)) for n in range(100)])
+        self.settled()
+        self.assertEqual(sorted(self.numbers(self.kafka.messages(f"{self.topic}.small"))), [n for n in range(100) if n != 50])
+        self.assertEqual([letter["code"] for letter in self.dead()], ["msg_size_too_large"])
+        self.stop(process)
+
     def test_every_event_arrives_once_in_the_order_of_its_key_with_what_belongs_to_it(self):
         self.kafka.create(f"{self.topic}:4")
         self.config(self.settings(self.topic, ', order: key, compression: lz4, headers: { id: "{uuid}", name: "{event}" }'))
