@@ -123,7 +123,7 @@ LogRecord CapturedIntake::to_record(const RawBatch& batch, Tally& tally) {
   for (const RawRecord& each : batch.records) {
     ++tally.received;
     tally.received_bytes += each.body.size();
-    const RecordPlace place{.source = source_.name, .partition = batch.partition, .offset = each.offset};
+    const RecordPlace place{.source = source_.name, .partition = batch.derived_from(), .offset = each.offset};
     const auto refuse = [&](std::string_view code, std::string_view reason) {
       record.dead.push_back(
           refusal({.place = place, .label = batch.label, .now = now}, log_.partitions(), code, reason, each.body));

@@ -286,8 +286,8 @@ Result<bool> Worker::read_polled(Polled& polled, Timestamp now) {
   const RawBatch& batch = polled.batch;
   tally.received = batch.records.size();
   for (const auto& record : batch.records) {
-    TRY(record.tombstone ? transformer_.tombstone(record, batch.partition, batch.label, identity, now, tally)
-                         : transformer_.raw(record, batch.partition, batch.label, polled.facts, identity, now, tally));
+    TRY(record.tombstone ? transformer_.tombstone(record, batch.derived_from(), batch.label, identity, now, tally)
+                         : transformer_.raw(record, batch.derived_from(), batch.label, polled.facts, identity, now, tally));
     tally.received_bytes += record.body.size();
     if (trial_failed()) return true;
   }

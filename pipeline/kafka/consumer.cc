@@ -116,6 +116,8 @@ Result<std::map<std::string, int>> Consumer::topics(const std::optional<std::str
   return found;
 }
 
+std::string Consumer::trouble() const { return impl_->client.trouble(); }
+
 Result<std::string> Consumer::cluster(Duration patience, std::stop_token stop) {
   return impl_->client.cluster(patience, stop);
 }

@@ -104,6 +104,8 @@ class Consumer {
   // Has the client look whether it may fetch more of a partition that was begun: when the queues of all partitions are full, it does so by
   // itself only once a second, however soon they are emptied. Returns at once.
   void look_again(const TopicPartition& at);
+  // What went wrong last with the brokers; empty: they have answered since.
+  std::string trouble() const;
   // How many offsets there are from this one on, as far as the client has heard.
   std::optional<std::uint64_t> behind(const TopicPartition& at, std::uint64_t offset) const;
 

@@ -5,6 +5,7 @@ namespace penstock {
 void RawBatch::clear() {
   partition.clear();
   label.clear();
+  origin.clear();
   records.clear();
   attachments.clear();
   position.clear();

@@ -38,19 +38,22 @@ struct SourceWarning {
 struct RawBatch {
   std::string partition;             // which input partition these are from, e.g. a file's identity
   std::string label;                 // the same for people: its path
+  std::string origin;  // what uuids of its records are derived from in its place; empty: `partition`. For one that
+      // began anew under its old name, and has its offsets again
   std::vector<RawRecord> records;
   std::vector<Attachment> attachments;
-  std::string position;              // where that input partition stands after them
+  std::string position;  // where that input partition stands after them
   std::string buffer;
   std::vector<std::string> keeps;
   std::vector<SourceWarning> warnings;
 
   void clear();
+  const std::string& derived_from() const { return origin.empty() ? partition : origin; }
 };
 
 enum class PollState : std::uint8_t {
-  more,      // ask again at once
-  idle,      // nothing now; ask again when `idle_wait` is over
+  more,  // ask again at once
+  idle,  // nothing now; ask again when `idle_wait` is over
   finished,  // a finite source has nothing more, ever
 };
 

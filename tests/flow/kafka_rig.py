@@ -143,6 +143,10 @@ class Kafka:
     def delete(self, *topics):
         self._run("topics", "--delete", *topics)
 
+    def names(self):
+        """Of all topics."""
+        return set(self.writer().list_topics(timeout=20).topics)
+
     def freeze(self, frozen):
         os.kill(int((self.folder / "pid").read_text()), signal.SIGSTOP if frozen else signal.SIGCONT)
 

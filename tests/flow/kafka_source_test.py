@@ -8,7 +8,7 @@ import uuid
 
 from kafka_oracle import Writer, check_once_in_order
 from kafka_rig import broker
-from rig import FlowTest, event, wait_until
+from rig import FlowTest, event, free_port, wait_until
 
 COUNT, PARTITIONS = 20_000, 4
 KILLS = 4
@@ -99,6 +99,78 @@ class FromKafka(FlowTest):
         wait_until(lambda: self.events_in_log() == 1, "another pipeline begins where the group stands")
         self.stop(self.processes[-1])
         self.assertEqual([body["properties"]["n"] for body in self.logged()], [15])
+
+    def test_status_names_a_source_that_cannot_read_and_why(self):
+        def said():
+            status = self.cli("status")
+            source = self.status()["sources"][0]
+            return status.returncode, source["health"], source["reason"], status.stdout.splitlines()[-1]
+
+        def is_said(reason):
+            wait_until(lambda: said()[2] == reason, f"status says: {reason}", 30)
+            verdict = f"source in is unavailable ({reason})" if reason else "healthy"
+            self.assertEqual(said(), (1 if reason else 0, "unavailable" if reason else "healthy", reason, verdict))
+
+        named = f'  - {{ name: in, type: kafka, brokers: ["%s"], topics: [{self.topic}], refresh: 300ms }}'
+        self.config("  - { name: none, type: discard }", named % self.kafka.address)
+        self.start()
+        is_said(f"topic '{self.topic}' does not exist; create it, or correct its name")
+        self.assertIn("source in (kafka): unavailable: topic", self.cli("status").stdout)
+        self.kafka.create(f"{self.topic}:1")
+        is_said("")
+        self.kafka.stop()
+        wait_until(lambda: said()[2].startswith("no broker can be reached: "), "that the broker is away", 30)
+        self.assertEqual(said()[:2], (1, "unavailable"))
+        self.kafka.start()
+        is_said("")
+        self.stop(self.processes[-1])
+        nowhere = free_port()
+        self.config("  - { name: none, type: discard }", named % f"127.0.0.1:{nowhere}")
+        self.start()
+        wait_until(lambda: said()[2].startswith("no broker can be reached: "), "that there is none", 30)
+        self.stop(self.processes[-1])
+
+    def write_events(self, first, end, partitions=2):
+        self.kafka.write(self.topic, [("k", json.dumps(event(n)), {"partition": n % partitions}) for n in range(first, end)])
+
+    def make_anew(self):
+        self.kafka.delete(self.topic)
+        wait_until(lambda: self.topic not in self.kafka.names(), "it is gone")
+        if self.processes[-1].poll() is None:
+            wait_until(lambda: "does not exist" in self.log(), "that it is gone is told")
+        self.kafka.create(f"{self.topic}:2")
+
+    def assert_all_once(self, count):
+        wait_until(lambda: self.events_in_log() >= count, "all of it is read", 30)
+        self.stop(self.processes[-1])
+        lines = [json.loads(line) for line in self.cli("log", "cat", "data").stdout.splitlines()]
+        self.assertEqual(sorted(line["data"]["properties"]["n"] for line in lines), list(range(count)))
+        self.assertEqual(len({line["uuid"] for line in lines}), count, "the places are the same, and the uuids are not")
+        self.assertEqual(self.log().count(f"topic '{self.topic}' was deleted and made anew: it is read from its beginning"), 1, self.log())
+
+    def test_a_topic_made_anew_while_it_is_read_is_read_from_its_beginning(self):
+        for fewer in (True, False):  # than were read of the old one, when it is seen again
+            with self.subTest(fewer=fewer):
+                self.kafka.create(f"{self.topic}:2")
+                self.write_events(0, 10)
+                self.play()
+                wait_until(lambda: self.events_in_log() == 10, "the old one is read")
+                self.make_anew()
+                self.write_events(10, 14 if fewer else 40)
+                self.assert_all_once(14 if fewer else 40)
+            self.tearDown()
+            self.setUp()
+
+    def test_a_topic_made_anew_while_nothing_runs_is_read_from_its_beginning(self):
+        self.kafka.create(f"{self.topic}:2")
+        self.write_events(0, 10)
+        self.play()
+        wait_until(lambda: self.events_in_log() == 10, "the old one is read")
+        self.stop(self.processes[-1])
+        self.make_anew()
+        self.write_events(10, 40)
+        self.start()
+        self.assert_all_once(40)
 
     def test_the_topics_of_its_own_log_are_no_input(self):
         log = f"log: {{ type: kafka, brokers: [\"{self.kafka.address}\"], prefix: {self.topic}, partitions: 2, create: true }}\n"

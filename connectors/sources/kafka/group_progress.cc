@@ -51,11 +51,11 @@ Result<void> GroupProgress::show() {
   TRY_ASSIGN(const auto stored, ask_());
   TRY_ASSIGN(const auto positions, read_positions(stored));
   std::map<std::string, std::vector<std::uint64_t>> topics;
-  for (const auto& [at, offset] : positions) {
+  for (const auto& [at, position] : positions) {
     auto& offsets = topics[at.topic];
     const auto partition = static_cast<std::size_t>(at.partition);
     if (offsets.size() <= partition) offsets.resize(partition + 1, penstock::kafka::kNoOffset);
-    offsets[partition] = offset;
+    offsets[partition] = position.offset;
   }
   for (auto& [topic, offsets] : topics) {
     if (shown_[topic] == offsets) continue;

@@ -26,6 +26,8 @@ constexpr std::array kOwned{
 };
 
 constexpr std::string_view kStored = "stored";
+constexpr std::size_t kTopicNameMax = 249;
+constexpr Bytes kJsonMax = 1_MiB;  // of an event's body
 
 // Of each partition that is read: what is queued, and a fetch beyond it.
 constexpr Bytes kQueue = 4_MiB;
@@ -39,10 +41,11 @@ std::optional<Beginning> read_beginning(const std::string& text) {
 }
 
 bool is_topic_or_pattern(std::string_view text) {
-  return !text.empty() && std::ranges::all_of(text, [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '.' || c == '_' || c == '-' ||
-           c == '*';
-  });
+  return !text.empty() && text != "." && text != ".." && text.size() <= kTopicNameMax &&
+         std::ranges::all_of(text, [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '.' || c == '_' ||
+                  c == '-' || c == '*';
+         });
 }
 
 }  // namespace
@@ -60,6 +63,8 @@ void Config::check(config::StructReader& reader) const {
     reader.problem("from",
                    fmt::format("expected earliest, latest, stored or a time such as 2026-08-01T10:00:00Z, got '{}'", from));
   }
+  if (codec == Codec::json && message_max.count > kJsonMax.count)
+    reader.problem("message_max", "with `codec: json` a message is an event, and no event is larger than 1MiB");
   if (begins_where_group_stands(*this) && group.empty())
     reader.problem("from", "`stored` is where a consumer group stands; set `group` too");
   penstock::kafka::check_client(reader, "client", client, penstock::kafka::Role::consumer, client_settings(*this), kOwned);

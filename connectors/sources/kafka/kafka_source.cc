@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "connectors/sources/kafka/kafka_partition.h"
 #include "connectors/sources/kafka/positions.h"
 #include "connectors/sources/kafka/raw_body.h"
 #include "pipeline/kafka/group_commit.h"
@@ -27,7 +28,12 @@ constexpr Duration kTurnIdle{500};
 // A text so long is never inside its std::string, which may be moved on.
 constexpr std::size_t kNeverInside = 64;
 constexpr Duration kGroupPatience{5000};
+constexpr std::size_t kLagsShown = 1000;
 constexpr std::string_view kTooLarge = "the message is larger than `message_max`";
+
+std::optional<std::int64_t> time_of(const Received& message) {
+  return message.timestamp().ms < 0 ? std::nullopt : std::optional(message.timestamp().ms);
+}
 
 Config part_of(Config config, PartitionShare share) {
   config.memory.count =
@@ -37,30 +43,9 @@ Config part_of(Config config, PartitionShare share) {
 
 }  // namespace
 
-struct KafkaSource::Partition {
-  explicit Partition(TopicPartition which)
-      : at(std::move(which)), name(fmt::format("{}/{}", at.topic, at.partition)),
-        label(fmt::format("{}[{}]", at.topic, at.partition)) {}
-
-  const TopicPartition at;
-  const std::string name;   // in positions
-  const std::string label;  // for people
-  std::uint64_t next = 0;   // to be read
-  bool to_note = false;     // where it begins is in no commit yet
-  bool active = false;      // its messages come
-  bool gone = false;        // active, but there is no such partition now: it holds no place
-  bool at_end = false;
-  bool lost = true;         // where to read is being found out
-  std::size_t turn_bytes = 0;
-  std::size_t taken_bytes = 0;  // since the client was last told that there is room
-  SteadyTime came{};        // the last message of this turn or its begin, or when its last turn was over
-  std::deque<Received> waiting;
-  std::string trouble;      // told last
-};
-
 KafkaSource::KafkaSource(Config config, const ConnectorContext& context)
     : config_(part_of(std::move(config), context.share)), share_(context.share), own_topics_(context.own_topics),
-      name_(context.name), clock_(context.clock), metrics_(context.metrics),
+      trouble_(context.trouble), name_(context.name), clock_(context.clock), metrics_(context.metrics),
       tombstones_(metrics_ == nullptr ? telemetry::Counter()
                                       : metrics_->counter("penstock_kafka_tombstones_total",
                                                           "Tombstones: passed on by the direct route, else passed over.",
@@ -83,23 +68,28 @@ Result<void> KafkaSource::open(const std::vector<SourcePosition>& stored) {
     };
   }
   finder_ = std::make_unique<PartitionFinder>(*consumer_, config_.topics, beginning_of(config_), std::move(offsets),
-                                              topics_of(stored), config_.refresh, share_, std::move(of_group), own_topics_);
+                                              topics_of(stored), config_.refresh, share_, std::move(of_group), own_topics_,
+                                              trouble_);
   return {};
 }
 
 void KafkaSource::close() {
   finder_.reset();
+  for (const auto& [at, partition] : partitions_) partition->lag.set(0);  // whoever reads on shows it
   turns_.clear();
   partitions_.clear();
   active_ = 0;
   topics_to_note_.clear();
   consumer_.reset();
+  if (trouble_) trouble_({});
 }
 
 Result<PollState> KafkaSource::poll(RawBatch& out, std::size_t bytes_max) {
   out.clear();
   take_news(out.warnings);
   if (note_one(out)) return PollState::more;
+  try_troubled_again();
+  show_lag();
   begin_what_may();
   for (std::size_t i = turns_.size(); i > 0; --i) {
     Partition& partition = *turns_.front();
@@ -120,11 +110,19 @@ void KafkaSource::take_news(std::vector<SourceWarning>& warnings) {
     if (!partition) {
       partition = std::make_unique<Partition>(found.at);
       turns_.push_back(partition.get());
+      if (metrics_ != nullptr && partitions_.size() <= kLagsShown) partition->lag = lag_of(found.at);
     }
-    partition->next = found.offset;
+    partition->next = found.position;
+    partition->check = found.check;
     partition->to_note = !found.stored;
     partition->lost = false;
   }
+  for (const auto& [topic, partitions] : news.back) look_again_at(topic, partitions);
+}
+
+void KafkaSource::look_again_at(const std::string& topic, int partitions) {
+  for (auto& [at, partition] : partitions_)
+    if (at.topic == topic && at.partition < partitions && partition->active) check_again(*partition);
 }
 
 // Where a partition begins is committed before anything of it is: "latest" is another place the next time.
@@ -142,7 +140,7 @@ bool KafkaSource::note_one(RawBatch& out) {
   partition.to_note = false;
   out.partition = partition.name;
   out.label = partition.label;
-  out.position = std::to_string(partition.next);
+  out.position = to_text(partition.next);
   return true;
 }
 
@@ -170,7 +168,10 @@ void KafkaSource::begin_what_may() {
 }
 
 bool KafkaSource::give_turn(Partition& partition) {
-  if (!consumer_->begin(partition.at, partition.next)) return false;
+  const bool checking = partition.check && partition.next.offset > 0;
+  if (!consumer_->begin(partition.at, partition.next.offset - (checking ? 1 : 0))) return false;
+  partition.checking = checking;
+  partition.check = true;  // the next time
   partition.active = true;
   partition.at_end = false;
   partition.turn_bytes = 0;
@@ -204,19 +205,20 @@ bool KafkaSource::read(Partition& partition, RawBatch& out, std::size_t bytes_ma
     std::ranges::move(taken, std::back_inserter(partition.waiting));
     if (!partition.waiting.empty()) partition.came = clock_.steady();
   }
-  const auto before = partition.next;
+  const auto before = partition.next.offset;
   std::vector<Piece> pieces;
   out.buffer.reserve(std::max(bytes_max, kNeverInside));
   while (!partition.waiting.empty() && partition.active && (out.buffer.empty() || out.buffer.size() < bytes_max)) {
     const Received message = std::move(partition.waiting.front());
     partition.waiting.pop_front();
+    if (!is_same(partition, message)) continue;
     if (message.kind() != Received::Kind::message) {
       heed(partition, message, out.warnings);
       continue;
     }
     partition.at_end = false;
-    come_back(partition);
-    partition.next = message.offset() + 1;
+    if (message.offset() < partition.next.offset) continue;  // the one that was compared
+    partition.next = {message.offset() + 1, time_of(message), partition.next.generation};
     const bool tombstone = config_.codec == Codec::json && !message.value();
     if (tombstone) tombstones_.add();
     if (tombstone && !attachments_) continue;
@@ -227,11 +229,44 @@ bool KafkaSource::read(Partition& partition, RawBatch& out, std::size_t bytes_ma
     partition.taken_bytes = 0;
     consumer_->look_again(partition.at);
   }
-  if (partition.next == before) return false;
+  if (partition.next.offset == before) return false;
   out.partition = partition.name;
   out.label = partition.label;
-  out.position = std::to_string(partition.next);
+  if (partition.next.generation > 0) out.origin = fmt::format("{}#{}", partition.name, partition.next.generation);
+  out.position = to_text(partition.next);
   return true;
+}
+
+bool KafkaSource::is_same(Partition& partition, const Received& said) {
+  const bool message = said.kind() == Received::Kind::message;
+  if (!message && said.kind() != Received::Kind::end) return true;
+  note_trouble(partition, {});
+  if (partition.gone) {  // and is back: the client goes on where it was, whatever is there now
+    check_again(partition);
+    return false;
+  }
+  if (!std::exchange(partition.checking, false)) return true;
+  auto& next = partition.next;
+  if (said.offset() >= next.offset) return true;  // there is none before: removed, or a mark of a transaction
+  const auto time = time_of(said);
+  const bool same = message && (!next.before || next.before == time);
+  if (message) next.before = next.before ? next.before : time;
+  if (!same) find_again(partition, true);
+  return same;
+}
+
+void KafkaSource::find_again(Partition& partition, bool anew) {
+  come_back(partition);
+  stop(partition);
+  partition.lost = true;
+  finder_->find_again(partition.at, partition.next, anew);
+}
+
+// Its messages begin to come anew.
+void KafkaSource::check_again(Partition& partition) {
+  come_back(partition);
+  stop(partition);
+  partition.at_end = false;
 }
 
 KafkaSource::Piece KafkaSource::take(const Received& message, Partition& partition, RawBatch& out) {
@@ -283,35 +318,21 @@ void KafkaSource::view(const std::vector<Piece>& pieces, RawBatch& out) const {
 void KafkaSource::heed(Partition& partition, const Received& said, std::vector<SourceWarning>& warnings) {
   switch (said.kind()) {
     case Received::Kind::end: partition.at_end = true; return;
-    case Received::Kind::lost:
-      come_back(partition);
-      stop(partition);
-      partition.lost = true;
-      finder_->find_again(partition.at, partition.next);
-      return;
+    case Received::Kind::lost: return find_again(partition, false);
     case Received::Kind::gone:
+      finder_->is_gone(partition.at.topic);
       if (!std::exchange(partition.gone, true)) --active_;
       break;
     default: break;
   }
-  if (std::exchange(partition.trouble, said.reason()) != partition.trouble) {
-    warnings.push_back({fmt::format("{}: {}", partition.label, partition.trouble), false});
-  }
+  partition.troubled = clock_.steady();
+  if (said.reason() == partition.trouble) return;
+  note_trouble(partition, said.reason());
+  warnings.push_back({fmt::format("{}: {}", partition.label, partition.trouble), false});
 }
 
 void KafkaSource::come_back(Partition& partition) {
   if (std::exchange(partition.gone, false)) ++active_;
-}
-
-std::optional<std::uint64_t> KafkaSource::unread_bytes() {
-  if (!consumer_ || partitions_.empty()) return std::nullopt;
-  double bytes = 0;
-  for (const auto& [at, partition] : partitions_) {
-    const auto behind = consumer_->behind(at, partition->next);
-    if (!behind) return std::nullopt;
-    bytes += static_cast<double>(*behind) * mean_bytes_;
-  }
-  return static_cast<std::uint64_t>(bytes);
 }
 
 bool KafkaSource::caught_up() const {

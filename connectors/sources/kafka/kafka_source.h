@@ -3,12 +3,15 @@
 // message comes exactly once, across restarts too, whatever Kafka knows of it; a consumer group may show
 // how far it is, and tell where to begin, but holds nothing.
 //
-// An input partition is a partition of a topic, "orders/3"; its position is the offset of the message to be read next. Brokers that do
+// An input partition is a partition of a topic, "orders/3"; its position is the offset of the message to be read next. Whenever its messages
+// begin to come, the one before comes first, and is compared with what was read: a topic that was made anew under its name is read
+// from its beginning, and the uuids derived from its places are others. Brokers that do
 // not answer, topics that are not there and messages that are gone are warnings: the others go on. No more partitions are read
 // at a time than `memory` allows; the others take turns with them.
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -57,20 +60,30 @@ class KafkaSource final : public PolledSource {
 
   void take_news(std::vector<SourceWarning>& warnings);
   bool note_one(RawBatch& out);
+  void try_troubled_again();
+  void show_lag();
+  telemetry::Gauge lag_of(const penstock::kafka::TopicPartition& at) const;
+  void look_again_at(const std::string& topic, int partitions);
   void begin_what_may();
   bool turn_is_over(const Partition& partition) const;
   bool give_turn(Partition& partition);
   bool read(Partition& partition, RawBatch& out, std::size_t bytes_max);
+  // Whether the message, or the end, shows that this is the topic that was read before; false: it is being found out where to read.
+  bool is_same(Partition& partition, const penstock::kafka::Received& said);
+  void find_again(Partition& partition, bool anew);
   struct Piece;
   Piece take(const penstock::kafka::Received& message, Partition& partition, RawBatch& out);
   void view(const std::vector<Piece>& pieces, RawBatch& out) const;
   void heed(Partition& partition, const penstock::kafka::Received& said, std::vector<SourceWarning>& warnings);
   void come_back(Partition& partition);
+  void check_again(Partition& partition);
+  void note_trouble(Partition& partition, std::string trouble);
   void stop(Partition& partition);
 
   const Config config_;
   const PartitionShare share_;
   const KafkaTopics own_topics_;
+  const std::function<void(std::string)> trouble_;
   const std::string name_;
   const Clock& clock_;
   telemetry::Metrics* const metrics_;
@@ -84,6 +97,7 @@ class KafkaSource final : public PolledSource {
   std::deque<std::string> topics_to_note_;  // that they are known is in no commit yet
   std::unique_ptr<PartitionFinder> finder_;  // ends before the consumer
   double mean_bytes_ = 0;
+  SteadyTime lag_shown_{};
   std::unique_ptr<GroupProgress> progress_;  // null: no group shows it
 };
 

@@ -31,6 +31,13 @@ TEST_CASE("what is wrong with the settings is told at its place") {
   CHECK(problem_of(kGood + "client: { fetch.wait.max.ms: 10, security.protocol: ssl }\n") == "");
   CHECK(problem_of("brokers: [k1]\ntopics: [\"a b\"]\n") ==
         "p.yaml:2:9: in.topics: 'a b' is no topic: they have letters, digits, '.', '_' and '-', patterns '*' too");
+  CHECK(problem_of("brokers: [k1]\ntopics: [\"..\"]\n").contains("'..' is no topic"));
+  CHECK(problem_of("brokers: [k1]\ntopics: [\"" + std::string(250, 'a') + "\"]\n").contains("is no topic"));
+  CHECK(problem_of("brokers: [\"k1:99999\"]\ntopics: [a]\n") ==
+        "p.yaml:1:10: in.brokers: expected host:port, got 'k1:99999'");
+  CHECK(problem_of(kGood + "message_max: 2MiB\n") ==
+        "p.yaml:3:14: in.message_max: with `codec: json` a message is an event, and no event is larger than 1MiB");
+  CHECK(problem_of(kGood + "message_max: 2MiB\ncodec: raw\n") == "");
   CHECK(problem_of(kGood + "from: yesterday\n") ==
         "p.yaml:3:7: in.from: expected earliest, latest, stored or a time such as 2026-08-01T10:00:00Z, got 'yesterday'");
   CHECK(problem_of(kGood + "from: stored\ngroup: shop.in\n") == "");

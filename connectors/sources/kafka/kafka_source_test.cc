@@ -5,96 +5,12 @@
 #include <chrono>
 #include <thread>
 
+#include "connectors/sources/kafka/kafka_source_rig.h"
 #include "pipeline/kafka/group_commit.h"
 #include "tests/conformance/source_conformance.h"
-#include "tests/fakes/mock_kafka.h"
 
 using namespace penstock;
 using namespace penstock::sources::kafka;
-using fakes::MockKafka;
-
-namespace {
-
-HttpClient& no_http() {
-  struct NoHttp final : HttpClient {
-    void send(HttpRequest, std::move_only_function<void(Result<HttpReply>)>) override { FAIL("nothing is sent"); }
-  };
-  static NoHttp http;
-  return http;
-}
-
-Config of(const MockKafka& kafka, std::vector<std::string> topics = {"orders"}) {
-  return {.brokers = {kafka.address()},
-          .topics = std::move(topics),
-          .refresh = Duration(100),
-          .client = {{"fetch.wait.max.ms", "10"}}};
-}
-
-std::unique_ptr<KafkaSource> make(Config config) {
-  return std::make_unique<KafkaSource>(std::move(config), ConnectorContext{"in", ".", system_clock(), no_http()});
-}
-
-// A source that says idle only when everything there is was given: what comes takes a moment.
-class Patient final : public PolledSource {
- public:
-  explicit Patient(std::unique_ptr<KafkaSource> source) : source_(std::move(source)) {}
-  Result<void> open(const std::vector<SourcePosition>& stored) override { return source_->open(stored); }
-  void close() override { source_->close(); }
-  Result<PollState> poll(RawBatch& out, std::size_t bytes_max) override {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    for (;;) {
-      auto state = source_->poll(out, bytes_max);
-      if (!state || *state == PollState::more || source_->caught_up() || !out.warnings.empty()) return state;
-      REQUIRE(std::chrono::steady_clock::now() < deadline);
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));  // polls the condition
-    }
-  }
-  KafkaSource& source() { return *source_; }
-
- private:
-  std::unique_ptr<KafkaSource> source_;
-};
-
-struct Given {
-  std::vector<std::string> bodies;
-  std::vector<std::string> refused;
-  std::vector<SourcePosition> positions;
-  std::vector<SourceWarning> warnings;
-};
-
-// Until it has nothing more, or (`warnings`) until it has warned.
-Given read_all(Patient& source, std::vector<SourcePosition> positions = {}, bool until_warned = false) {
-  Given given;
-  given.positions = std::move(positions);
-  for (;;) {
-    RawBatch batch;
-    const auto state = source.poll(batch, 1 << 20);
-    REQUIRE(state.has_value());
-    for (const auto& record : batch.records) {
-      (record.refused.empty() ? given.bodies : given.refused).emplace_back(record.body);
-    }
-    std::ranges::copy(batch.warnings, std::back_inserter(given.warnings));
-    if (!batch.position.empty()) {
-      std::erase_if(given.positions, [&](const auto& each) { return each.partition == batch.partition; });
-      given.positions.push_back({"in", batch.partition, batch.position});
-    }
-    if (until_warned ? !given.warnings.empty() : *state == PollState::idle && source.source().caught_up()) return given;
-  }
-}
-
-Given read_all(Config config, const std::vector<SourcePosition>& stored = {}, bool until_warned = false) {
-  Patient source(make(std::move(config)));
-  REQUIRE(source.open(stored).has_value());
-  return read_all(source, stored, until_warned);
-}
-
-std::vector<MockKafka::Written> values(const std::vector<std::string>& bodies) {
-  std::vector<MockKafka::Written> written;
-  for (const auto& body : bodies) written.push_back({std::nullopt, body});
-  return written;
-}
-
-}  // namespace
 
 TEST_CASE("several topics and patterns are read, and no others") {
   MockKafka kafka;
@@ -106,29 +22,6 @@ TEST_CASE("several topics and patterns are read, and no others") {
   std::ranges::sort(given.bodies);
   CHECK(given.bodies == std::vector<std::string>{"orders", "shop.a", "shop.b"});
   CHECK(given.positions.size() == 3);
-}
-
-TEST_CASE("topics of the pipeline's own log are never read, whatever a pattern says") {
-  MockKafka kafka;
-  for (const auto* topic : {"orders", "shop.a", "shop.events", "shop.state", "shop.captured"}) {
-    kafka.create(topic, 1);
-    kafka.write(topic, 0, values({topic}));
-  }
-  const auto read = [&](const std::string& cluster) {
-    ConnectorContext context{"in", ".", system_clock(), no_http()};
-    context.own_topics = {.cluster = cluster, .names = {"shop.captured", "shop.events", "shop.state"}};
-    Patient source(std::make_unique<KafkaSource>(of(kafka, {"orders", "shop.*"}), context));
-    REQUIRE(source.open({}).has_value());
-    auto given = read_all(source);
-    std::ranges::sort(given.bodies);
-    return given;
-  };
-  const auto here = read(kafka.cluster());
-  CHECK(here.bodies == std::vector<std::string>{"orders", "shop.a"});
-  REQUIRE(here.warnings.size() == 1);
-  CHECK(here.warnings[0].text ==
-        "not read, for they are of this pipeline's own log: shop.captured, shop.events, shop.state");
-  CHECK(read("another").bodies.size() == 5);
 }
 
 TEST_CASE("it begins where it is told to, but only with what was never read") {
@@ -206,7 +99,7 @@ TEST_CASE("tombstones of JSON topics are passed over, once") {
   const auto given = read_all(of(kafka));
   CHECK(given.bodies == std::vector<std::string>{"{}"});
   REQUIRE(given.positions.size() == 1);
-  CHECK(given.positions[0].position == "2");
+  CHECK(given.positions[0].position.starts_with("2@"));
 }
 
 TEST_CASE("for a log that keeps it each message has its key, headers and time, and tombstones are given too") {

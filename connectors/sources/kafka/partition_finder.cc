@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <ranges>
 #include <utility>
 
 #include "connectors/sources/kafka/kafka_settings.h"
@@ -20,6 +21,11 @@ using penstock::kafka::TopicPartition;
 constexpr Duration kPatience{5000};
 constexpr Duration kFindPatience{2000};
 constexpr Duration kTryAgain{1000};
+constexpr std::size_t kWrongTold = 3;
+
+// What complaints of a topic are about, besides whether it is there: no topic can have these names.
+const std::string kFirstOf = "first of ";
+const std::string kWhereTo = "where to go on in ";
 
 std::vector<std::string> those(const std::vector<std::string>& topics, bool patterns) {
   std::vector<std::string> some;
@@ -30,12 +36,12 @@ std::vector<std::string> those(const std::vector<std::string>& topics, bool patt
 }  // namespace
 
 PartitionFinder::PartitionFinder(penstock::kafka::Consumer& consumer, std::vector<std::string> topics, Beginning beginning,
-                                 Offsets stored, std::set<std::string> known_topics, Duration refresh, PartitionShare share,
-                                 OfGroup of_group, KafkaTopics own_topics)
+                                 Positions stored, std::set<std::string> known_topics, Duration refresh,
+                                 PartitionShare share, OfGroup of_group, KafkaTopics own_topics, Tell tell)
     : consumer_(consumer), names_(those(topics, false)), patterns_(those(topics, true)),
       has_patterns_(std::ranges::any_of(topics, is_pattern)), beginning_(beginning), stored_(std::move(stored)),
       refresh_(refresh), share_(share), of_group_(std::move(of_group)), own_topics_(std::move(own_topics)),
-      known_topics_(std::move(known_topics)) {
+      tell_(std::move(tell)), known_topics_(std::move(known_topics)) {
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
 
@@ -46,15 +52,28 @@ PartitionFinder::News PartitionFinder::take() {
   return std::exchange(news_, {});
 }
 
-void PartitionFinder::find_again(const TopicPartition& at, std::uint64_t lost) {
+void PartitionFinder::find_again(const TopicPartition& at, const Position& lost, bool anew) {
   const std::lock_guard lock(mutex_);
-  lost_.emplace_back(at, lost);
+  lost_.push_back({at, lost, anew});
+  wake_.notify_one();
+}
+
+void PartitionFinder::is_gone(const std::string& topic) {
+  const std::lock_guard lock(mutex_);
+  said_gone_.insert(topic);
+}
+
+void PartitionFinder::note_trouble(const TopicPartition& at, const std::string& trouble) {
+  const std::lock_guard lock(mutex_);
+  if (trouble.empty()) troubles_.erase(at);
+  else troubles_[at] = trouble;
+  troubles_changed_ = true;
   wake_.notify_one();
 }
 
 bool PartitionFinder::has_looked() const {
   const std::lock_guard lock(mutex_);
-  return looked_ && news_.found.empty() && news_.topics.empty();
+  return looked_ && news_.found.empty() && news_.topics.empty() && news_.back.empty();
 }
 
 void PartitionFinder::run(const std::stop_token& stop) {
@@ -65,17 +84,36 @@ void PartitionFinder::run(const std::stop_token& stop) {
   auto next_look = std::chrono::steady_clock::now();
   while (!stop.stop_requested()) {
     bool well = relocate();
-    if (std::chrono::steady_clock::now() >= next_look) {
+    if (std::chrono::steady_clock::now() >= next_look || !consumer_.trouble().empty()) {
       well = look(stop) && well;
       next_look = std::chrono::steady_clock::now() + (well ? refresh_ : kTryAgain);
     }
+    tell_what_is_wrong();
     std::unique_lock lock(mutex_);
     looked_ = looked_ || well;
-    const auto until = well ? next_look : std::min(next_look, std::chrono::steady_clock::now() + kTryAgain);
-    wake_.wait_until(lock, stop, until, [&] { return !lost_.empty(); });
+    // Also when all is well: whether the client has lost its brokers meanwhile.
+    const auto until = std::min(next_look, std::chrono::steady_clock::now() + kTryAgain);
+    wake_.wait_until(lock, stop, until, [&] { return !lost_.empty() || troubles_changed_; });
     std::ranges::move(lost_, std::back_inserter(relocating_));
     lost_.clear();
+    gone_.merge(said_gone_);
+    said_gone_.clear();
   }
+}
+
+// Each thing once, however many partitions it is about.
+void PartitionFinder::tell_what_is_wrong() {
+  std::set<std::string> wrong;
+  for (const auto& [about, text] : complaints_) wrong.insert(text);
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [at, text] : troubles_) wrong.insert(text);
+    troubles_changed_ = false;
+  }
+  std::string text;
+  for (const auto& each : wrong | std::views::take(kWrongTold)) text += (text.empty() ? "" : "; ") + each;
+  if (wrong.size() > kWrongTold) text += fmt::format("; and {} more", wrong.size() - kWrongTold);
+  if (std::exchange(told_, text) != text && tell_) tell_(text);
 }
 
 bool PartitionFinder::look(const std::stop_token& stop) {
@@ -91,13 +129,26 @@ bool PartitionFinder::look_for(const std::optional<std::string>& name, const std
     if (auto left = leave_out_own(*topics, stop); !left) topics = std::unexpected(std::move(left).error());
   }
   if (!topics) {
+    if (topics.error().kind == ErrorKind::not_found) note_gone(name, {});
     complain(name.value_or(""), topics.error());
     return false;
   }
+  note_gone(name, *topics);
   complain_no_more(name.value_or(""));
   bool well = true;
   for (const auto& [topic, partitions] : *topics) well = adopt(topic, partitions, stop) && well;
   return well;
+}
+
+// Of those that were known, and are looked for with this name, or with patterns.
+void PartitionFinder::note_gone(const std::optional<std::string>& name, const std::map<std::string, int>& topics) {
+  for (const auto& topic : known_topics_)
+    if (wanted(name, topic) && !topics.contains(topic)) gone_.insert(topic);
+  for (const auto& [topic, partitions] : topics) {
+    if (gone_.erase(topic) == 0) continue;
+    const std::lock_guard lock(mutex_);
+    news_.back[topic] = partitions;
+  }
 }
 
 bool PartitionFinder::wanted(const std::optional<std::string>& name, const std::string& topic) const {
@@ -133,22 +184,24 @@ bool PartitionFinder::adopt(const std::string& topic, int partitions, const std:
     const TopicPartition at{topic, partition};
     if (known_.contains(at) || !share_.has(partition)) continue;
     if (stop.stop_requested()) return false;
-    FoundPartition found{at, 0, false};
+    FoundPartition found{at, {}};
     if (const auto stored = stored_.find(at); stored != stored_.end()) {
-      found.offset = stored->second;
-      found.stored = true;
+      found.position = stored->second;
+      found.stored = found.check = true;
     } else {
       const auto offset = first_of(at, partitions);
       if (!offset) {
-        complain(topic, offset.error());
+        complain(kFirstOf + topic, offset.error());
         return false;
       }
-      found.offset = *offset;
+      found.position.offset = *offset;
+      found.check = !known_topics_.contains(topic) && (beginning_.kind != Beginning::Kind::earliest || of_group_);
     }
     known_.insert(at);
     const std::lock_guard lock(mutex_);
     news_.found.push_back(std::move(found));
   }
+  complain_no_more(kFirstOf + topic);
   const bool has_some = share_.of == 1 || share_.index < partitions;
   if (known_topics_.insert(topic).second && !has_some) {
     const std::lock_guard lock(mutex_);
@@ -171,24 +224,44 @@ Result<std::uint64_t> PartitionFinder::first_of(const TopicPartition& at, int pa
 }
 
 bool PartitionFinder::relocate() {
-  for (auto& [at, lost] : std::exchange(relocating_, {})) {
-    const auto first = consumer_.find(at, Beginning{}, kFindPatience);
-    if (!first) {
-      complain(at.topic, first.error());
-      relocating_.emplace_back(at, lost);
+  for (auto& lost : std::exchange(relocating_, {})) {
+    const auto& [at, position, anew] = lost;
+    const auto bounds = consumer_.bounds(at, kFindPatience);
+    if (!bounds) {
+      complain(kWhereTo + at.topic, bounds.error());
+      relocating_.push_back(std::move(lost));
       continue;
     }
+    complain_no_more(kWhereTo + at.topic);
+    const auto [first, end] = *bounds;
+    FoundPartition found{at, position, true};  // where it was, after messages that are gone
+    if (anew || end < position.offset) {
+      found = {at, {first, {}, position.generation + 1}};
+      tell_made_anew(at.topic, found.position.generation);
+    }
     const std::lock_guard lock(mutex_);
-    news_.found.push_back({at, *first, false});
-    const auto text =
-        *first > lost
-            ? fmt::format("{}[{}]: the messages {} to {} were gone before they could be read", at.topic, at.partition, lost,
-                          *first - 1)
-            : fmt::format("{}[{}]: message {} is not there; the topic was made anew, and is read from its beginning",
-                          at.topic, at.partition, lost);
-    news_.warnings.push_back({text, true});
+    if (found.stored && first > position.offset) {
+      found = {at, {first, {}, position.generation}};
+      news_.warnings.push_back({fmt::format("{}[{}]: the messages {} to {} were gone before they could be read", at.topic,
+                                            at.partition, position.offset, first - 1),
+                                true});
+    }
+    news_.found.push_back(std::move(found));
   }
   return relocating_.empty();
+}
+
+// Once for all of its partitions.
+void PartitionFinder::tell_made_anew(const std::string& topic, std::uint64_t generation) {
+  auto& told = made_anew_[topic];
+  if (told >= generation) return;
+  told = generation;
+  const std::lock_guard lock(mutex_);
+  news_.warnings.push_back(
+      {fmt::format("topic '{}' was deleted and made anew: it is read from its beginning, and what had not "
+                   "been read of the old one is lost",
+                   topic),
+       true});
 }
 
 // Once for as long as it stays the same.
