@@ -40,6 +40,7 @@ std::string_view without_preamble(std::string_view said) {
 
 // Without how long a connection had been in which state, and how often: else the same trouble is another text each time.
 std::string_view without_counts(std::string_view said) {
+  while (said.ends_with('\n')) said.remove_suffix(1);
   const auto counts = said.rfind(" (after ");
   return said.ends_with(')') && counts != std::string_view::npos ? said.substr(0, counts) : said;
 }

@@ -19,6 +19,27 @@ std::string text(const element& object, std::string_view key) {
   return object[key].get(value) == simdjson::SUCCESS ? std::string(value) : std::string();
 }
 
+struct Queued {
+  double messages = 0;
+  double bytes = 0;
+};
+
+// By a consumer, of all partitions.
+Queued fetched_ahead(const element& stats) {
+  Queued all;
+  simdjson::dom::object topics;
+  if (stats["topics"].get(topics) != simdjson::SUCCESS) return all;
+  for (const auto& [name, topic] : topics) {
+    simdjson::dom::object partitions;
+    if (topic["partitions"].get(partitions) != simdjson::SUCCESS) continue;
+    for (const auto& [number_of, partition] : partitions) {
+      all.messages += number(partition, "/fetchq_cnt");
+      all.bytes += number(partition, "/fetchq_size");
+    }
+  }
+  return all;
+}
+
 constexpr double kMicrosecond = 1e-6;
 constexpr double kMillisecond = 1e-3;
 
@@ -27,9 +48,10 @@ constexpr double kMillisecond = 1e-3;
 ClientMetrics::ClientMetrics(telemetry::Metrics* metrics, telemetry::Labels::value_type owner)
     : metrics_(metrics), owner_(std::move(owner)) {
   if (metrics_ == nullptr) return;
-  messages_ = metrics_->gauge("penstock_kafka_queue_messages", "Messages in the Kafka client that no broker has confirmed.",
-                              {owner_});
-  bytes_ = metrics_->gauge("penstock_kafka_queue_bytes", "Bytes of the messages that no broker has confirmed.", {owner_});
+  messages_ =
+      metrics_->gauge("penstock_kafka_queue_messages",
+                      "Messages in the Kafka client: no broker has confirmed them, or they were fetched ahead.", {owner_});
+  bytes_ = metrics_->gauge("penstock_kafka_queue_bytes", "Bytes of the messages in the Kafka client.", {owner_});
 }
 
 ClientMetrics::~ClientMetrics() {
@@ -46,8 +68,9 @@ void ClientMetrics::take(std::string_view json) {
   simdjson::dom::parser parser;
   element stats;
   if (parser.parse(json.data(), json.size()).get(stats) != simdjson::SUCCESS) return;
-  messages_.set(number(stats, "/msg_cnt"));
-  bytes_.set(number(stats, "/msg_size"));
+  const Queued fetched = fetched_ahead(stats);
+  messages_.set(number(stats, "/msg_cnt") + fetched.messages);
+  bytes_.set(number(stats, "/msg_size") + fetched.bytes);
   simdjson::dom::object brokers;
   if (stats["brokers"].get(brokers) != simdjson::SUCCESS) return;
   for (const auto& [name, each] : brokers) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -72,15 +73,27 @@ const Properties& properties() {
   return all;
 }
 
-// What may be proposed for a mistyped name.
-std::vector<std::string_view> names_for(char role, std::span<const Owned> owned) {
+// What a mistyped name may have meant.
+std::vector<std::string_view> names_for(char role) {
   std::vector<std::string_view> names;
-  for (const auto& [name, whose] : properties()) {
-    const auto is_it = [&](const Owned& each) { return each.name == name; };
-    const bool taken = std::ranges::any_of(owned, is_it) || std::ranges::any_of(kNobodys, is_it);
-    if (!taken && (whose == role || whose == '*')) names.emplace_back(name);
-  }
+  for (const auto& [name, whose] : properties())
+    if (whose == role || whose == '*') names.emplace_back(name);
   return names;
+}
+
+// Why nobody may set it here; none: one may.
+std::optional<std::string_view> why_owned(std::string_view name, std::span<const Owned> owned) {
+  for (const auto list : {owned, std::span<const Owned>(kNobodys)}) {
+    const auto found = std::ranges::find(list, name, &Owned::name);
+    if (found != list.end()) return found->why;
+  }
+  return std::nullopt;
+}
+
+// librdkafka ends some with a newline.
+std::string without_end(std::string_view said) {
+  const auto last = said.find_last_not_of(" \n");
+  return std::string(last == std::string_view::npos ? "" : said.substr(0, last + 1));
 }
 
 bool is_secret(const config::StructReader& reader, std::string_view field, std::string_view key) {
@@ -90,20 +103,19 @@ bool is_secret(const config::StructReader& reader, std::string_view field, std::
 }
 
 std::string unknown(const std::string& name, char role, std::span<const Owned> owned) {
-  const auto names = names_for(role, owned);
+  const auto names = names_for(role);
   const auto near = config::closest(name, names);
-  return near.empty() ? fmt::format("librdkafka has no setting '{}'", name)
-                      : fmt::format("librdkafka has no setting '{}', did you mean '{}'?", name, near);
+  if (near.empty()) return fmt::format("librdkafka has no setting '{}'", name);
+  if (const auto why = why_owned(near, owned))
+    return fmt::format("librdkafka has no setting '{}', and '{}' cannot be set here: {}", name, near, *why);
+  return fmt::format("librdkafka has no setting '{}', did you mean '{}'?", name, near);
 }
 
 // What is wrong with one of them, for itself.
 std::optional<std::string> problem_of(const Settings::value_type& entry, bool secret, char role,
                                       std::span<const Owned> owned, rd_kafka_conf_t* scratch) {
   const std::string& name = entry.first;
-  for (const auto list : {owned, std::span<const Owned>(kNobodys)}) {
-    const auto found = std::ranges::find_if(list, [&](const Owned& each) { return each.name == name; });
-    if (found != list.end()) return fmt::format("'{}' cannot be set here: {}", name, found->why);
-  }
+  if (const auto why = why_owned(name, owned)) return fmt::format("'{}' cannot be set here: {}", name, *why);
   const auto known = properties().find(name);
   if (known == properties().end()) return unknown(name, role, owned);
   if (known->second != '*' && known->second != role) {
@@ -113,7 +125,7 @@ std::optional<std::string> problem_of(const Settings::value_type& entry, bool se
   char why[512] = "";
   if (rd_kafka_conf_set(scratch, name.c_str(), entry.second.c_str(), why, sizeof why) == RD_KAFKA_CONF_OK)
     return std::nullopt;
-  return secret ? fmt::format("librdkafka refuses the value of '{}'", name) : std::string(why);
+  return secret ? fmt::format("librdkafka refuses the value of '{}'", name) : without_end(why);
 }
 
 void say_nothing(const rd_kafka_t*, int, const char*, const char*) {}
@@ -143,11 +155,27 @@ std::string contradiction(const Settings& client, Role role, const Settings& our
 
 }  // namespace
 
+namespace {
+
+// The port may be missing; an IPv6 address stands in brackets. librdkafka takes 99999 for 34463, and a URL's rest for a port.
+bool is_host_and_port(std::string_view broker) {
+  if (broker.empty() || broker.find_first_of(", \t/") != std::string_view::npos) return false;
+  const auto host_end = broker.starts_with('[') ? broker.find(']') : broker.find(':');
+  if (host_end == 0 || (broker.starts_with('[') && host_end == std::string_view::npos)) return false;
+  const auto colon = broker.find(':', broker.starts_with('[') ? host_end : 0);
+  if (colon == std::string_view::npos) return true;
+  const auto port = broker.substr(colon + 1);
+  std::uint32_t number = 0;
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
+  return error == std::errc() && end == port.data() + port.size() && number >= 1 && number <= 65'535;
+}
+
+}  // namespace
+
 void check_brokers(config::StructReader& reader, const std::vector<std::string>& brokers) {
   if (brokers.empty()) reader.problem("brokers", "expected at least one broker, such as [kafka-1:9092]");
   for (const auto& broker : brokers) {
-    if (broker.empty() || broker.find_first_of(", \t") != std::string::npos)
-      reader.problem("brokers", fmt::format("expected host:port, got '{}'", broker));
+    if (!is_host_and_port(broker)) reader.problem("brokers", fmt::format("expected host:port, got '{}'", broker));
   }
 }
 
@@ -180,7 +208,7 @@ void check_client(config::StructReader& reader, std::string_view field, const Se
   }
   // A client with Kerberos runs a command as soon as it is made: that is nothing to do in a check.
   if (!ok || sasl_mechanism(client) == "GSSAPI") return;
-  if (const auto why = contradiction(client, role, ours); !why.empty()) reader.problem(field, why);
+  if (const auto why = contradiction(client, role, ours); !why.empty()) reader.problem(field, without_end(why));
 }
 
 }  // namespace penstock::kafka

@@ -39,7 +39,8 @@ TEST_CASE("what it does not know is named with the nearest that it does") {
   CHECK(problems_of("linger.m: 20") ==
         "p.yaml:1:11: out.client: librdkafka has no setting 'linger.m', did you mean 'linger.ms'?\n");
   CHECK(problems_of("frobnicate: 1") == "p.yaml:1:11: out.client: librdkafka has no setting 'frobnicate'\n");
-  CHECK(problems_of("ack: 1") == "p.yaml:1:11: out.client: librdkafka has no setting 'ack'\n");
+  CHECK(problems_of("ack: 1") ==
+        "p.yaml:1:11: out.client: librdkafka has no setting 'ack', and 'acks' cannot be set here: set `durable` instead\n");
 }
 
 TEST_CASE("values that it refuses are told in its words, each at its place") {
@@ -91,6 +92,19 @@ TEST_CASE("tokens need an endpoint and who asks it, under librdkafka's names, or
 TEST_CASE("settings that do not fit together are found, and files that cannot be read") {
   CHECK(problems_of("max.in.flight: 10").contains("`max.in.flight` must be set <= 5"));
   CHECK(problems_of("security.protocol: ssl, ssl.ca.location: /nowhere/ca.pem").contains("ssl.ca.location failed"));
+  CHECK_FALSE(problems_of("security.protocol: ssl, ssl.ca.location: /nowhere/ca.pem").contains("\n\n"));
+}
+
+TEST_CASE("a port is one") {
+  const auto refused = [](const std::string& broker) {
+    auto document = config::parse_document("brokers: []\n", "p.yaml", {});
+    config::StructReader reader(document.root, "out", document.problems);
+    kafka::check_brokers(reader, {broker});
+    return !document.problems.empty();
+  };
+  for (const auto* good : {"k1", "k1:9092", "127.0.0.1:1", "[::1]:65535", "[::1]"}) CHECK_MESSAGE(!refused(good), good);
+  for (const auto* bad : {"k1:99999", "k1:0", "k1:", "k1:x", "http://k1:9092", ":9092", "[::1"})
+    CHECK_MESSAGE(refused(bad), bad);
 }
 
 TEST_CASE("brokers are host:port each, in one place for all") {
@@ -107,6 +121,9 @@ TEST_CASE("brokers are host:port each, in one place for all") {
   CHECK(problems_with({"k1,k2", ""}) ==
         "p.yaml:1:10: out.brokers: expected host:port, got 'k1,k2'\np.yaml:1:10: out.brokers: expected host:port, got ''\n");
   CHECK(problems_of("bootstrap.servers: k1").contains("'bootstrap.servers' cannot be set here: set `brokers` instead"));
-  CHECK(problems_of("bootstrap.server: k1") == "p.yaml:1:11: out.client: librdkafka has no setting 'bootstrap.server'\n");
+  CHECK(problems_of("bootstrap.server: k1") ==
+        "p.yaml:1:11: out.client: librdkafka has no setting 'bootstrap.server', and 'bootstrap.servers' cannot be set here: "
+        "set "
+        "`brokers` instead\n");
   CHECK(kafka::connection({"k1:9092", "k2"})[0] == std::pair<std::string, std::string>("bootstrap.servers", "k1:9092,k2"));
 }
