@@ -70,6 +70,7 @@ struct Plan {
   Bytes memory{0};  // sources: what they may hold that nobody has taken yet
   std::vector<Claim> claims{};
   KafkaTopics reads{};  // sources: the topics that they name; patterns may find more
+  bool needs_map = false;  // sources: without `map` nothing of it is an event
   bool by_captured = false;  // polled sources: their records are divided anew, by way of `captured`
   bool pushed = false;  // sources
   bool divisible = false;  // sources: several of it, in as many processes, can have shares of the input
@@ -92,7 +93,7 @@ template <class Made>
 class ConnectorTypes {
  public:
   // T has: struct Config with fields(); constructor T(Config, const ConnectorContext&); static constexpr kSummary, kExample.
-  // Sources may have `static bool finite(const Config&)`, `static Bytes memory(const Config&)` and `static bool by_captured(const Config&)`; a Config may have
+  // Sources may have `static bool finite(const Config&)`, `static Bytes memory(const Config&)`, `static bool needs_map(const Config&)` and `static bool by_captured(const Config&)`; a Config may have
   // `std::vector<Claim> claims() const`, and of sources `KafkaTopics reads() const`.
   template <class T>
   void add(std::string name);
@@ -127,6 +128,7 @@ void ConnectorTypes<Made>::add(std::string name) {
     Plan<Made> plan;
     if constexpr (requires { T::finite(settings); }) plan.finite = T::finite(settings);
     if constexpr (requires { T::memory(settings); }) plan.memory = T::memory(settings);
+    if constexpr (requires { T::needs_map(settings); }) plan.needs_map = T::needs_map(settings);
     if constexpr (requires { T::by_captured(settings); }) plan.by_captured = T::by_captured(settings);
     if constexpr (requires { settings.claims(); }) plan.claims = settings.claims();
     if constexpr (requires { settings.reads(); }) plan.reads = settings.reads();

@@ -81,6 +81,19 @@ KafkaTopics topics_of(const LogSettings& log) {
   return {.brokers = config.brokers, .names = {config.captured_topic(), config.events_topic(), config.state_topic()}};
 }
 
+// Nothing would ever be delivered by those that have no partition of the events.
+void refuse_idle_shards(const LogSettings& log, const Node& root, Problems& problems) {
+  if (!log.partitions || log.shards <= *log.partitions) return;
+  const auto* node = root.find("log");
+  const auto* shards = node == nullptr ? nullptr : node->find("shards");
+  if (shards == nullptr) return;
+  problems.push_back(
+      {shards->at, "log.shards",
+       fmt::format("of {} shards some would have none of the {} `partitions`, and nothing to deliver: say at most "
+                   "as many",
+                   log.shards, *log.partitions)});
+}
+
 // A cluster may have other names too, so the source looks at the cluster itself before it reads.
 void refuse_own_topics(const KafkaTopics& own, const KafkaTopics& reads, StructReader& reader) {
   const auto is_own = [&](const std::string& broker) { return std::ranges::find(own.brokers, broker) != own.brokers.end(); };
@@ -122,6 +135,8 @@ void plan_sources(PipelinePlan& plan, const Registry& registry, Claims& claims, 
     source.plan = *std::move(typed);
     if (source.plan.by_captured && plan.settings.log.shards > 1)
       reader.problem("key", "`repartition` does not go with `log.shards`: read the topic into a log with one shard");
+    if (source.plan.needs_map && !source.settings.map)
+      reader.problem("map", "what this source reads has no `event` of its own; say with `map` where it is");
     refuse_own_topics(topics_of(plan.settings.log), source.plan.reads, reader);
     if (reader.finish()) claims.take(source.plan.claims, reader.node(), reader.path(), problems);
     plan.sources.push_back(std::move(source));
@@ -251,6 +266,7 @@ Planned plan_pipeline(const std::string& file, const PlanContext& context) {
   Claims claims(plan.folder, plan.data);
   if (const auto* control = document.root.find("control"); control != nullptr)
     claims.take({{.field = "listen", .address = plan.settings.control.listen}}, *control, "control", planned.problems);
+  refuse_idle_shards(plan.settings.log, document.root, planned.problems);
   plan_sources(plan, context.registry, claims, planned.problems);
   const scripting::AppFolders folders{plan.folder, app_places(plan.folder, context)};
   plan_destinations(plan, context.registry, folders, claims, planned.problems);

@@ -100,6 +100,19 @@ class FromKafka(FlowTest):
         self.stop(self.processes[-1])
         self.assertEqual([body["properties"]["n"] for body in self.logged()], [15])
 
+    def test_what_could_never_work_is_refused(self):
+        def refused(settings="", log=""):
+            self.config("  - { name: none, type: discard }",
+                        f"  - {{ name: in, type: kafka, brokers: [k:1], topics: [a]{settings} }}", log)
+            return self.cli("validate", "penstock.yaml").stderr
+
+        self.assertEqual(refused(), "")
+        self.assertIn("map: what this source reads has no `event` of its own; say with `map` where it is", refused(", codec: raw"))
+        self.assertEqual(refused(", codec: raw, map: { event: value.name }"), "")
+        on_kafka = "log: { type: kafka, brokers: [k:1], prefix: p, partitions: 4, shards: %d }\n"
+        self.assertIn("log.shards: of 8 shards some would have none of the 4 `partitions`", refused(log=on_kafka % 8))
+        self.assertEqual(refused(log=on_kafka % 4), "")
+
     def test_status_names_a_source_that_cannot_read_and_why(self):
         def said():
             status = self.cli("status")

@@ -37,6 +37,7 @@ class KafkaSource final : public PolledSource {
       "topics: [orders, clicks.*]\n"
       "from: latest\n";
   static Bytes memory(const Config& config) { return config.memory; }
+  static bool needs_map(const Config& config) { return config.codec == Codec::raw; }
   static bool by_captured(const Config& config) { return config.key == KeyedBy::repartition; }
   // Into shares, each with the partitions of its number, and its part of the memory.
   static constexpr bool kDivisible = true;
