@@ -71,7 +71,13 @@ class SecureKafka(FlowTest):
         self.assertEqual((row["dead"], row["lag_events"]), (0, COUNT))
         wait_until(lambda: "source back: " in self.log(), "the source tells, too")
         self.assertRegex(self.log(), f"source back: {of_source or sentence}")
+        back = wait_until(lambda: self.source_unavailable(), "the source is unavailable")
+        self.assertRegex(back["reason"], of_source or sentence)
+        self.assertNotRegex(back["reason"], SECRET)
         return process
+
+    def source_unavailable(self):
+        return next((s for s in self.status()["sources"] if s["name"] == "back" and s["health"] == "unavailable"), None)
 
     def unavailable(self):
         row = self.destination("bus")
@@ -116,6 +122,7 @@ class SecureKafka(FlowTest):
         self.kafka.tool(ACL, *allow, "--topic", self.topic)
         wait_until(lambda: self.came_back() == list(range(COUNT)), "it goes on by itself", 40)
         self.assertEqual(self.destination("bus")["reason"], "")
+        wait_until(lambda: self.source_unavailable() is None, "the source is well too", 30)
         self.stop(process)
 
     def play_log(self):
