@@ -44,6 +44,8 @@ std::string_view advice_for(std::string_view trouble) {
        "the brokers want a client certificate; set ssl.certificate.location and ssl.key.location"},
       {"alert unknown ca", "the brokers do not know the authority that signed this client's certificate"},
       {"invalid_token", "the brokers do not accept this token; see for whom, by whom and with which scope it was issued"},
+      {"in current SASL state",
+       "this listener of the brokers asks for no login; correct security.protocol, or the port of `brokers`"},
       {"Unsupported SASL mechanism", "the brokers do not offer this sasl.mechanism"},
   };
   const auto* const found = std::ranges::find_if(kRows, [&](const Row& row) { return trouble.contains(row.said); });

@@ -22,6 +22,9 @@ TEST_CASE("what is wrong with a connection is told with what to set, whatever th
   }
   CHECK(kafka::sentence_of(RD_KAFKA_RESP_ERR__AUTHENTICATION, {.trouble = "k1: {\"status\":\"invalid_token\"}"})
             .starts_with("the brokers do not accept this token; "));
+  CHECK(kafka::sentence_of(RD_KAFKA_RESP_ERR__AUTHENTICATION,
+                           {.trouble = "k1: Broker: Request not valid in current SASL state: supported mechanisms: (none)"})
+            .starts_with("this listener of the brokers asks for no login; "));
   CHECK(kafka::sentence_of(RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, {.topic = "ev", .trouble = untrusted}) ==
         "topic 'ev' does not exist; create it, or correct its name");
 }
