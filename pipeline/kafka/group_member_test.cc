@@ -27,11 +27,10 @@ constexpr std::int16_t kJoinGroup = 11;
 // What a member was told, and what it answers.
 class Told {
  public:
-  Told(const fakes::MockKafka& kafka, const std::string& name, const Settings& more = {}) {
+  explicit Told(const fakes::MockKafka& kafka, const Settings& more = {}) {
     Settings settings = connection({kafka.address()});
     settings.insert(settings.end(), more.begin(), more.end());
     settings.emplace_back("group.id", "shares");
-    settings.emplace_back("group.instance.id", name);
     settings.emplace_back("partition.assignment.strategy", "cooperative-sticky");
     settings.emplace_back("heartbeat.interval.ms", "100");
     settings.emplace_back("session.timeout.ms", "3000");  // the brokers of the test wait a second less in each rebalance
@@ -104,12 +103,12 @@ class Told {
 TEST_CASE("members divide the partitions, and who leaves gives them back") {
   fakes::MockKafka kafka;
   kafka.create("state", kPartitions);
-  Told first(kafka, "first");
+  Told first(kafka);
   REQUIRE(first.has(kPartitions));
   const auto all = first.holdings();
   CHECK(first.member->membership(all));
   {
-    Told second(kafka, "second");
+    Told second(kafka);
     REQUIRE(second.has(kPartitions / 2));
     REQUIRE(first.has(kPartitions / 2));
     CHECK(first.given_up.size() == kPartitions / 2);  // those that stay are not touched
@@ -126,11 +125,11 @@ TEST_CASE("members divide the partitions, and who leaves gives them back") {
 TEST_CASE("who is expelled while it gives something up has lost the rest too, and commits nothing for it") {
   fakes::MockKafka kafka;
   kafka.create("state", kPartitions);
-  Told first(kafka, "first");
+  Told first(kafka);
   REQUIRE(first.has(kPartitions));
   const auto before = first.holdings();
   first.hold(true);
-  Told second(kafka, "second");
+  Told second(kafka);
   REQUIRE(first.wait([&] { return first.asked; }));
   CHECK(first.member->membership(before));  // until it has let go
   kafka.fail_requests(kHeartbeat, RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, 1);
@@ -148,7 +147,7 @@ TEST_CASE("who is expelled while it gives something up has lost the rest too, an
 TEST_CASE("what a member has, and what is wrong with it, is told while librdkafka does not answer") {
   fakes::MockKafka kafka;
   kafka.create("state", kPartitions);
-  Told first(kafka, "first", {{"debug", "cgrp"}});
+  Told first(kafka, {{"debug", "cgrp"}});
   REQUIRE(first.has(kPartitions));
   const auto all = first.holdings();
   configure_log(LogLevel::debug, LogFormat::text);
@@ -171,7 +170,7 @@ TEST_CASE("what brokers have against a member is told until it has something") {
   fakes::MockKafka kafka;
   kafka.create("state", kPartitions);
   kafka.fail_requests(kJoinGroup, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, 1);
-  Told first(kafka, "first");
+  Told first(kafka);
   REQUIRE(first.wait([&] { return first.member->trouble().contains("authorization"); }));
   REQUIRE(first.has(kPartitions));
   CHECK(first.member->trouble().empty());
