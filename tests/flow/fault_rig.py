@@ -64,7 +64,7 @@ class FaultTest(FlowTest):
         def same():
             return self.told(sources or {}, destinations or {}) == ([], [])
         with contextlib.suppress(AssertionError):
-            wait_until(same, "the gauges, which follow once a second", 5)
+            wait_until(same, "the gauges, which follow once a second")
         self.assertEqual(self.told(sources or {}, destinations or {}), ([], []), "(told, known) that differ")
 
     def told(self, sources, destinations):

@@ -325,8 +325,8 @@ void KafkaDestination::destroy_producer() {
     lock.lock();
     all_settled_.wait_for(lock, kPurgeAgain, [&] { return unsettled_ == 0; });
   }
+  const auto lone_gone = std::move(lone_producer_);  // ends last: a report of the other may be about to use it
   const auto gone = std::move(producer_);
-  const auto lone_gone = std::move(lone_producer_);
   lock.unlock();
 }
 

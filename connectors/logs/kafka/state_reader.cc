@@ -67,7 +67,6 @@ Result<std::uint64_t> offset_of(Consumer& consumer, const TopicPartition& at, st
   TRY_ASSIGN(const auto bounds, consumer.bounds(at, kPatience));
   const auto [first, end] = bounds;
   if (sequence == 0) return first;
-  if (sequence >= next) return end;
   std::uint64_t low = first;  // nothing before it is wanted
   std::uint64_t high = end;  // all from here on is
   for (std::uint64_t back = (next - sequence) * kOffsetsOfRecord + kFirstStep; back < end - first;) {

@@ -251,7 +251,7 @@ bool KafkaSource::is_same(Partition& partition, const Received& said) {
   const auto time = time_of(said);
   const bool same = message && (!next.before || next.before == time);
   if (message) next.before = next.before ? next.before : time;
-  if (!same) find_again(partition, true);
+  if (!same) find_again(partition, message);  // a leader that is new may say for a moment that the end is before it
   return same;
 }
 
