@@ -158,7 +158,7 @@ class FilesReadOnce(FaultTest):
         self.assertEqual(self.dead(), [])
 
     def test_a_stop_in_the_middle_of_a_file_is_gone_on_from(self):
-        count = 10_000
+        count = 20_000
         self.bad("long").write_bytes(lines(*range(count)))
         self.write("apps/slow/app.yaml", "name: slow\nversion: 1.0.0\nsummary: Takes its time.\n")
         self.write("apps/slow/app.lua", "return { transform = function(event) for _ = 1, 60000 do end return event end }\n")

@@ -255,7 +255,8 @@ class KafkaInputChanges(KafkaChanges):
         self.kafka.create(*self.topics.values())
         self.write_events("good", 0, 30)
         process = self.play(", from: latest")
-        wait_until(lambda: len(self.cli("status").stdout) and self.metrics().get("penstock_source_lag_seconds", source="in") >= 0, "it looks")
+        wait_until(lambda: any(key.startswith("penstock_source_lag_messages{") and self.topics["other"] in key
+                               for key in self.metrics().values), "it has looked where the topics end")
         self.write_events("other", 30, 60)
         self.wait_until_read((30, 60))
         self.add_partitions(self.topics["good"], 4)

@@ -40,6 +40,7 @@ Result<void> CapturedWriter::look() {
   TRY_ASSIGN(const auto bounds, around_.looker.bounds({topic_, 0}, kPatience));
   const auto [first, end] = bounds;
   around_.reach.grow(next_, end);
+  grown_ = first > 0;  // with nothing in it, nothing says for how many partitions it was written
   if (first == end) return {};
   TRY_ASSIGN(const auto oldest, CapturedReader::open(around_.config, around_.reach, nullptr, first, {}));
   TRY_ASSIGN(const auto old_record, oldest->next());

@@ -83,14 +83,15 @@ void PartitionFinder::run(const std::stop_token& stop) {
   pthread_setname_np(pthread_self(), "kafka-finder");
   auto next_look = std::chrono::steady_clock::now();
   while (!stop.stop_requested()) {
-    bool well = relocate();
-    if (std::chrono::steady_clock::now() >= next_look || !consumer_.trouble().empty()) {
+    bool well = relocate(stop);
+    const bool looks = std::chrono::steady_clock::now() >= next_look || !consumer_.trouble().empty();
+    if (looks) {
       well = look(stop) && well;
       next_look = std::chrono::steady_clock::now() + (well ? refresh_ : kTryAgain);
     }
     tell_what_is_wrong();
     std::unique_lock lock(mutex_);
-    looked_ = looked_ || well;
+    looked_ = looked_ || (looks && well);
     // Also when all is well: whether the client has lost its brokers meanwhile.
     const auto until = std::min(next_look, std::chrono::steady_clock::now() + kTryAgain);
     wake_.wait_until(lock, stop, until, [&] { return !lost_.empty() || troubles_changed_; });
@@ -223,8 +224,9 @@ Result<std::uint64_t> PartitionFinder::first_of(const TopicPartition& at, int pa
   return consumer_.find(at, beginning_, kFindPatience);
 }
 
-bool PartitionFinder::relocate() {
+bool PartitionFinder::relocate(const std::stop_token& stop) {
   for (auto& lost : std::exchange(relocating_, {})) {
+    if (stop.stop_requested()) return false;
     const auto& [at, position, anew] = lost;
     const auto bounds = consumer_.bounds(at, kFindPatience);
     if (!bounds) {

@@ -78,7 +78,7 @@ class PartitionFinder {
   Result<std::uint64_t> first_of(const penstock::kafka::TopicPartition& at, int partitions);
   void note_gone(const std::optional<std::string>& name, const std::map<std::string, int>& topics);
   void tell_what_is_wrong();
-  bool relocate();
+  bool relocate(const std::stop_token& stop);
   void tell_made_anew(const std::string& topic, std::uint64_t generation);
   void complain(const std::string& about, const Error& error);
   void complain_no_more(const std::string& about);
