@@ -118,7 +118,7 @@ bool DestinationLoop::window_has_room() const {
 }
 
 bool DestinationLoop::may_read() const {
-  return !paused_ && !suspended_until_ && !apps_hold() && window_has_room() && aside_has_room() &&
+  return !paused_ && !suspended_until_ && !apps_hold() && !too_many_blocked() && window_has_room() && aside_has_room() &&
          low_water_.unsettled_marks() <
              unsettled_marks_max(settings_) + window_.aside(Traffic::live).marks + std::min(window_.alone(), kAloneMax) &&
          letters_allow();

@@ -148,6 +148,7 @@ class DestinationLoop : public std::enable_shared_from_this<DestinationLoop> {
   void park_behind(const KeyLanes& lanes);
   void park(const Parcel& parcel, LowWater::Mark mark);
   void look_for_blocker();
+  bool too_many_blocked() const;
 
   // what holds it back (destination_steering.cc)
   void take_rate(const RateSettings& rate);

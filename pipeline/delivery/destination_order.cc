@@ -126,6 +126,11 @@ void DestinationLoop::park_behind(const KeyLanes& lanes) {
   recorder_.write();
 }
 
+// Letters that are sent again go on: they are what makes room.
+bool DestinationLoop::too_many_blocked() const {
+  return blocked_ && blocked_->size() >= static_cast<std::size_t>(settings_.blocked_max);
+}
+
 // Once a second: whoever looks at the status is to know which one to mend.
 void DestinationLoop::look_for_blocker() {
   blocker_.clear();
@@ -142,6 +147,8 @@ void DestinationLoop::look_for_blocker() {
       "{} {} held up by dead letters, the first of them {} ({}, distinct_id {}): `penstock dead replay ID` sends it again, "
       "`penstock dead discard ID` lets the others go",
       blocked_->size(), blocked_->size() == 1 ? "distinct_id is" : "distinct_ids are", id, letter.code, letter.distinct_id);
+  if (too_many_blocked())
+    blocker_ += fmt::format("; no more is read until they are fewer than {} (blocked_max)", settings_.blocked_max);
 }
 
 void DestinationLoop::park(const Parcel& parcel, LowWater::Mark mark) {

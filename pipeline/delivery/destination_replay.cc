@@ -52,7 +52,8 @@ bool DestinationLoop::may_replay(SteadyTime now) {
   replay_->tokens_at.reset();
   if (replay_->read_again_at && now < *replay_->read_again_at) return false;
   replay_->read_again_at.reset();
-  if (paused_ || suspended_until_ || apps_hold() || !letters_allow() || !aside_has_room()) return false;
+  if (paused_ || suspended_until_ || apps_hold() || too_many_blocked()) return false;
+  if (!letters_allow() || !aside_has_room()) return false;
   if (replay_->low_water.unsettled_marks() >= most + window_.aside(Traffic::replay).marks) return false;
   const SteadyTime when = replay_->tokens.ready_at(now);
   if (when > now) replay_->tokens_at = when;

@@ -222,6 +222,36 @@ TEST_CASE("an event that only a condition or an app failed blocks its key like o
   CHECK(rig.dead().size() == 5);
 }
 
+TEST_CASE("while dead letters hold up as many ids as may be remembered no more is read, and then the rest is") {
+  BlockingRig rig;
+  rig.settings.blocked_max = 100;
+  rig.distinct_ids = 400;
+  rig.crm.answer_with([](const Batch& batch) {
+    Outcomes outcomes;
+    outcomes.each.assign(batch.events.size(), rejected());
+    return outcomes;
+  });
+  rig.start();
+  const auto settle = [&] {
+    for (int i = 0; i < 30; ++i) rig.advance(Duration{1000});
+  };
+  rig.add(rig.distinct_ids);
+  settle();
+  auto status = rig.runner->status();
+  CHECK(status.blocked_keys >= 100);
+  CHECK(status.blocked_keys < 200);  // what was read before it was known
+  CHECK(status.lag_events == static_cast<std::uint64_t>(rig.distinct_ids) - status.blocked_keys);
+  CHECK(status.condition.health == Health::blocked);
+  CHECK(status.condition.reason.find("no more is read until they are fewer than 100 (blocked_max)") != std::string::npos);
+  rig.crm.deliver_everything();
+  REQUIRE(rig.store->want_again(dead::Filter{}).has_value());
+  rig.runner->send_again();
+  settle();
+  CHECK(rig.everything_settled());
+  CHECK(rig.dead().empty());
+  CHECK(rig.crm.delivered().size() == static_cast<std::size_t>(rig.distinct_ids));
+}
+
 TEST_CASE("with a setting changed to block, the letters that are there block") {
   BlockingRig rig;
   rig.settings.on_dead = OnDead::go_on;

@@ -130,6 +130,7 @@ struct DestinationSettings {
   int in_flight_max = 4;
   Order order = Order::none;
   OnDead on_dead = OnDead::go_on;
+  int blocked_max = 100'000;
   std::string from = "now";
   RateSettings rate;
   RetrySettings retry;
@@ -156,8 +157,12 @@ struct DestinationSettings {
             "With `order: key`, what a dead letter means for later events of its distinct id. `continue`: they go. `block`: "
             "they become dead letters behind it, of the code `behind_dead`, and all go by themselves, in order, once it was "
             "delivered (`penstock dead replay`) or discarded. A replay of the log is not held up. With `continue` again, "
-            "those that "
-            "still wait are dead letters like others."),
+            "those that still wait are dead letters like others."),
+        field("blocked_max", &DestinationSettings::blocked_max,
+              "With `on_dead: block`, how many distinct ids dead letters may hold up before no more is read. Each takes "
+              "some 60 "
+              "bytes of memory.",
+              range(1, 10'000'000)),
         field("from", &DestinationSettings::from,
               "Where a new destination starts when there are events already: now, earliest, a time such as "
               "2026-08-01T10:00:00Z, or how long ago, such as 2h."),
