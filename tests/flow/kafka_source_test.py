@@ -143,8 +143,11 @@ class FromKafka(FlowTest):
         wait_until(lambda: said()[2].startswith("no broker can be reached: "), "that there is none", 30)
         self.stop(self.processes[-1])
 
-    def write_events(self, first, end, partitions=2):
-        self.kafka.write(self.topic, [("k", json.dumps(event(n)), {"partition": n % partitions}) for n in range(first, end)])
+    def write_events(self, first, end, partitions=2, times=None):
+        """`times`: of the first, in ms; the others follow."""
+        def at(n):
+            return {"partition": n % partitions} | ({"timestamp": times + n - first} if times else {})
+        self.kafka.write(self.topic, [("k", json.dumps(event(n)), at(n)) for n in range(first, end)])
 
     def make_anew(self):
         self.kafka.delete(self.topic)
@@ -184,6 +187,43 @@ class FromKafka(FlowTest):
         self.write_events(10, 40)
         self.start()
         self.assert_all_once(40)
+
+    def test_where_brokers_have_lost_the_newest_messages_what_comes_after_them_is_read_and_nothing_again(self):
+        """As after an election of a leader that was behind: the oldest are those that were read."""
+        self.kafka.create(f"{self.topic}:2")
+        long_ago = 1_700_000_000_000
+        self.write_events(0, 20, times=long_ago)
+        self.play()
+        wait_until(lambda: self.events_in_log() == 20, "what there is is read")
+        self.stop(self.processes[-1])
+        self.make_anew()
+        self.write_events(0, 12, times=long_ago)
+        self.write_events(100, 104)
+        self.start()
+        wait_until(lambda: self.events_in_log() == 24, "what has come since is read")
+        self.stop(self.processes[-1])
+        lines = [json.loads(line) for line in self.cli("log", "cat", "data").stdout.splitlines()]
+        self.assertEqual(sorted(line["data"]["properties"]["n"] for line in lines), [*range(20), *range(100, 104)])
+        self.assertEqual(len({line["uuid"] for line in lines}), 24, "also of those that have an offset that another had")
+        for partition in range(2):
+            self.assertIn(f"{self.topic}[{partition}]: the message 9 that was read last is gone, though older ones are there: the "
+                          "brokers have lost the newest. What is younger than it is read, from 6 on", self.log())
+        self.assertNotIn("made anew", self.log())
+
+    def test_from_the_latest_what_is_written_to_a_topic_before_it_is_found_is_read(self):
+        self.kafka.create(f"{self.topic}:1")
+        self.write_events(0, 5, partitions=1)
+        self.play(settings=", from: latest")
+        wait_until(self.position_is_noted, "it knows where to begin")
+        old, self.topic = self.topic, f"{self.topic}-later"
+        self.kafka.create(f"{self.topic}:1")
+        self.write_events(5, 10, partitions=1)
+        wait_until(lambda: self.events_in_log() == 5, "what is new is read")
+        self.topic = old
+        self.write_events(10, 12, partitions=1)
+        wait_until(lambda: self.events_in_log() == 7, "and what comes to the other")
+        self.stop(self.processes[-1])
+        self.assertEqual(sorted(body["properties"]["n"] for body in self.logged()), list(range(5, 12)))
 
     def test_the_topics_of_its_own_log_are_no_input(self):
         log = f"log: {{ type: kafka, brokers: [\"{self.kafka.address}\"], prefix: {self.topic}, partitions: 2, create: true }}\n"

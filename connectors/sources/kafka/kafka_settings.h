@@ -63,7 +63,7 @@ struct Config {
               "Where to begin with partitions that were never read: earliest, latest, a time such as 2026-08-01T10:00:00Z, "
               "or stored: where "
               "`group` stands, and at the earliest of what it has never read. Those that a topic gets later are read from "
-              "their beginning. "
+              "their beginning, and with latest, topics that come later from what is written after the start. "
               "What was read once goes on where ingest's commits say, whatever stands here."),
         field("group", &Config::group,
               "A consumer group that nobody else consumes with. Every few seconds it is told what ingest has committed, so "

@@ -33,15 +33,21 @@ std::vector<std::string> those(const std::vector<std::string>& topics, bool patt
   return some;
 }
 
+// What is written to a topic before it is found is not to be passed over as what was there at the start.
+Beginning of_later(const Beginning& beginning) {
+  if (beginning.kind != Beginning::Kind::latest) return beginning;
+  return {Beginning::Kind::time, system_clock().now()};
+}
+
 }  // namespace
 
 PartitionFinder::PartitionFinder(penstock::kafka::Consumer& consumer, std::vector<std::string> topics, Beginning beginning,
                                  Positions stored, std::set<std::string> known_topics, Duration refresh,
                                  PartitionShare share, OfGroup of_group, KafkaTopics own_topics, Tell tell)
     : consumer_(consumer), names_(those(topics, false)), patterns_(those(topics, true)),
-      has_patterns_(std::ranges::any_of(topics, is_pattern)), beginning_(beginning), stored_(std::move(stored)),
-      refresh_(refresh), share_(share), of_group_(std::move(of_group)), own_topics_(std::move(own_topics)),
-      tell_(std::move(tell)), known_topics_(std::move(known_topics)) {
+      has_patterns_(std::ranges::any_of(topics, is_pattern)), beginning_(beginning), of_later_(of_later(beginning)),
+      stored_(std::move(stored)), refresh_(refresh), share_(share), of_group_(std::move(of_group)),
+      own_topics_(std::move(own_topics)), tell_(std::move(tell)), known_topics_(std::move(known_topics)) {
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
 
@@ -130,14 +136,19 @@ bool PartitionFinder::look_for(const std::optional<std::string>& name, const std
     if (auto left = leave_out_own(*topics, stop); !left) topics = std::unexpected(std::move(left).error());
   }
   if (!topics) {
-    if (topics.error().kind == ErrorKind::not_found) note_gone(name, {});
+    if (topics.error().kind == ErrorKind::not_found) {
+      note_gone(name, {});
+      answered_.insert(name.value_or(""));
+    }
     complain(name.value_or(""), topics.error());
     return false;
   }
   note_gone(name, *topics);
   complain_no_more(name.value_or(""));
+  const auto beginning = answered_.contains(name.value_or("")) ? of_later_ : beginning_;
+  answered_.insert(name.value_or(""));
   bool well = true;
-  for (const auto& [topic, partitions] : *topics) well = adopt(topic, partitions, stop) && well;
+  for (const auto& [topic, partitions] : *topics) well = adopt(topic, partitions, beginning, stop) && well;
   return well;
 }
 
@@ -145,6 +156,14 @@ bool PartitionFinder::look_for(const std::optional<std::string>& name, const std
 void PartitionFinder::note_gone(const std::optional<std::string>& name, const std::map<std::string, int>& topics) {
   for (const auto& topic : known_topics_)
     if (wanted(name, topic) && !topics.contains(topic)) gone_.insert(topic);
+  std::erase_if(complaints_, [&](const auto& complaint) {
+    for (const auto& about : {kFirstOf, kWhereTo}) {
+      if (!complaint.first.starts_with(about)) continue;
+      const auto topic = complaint.first.substr(about.size());
+      return wanted(name, topic) && !topics.contains(topic);
+    }
+    return false;
+  });
   for (const auto& [topic, partitions] : topics) {
     if (gone_.erase(topic) == 0) continue;
     const std::lock_guard lock(mutex_);
@@ -180,7 +199,8 @@ Result<void> PartitionFinder::leave_out_own(std::map<std::string, int>& topics, 
 
 // Partitions of a topic that was read before are new themselves: everything in them is to be read. Also by a share that had none of the
 // topic until then, so it notes that there is the topic.
-bool PartitionFinder::adopt(const std::string& topic, int partitions, const std::stop_token& stop) {
+bool PartitionFinder::adopt(const std::string& topic, int partitions, const Beginning& beginning,
+                            const std::stop_token& stop) {
   for (int partition = 0; partition < partitions; ++partition) {
     const TopicPartition at{topic, partition};
     if (known_.contains(at) || !share_.has(partition)) continue;
@@ -190,7 +210,7 @@ bool PartitionFinder::adopt(const std::string& topic, int partitions, const std:
       found.position = stored->second;
       found.stored = found.check = true;
     } else {
-      const auto offset = first_of(at, partitions);
+      const auto offset = first_of(at, partitions, beginning);
       if (!offset) {
         complain(kFirstOf + topic, offset.error());
         return false;
@@ -211,7 +231,7 @@ bool PartitionFinder::adopt(const std::string& topic, int partitions, const std:
   return true;
 }
 
-Result<std::uint64_t> PartitionFinder::first_of(const TopicPartition& at, int partitions) {
+Result<std::uint64_t> PartitionFinder::first_of(const TopicPartition& at, int partitions, const Beginning& beginning) {
   if (known_topics_.contains(at.topic)) return consumer_.find(at, Beginning{}, kFindPatience);
   if (of_group_) {
     auto& group = groups_[at.topic];
@@ -221,26 +241,40 @@ Result<std::uint64_t> PartitionFinder::first_of(const TopicPartition& at, int pa
     }
     if (partition < group.size() && group[partition] != penstock::kafka::kNoOffset) return group[partition];
   }
-  return consumer_.find(at, beginning_, kFindPatience);
+  return consumer_.find(at, beginning, kFindPatience);
 }
 
 bool PartitionFinder::relocate(const std::stop_token& stop) {
+  bool well = true;
   for (auto& lost : std::exchange(relocating_, {})) {
     if (stop.stop_requested()) return false;
     const auto& [at, position, anew] = lost;
+    if (gone_.contains(at.topic)) {  // until it is there again
+      relocating_.push_back(std::move(lost));
+      continue;
+    }
     const auto bounds = consumer_.bounds(at, kFindPatience);
     if (!bounds) {
       complain(kWhereTo + at.topic, bounds.error());
       relocating_.push_back(std::move(lost));
+      well = false;
       continue;
     }
-    complain_no_more(kWhereTo + at.topic);
     const auto [first, end] = *bounds;
     FoundPartition found{at, position, true};  // where it was, after messages that are gone
     if (anew || end < position.offset) {
-      found = {at, {first, {}, position.generation + 1}};
-      tell_made_anew(at.topic, found.position.generation);
+      const auto next = first_unread(at, position, *bounds);
+      if (!next) {
+        complain(kWhereTo + at.topic, next.error());
+        relocating_.push_back(std::move(lost));
+        well = false;
+        continue;
+      }
+      found = {at, {*next, {}, position.generation + 1}};
+      if (*next == first) tell_made_anew(at.topic, found.position.generation);
+      else tell_cut(at, position, *next);
     }
+    complain_no_more(kWhereTo + at.topic);
     const std::lock_guard lock(mutex_);
     if (found.stored && first > position.offset) {
       found = {at, {first, {}, position.generation}};
@@ -250,7 +284,27 @@ bool PartitionFinder::relocate(const std::stop_token& stop) {
     }
     news_.found.push_back(std::move(found));
   }
-  return relocating_.empty();
+  return well;
+}
+
+// What was read last is not there any more. When nothing is as old, the topic is another, and all of it is to be read; else brokers have
+// lost its newest messages, and what has come since is younger than what was read.
+Result<std::uint64_t> PartitionFinder::first_unread(const TopicPartition& at, const Position& lost,
+                                                    std::pair<std::uint64_t, std::uint64_t> bounds) {
+  if (!lost.before) return bounds.first;
+  TRY_ASSIGN(const auto oldest, consumer_.find_time(at, Timestamp{0}, kFindPatience));
+  if (!oldest) return bounds.first;  // nothing there has a time
+  TRY_ASSIGN(const auto younger, consumer_.find_time(at, Timestamp{*lost.before + 1}, kFindPatience));
+  return younger.value_or(bounds.second);
+}
+
+void PartitionFinder::tell_cut(const TopicPartition& at, const Position& lost, std::uint64_t next) {
+  const std::lock_guard lock(mutex_);
+  news_.warnings.push_back({fmt::format("{}[{}]: the message {} that was read last is gone, though older ones are there: "
+                                        "the brokers have lost the newest. What "
+                                        "is younger than it is read, from {} on",
+                                        at.topic, at.partition, lost.offset - 1, next),
+                            true});
 }
 
 // Once for all of its partitions.

@@ -74,11 +74,16 @@ class PartitionFinder {
   bool wanted(const std::optional<std::string>& name, const std::string& topic) const;
   // Those that are left out; told once.
   Result<void> leave_out_own(std::map<std::string, int>& topics, const std::stop_token& stop);
-  bool adopt(const std::string& topic, int partitions, const std::stop_token& stop);
-  Result<std::uint64_t> first_of(const penstock::kafka::TopicPartition& at, int partitions);
+  bool adopt(const std::string& topic, int partitions, const penstock::kafka::Beginning& beginning,
+             const std::stop_token& stop);
+  Result<std::uint64_t> first_of(const penstock::kafka::TopicPartition& at, int partitions,
+                                 const penstock::kafka::Beginning& beginning);
   void note_gone(const std::optional<std::string>& name, const std::map<std::string, int>& topics);
   void tell_what_is_wrong();
   bool relocate(const std::stop_token& stop);
+  Result<std::uint64_t> first_unread(const penstock::kafka::TopicPartition& at, const Position& lost,
+                                     std::pair<std::uint64_t, std::uint64_t> bounds);
+  void tell_cut(const penstock::kafka::TopicPartition& at, const Position& lost, std::uint64_t next);
   void tell_made_anew(const std::string& topic, std::uint64_t generation);
   void complain(const std::string& about, const Error& error);
   void complain_no_more(const std::string& about);
@@ -88,6 +93,7 @@ class PartitionFinder {
   const EventFilter patterns_;
   const bool has_patterns_;
   const penstock::kafka::Beginning beginning_;
+  const penstock::kafka::Beginning of_later_;  // of topics that were not there when brokers were asked first
   const Positions stored_;
   const Duration refresh_;
   const PartitionShare share_;  // of the partitions of each topic
@@ -99,6 +105,7 @@ class PartitionFinder {
   std::map<std::string, std::vector<std::uint64_t>> groups_;  // the thread's: where the group stands, by topic
   std::set<std::string> known_topics_;  // the thread's: their partitions that come later are read from the beginning
   std::optional<bool> on_own_cluster_;  // the thread's; none: not known yet
+  std::set<std::string> answered_;  // the thread's: names that brokers have said something of; empty: of patterns
   std::set<std::string> left_out_;  // the thread's: what was told of
   std::map<std::string, std::string> complaints_;  // the thread's: what is wrong, by what it is about
   struct Lost {

@@ -4,7 +4,8 @@
 // the offset must be. "orders/" says only that the topic is known, to a share of the input that has none of its partitions.
 //
 // Brokers know a topic by its name, and one that was deleted and made anew by the same. A message never changes, so the time of one that
-// was read tells the two apart, wherever the new one ends.
+// was read tells the two apart, wherever the new one ends. One whose brokers have lost its newest messages counts as made anew from the
+// first that is younger than what was read: other messages have the old offsets, and are to have uuids of their own.
 
 #include <cstdint>
 #include <map>
