@@ -1,10 +1,8 @@
 """A real Kafka broker, and a reader that is not ours."""
 import atexit
-import contextlib
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import threading
 
@@ -40,51 +38,6 @@ def write_counter(test):
     """The app `counter`, which writes into each event how many its distinct id has had."""
     test.write("apps/counter/app.yaml", "name: counter\nversion: 1.0.0\nsummary: Counts.\npermissions: { state: true }\n")
     test.write("apps/counter/app.lua", COUNTER)
-
-
-class Door:
-    """An address that refuses connections until it is opened; then they are to the broker, which tells clients its own address. A real
-    broker may take longer to start on a busy machine than anybody wants to wait for it."""
-
-    def __init__(self, broker_address):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.address, self.listener = f"127.0.0.1:{self.port}", None
-        host, port = broker_address.split(":")
-        self.broker = (host, int(port))
-
-    def open(self):
-        self.listener = socket.create_server(("127.0.0.1", self.port))
-        threading.Thread(target=self._let_in, daemon=True).start()
-
-    def close(self):
-        if self.listener:
-            self.listener.shutdown(socket.SHUT_RDWR)  # closing alone does not wake the thread
-            self.listener.close()
-
-    def _let_in(self):
-        while True:
-            try:
-                client = self.listener.accept()[0]
-            except OSError:  # closed
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client):
-        with client, socket.create_connection(self.broker) as broker:
-            back = threading.Thread(target=self._pass_on, args=(broker, client), daemon=True)
-            back.start()
-            self._pass_on(client, broker)
-            back.join()
-
-    @staticmethod
-    def _pass_on(one, other):
-        with contextlib.suppress(OSError):  # one of them has gone
-            while data := one.recv(1 << 16):
-                other.sendall(data)
-        with contextlib.suppress(OSError):
-            other.shutdown(socket.SHUT_WR)
 
 
 class Kafka:

@@ -24,11 +24,15 @@ constexpr std::chrono::seconds kLongAnswer{5};
 // decided.
 Result<void> CommitWriter::take_over() {
   const auto& config = around_.config;
-  TRY_ASSIGN(auto started, Transactions::start(commit_settings(config, around_.events_max, around_.state_max),
-                                               {"log", "events"}, around_.metrics));
+  const auto settings = commit_settings(config, around_.events_max, around_.state_max, transaction_timeout_);
+  TRY_ASSIGN(auto started, Transactions::start(settings, {"log", "events"}, around_.metrics));
   use(std::move(started));
   events_topic_ = transactions_->topic(config.events_topic());
-  TRY(transactions_->take_over(kTakeOverWithin, around_.stop));
+  if (auto taken = transactions_->take_over(kTakeOverWithin, around_.stop); !taken) {
+    // Perhaps because brokers allow no such time (transaction.max.timeout.ms).
+    transaction_timeout_ = std::max(kTransactionTimeout, transaction_timeout_ / 2);
+    return taken;
+  }
   if (around_.group == nullptr) {
     TRY_ASSIGN(newest_[0], newest_commit(around_.looker, {config.state_topic(), 0}));
   }
@@ -77,6 +81,17 @@ std::optional<Error> CommitWriter::trouble() const {
   const auto why = transactions_ ? transactions_->trouble() : std::string();
   return Error{ErrorKind::unavailable, fmt::format("a commit has waited for its brokers for more than {} s{}{}",
                                                    kLongAnswer.count(), why.empty() ? "" : ": ", why)};
+}
+
+// A commit that brokers could not take in the time of a transaction, because they hold this process to a quota, say, would fail again
+// and again.
+void CommitWriter::weigh_time(bool written) {
+  const auto took = around_.clock.steady() - busy_since_.value_or(around_.clock.steady());
+  if (written && took < kTransactionTimeout / 2) transaction_timeout_ = kTransactionTimeout;
+  if (written || took < transaction_timeout_ * 9 / 10 || transaction_timeout_ >= kTransactionTimeoutMax) return;
+  transaction_timeout_ = std::min(2 * transaction_timeout_, kTransactionTimeoutMax);
+  log_warning("log", "the brokers have not taken a commit within its time; the next may take {} s",
+              transaction_timeout_.count() / 1000);
 }
 
 void CommitWriter::note(std::optional<Error> trouble) {

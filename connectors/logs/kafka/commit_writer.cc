@@ -242,6 +242,7 @@ CommitWriter::Group CommitWriter::take_queued() {
 void CommitWriter::commit(Group group) {
   if (const auto failed = given_up_ ? given_up_ : failure()) return answer(std::move(group), failed);
   auto written = around_.group == nullptr ? write(group, std::nullopt) : write_as_member(group);
+  weigh_time(written.has_value());
   if (written) return answer(std::move(group), std::nullopt);
   const auto fate = fate_of(group, std::move(written).error());
   if (!fate) return answer(std::move(group), std::nullopt);

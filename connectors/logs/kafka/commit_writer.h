@@ -130,6 +130,7 @@ class CommitWriter {
   Result<void> send_event(const Chunk& chunk, std::uint32_t index, const Attachment& attachment, Timestamp now);
   std::optional<Error> fate_of(const Group& group, Error why);
   bool pause(std::chrono::milliseconds time);
+  void weigh_time(bool written);
   void note(std::optional<Error> trouble);
   void use(std::unique_ptr<penstock::kafka::Transactions> transactions);
   void set_busy(std::optional<SteadyTime> since);
@@ -155,6 +156,7 @@ class CommitWriter {
   std::unique_ptr<penstock::kafka::Transactions> transactions_;
   penstock::kafka::Transactions::Topic events_topic_ = nullptr;  // of it
   std::optional<Error> given_up_;  // no broker answered while the log was being closed
+  Duration transaction_timeout_ = kTransactionTimeout;  // of the next client
   Newest newest_;
   Offsets next_;  // where the log ends
   // Of the message in hand.

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <deque>
 #include <mutex>
+#include <numeric>
+#include <utility>
 
 #include "connectors/logs/kafka/captured_reader.h"
 #include "connectors/logs/kafka/captured_writer.h"
@@ -93,7 +95,9 @@ struct KafkaLog::Impl {
   mutable std::mutex differ_mutex;
   std::string sources_differ;  // guarded by differ_mutex
   std::mutex out_of_reach_mutex;
-  int misses = 0;  // looks in a row that found no broker; guarded by out_of_reach_mutex
+  int misses =
+      0;  // looks in a row that found no broker, and nothing written since the one before; guarded by out_of_reach_mutex
+  std::uint64_t durable_at_look = 0;  // guarded by out_of_reach_mutex; of records and events
   std::optional<Error> out_of_reach;  // guarded by out_of_reach_mutex
   std::deque<Reach> shard_reaches;  // where records of each shard's changes end
   const GroupOfShards group{[this](std::span<const Holding> about) {
@@ -286,10 +290,14 @@ Result<Trimmed> KafkaLog::trim(LogName log, const TrimLimits& limits) {
   return log == LogName::captured ? impl_->trim_captured(limits) : impl_->look_at_events();
 }
 
-// The looks of retention are those that happen also while nobody writes.
+// The looks of retention are those that happen also while nobody writes. Brokers that are slow to answer them may take what is written
+// even so.
 void KafkaLog::Impl::note_reach(const std::optional<Error>& missed) {
+  const Offsets events = events_reach.end();
+  const auto now = std::accumulate(events.begin(), events.end(), captured_reach.next_sequence());
   const std::lock_guard lock(out_of_reach_mutex);
-  misses = missed ? misses + 1 : 0;
+  const bool has_grown = std::exchange(durable_at_look, now) != now;
+  misses = missed && !has_grown ? misses + 1 : 0;
   if (misses == 0) out_of_reach.reset();
   else if (misses >= kMissesTold) out_of_reach = Error(*missed).context("the brokers of the log");
 }

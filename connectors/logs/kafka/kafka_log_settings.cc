@@ -38,7 +38,6 @@ constexpr std::array kOwned{
 };
 
 // An open transaction hides all that comes after it; nothing but the brokers is waited for in one.
-constexpr Duration kTransactionTimeout{10'000};
 constexpr Duration kCaptureTimeout{15'000};
 // What librdkafka can be told, and the batches that it makes by itself; a batch has some bytes besides its records.
 constexpr std::uint64_t kMessageLeast = 1000;
@@ -106,10 +105,11 @@ void check(const Config& config, config::StructReader& reader) {
   check_client(reader, "client", consumers, Role::consumer, reader_settings({}), kOwned);
 }
 
-Settings commit_settings(const Config& config, std::uint64_t events_max, std::uint64_t state_max) {
+Settings commit_settings(const Config& config, std::uint64_t events_max, std::uint64_t state_max,
+                         Duration transaction_timeout) {
   Settings settings = producer(config, std::max(events_max, state_max), std::min(events_max, state_max));
   settings.emplace_back("transactional.id", transactional_id(config));
-  settings.emplace_back("transaction.timeout.ms", fmt::format("{}", kTransactionTimeout.count()));
+  settings.emplace_back("transaction.timeout.ms", fmt::format("{}", transaction_timeout.count()));
   settings.emplace_back("delivery.report.only.error", "true");
   return with(std::move(settings), config, Role::producer);
 }

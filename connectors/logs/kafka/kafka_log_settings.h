@@ -52,8 +52,14 @@ inline constexpr std::uint64_t kMessageMaxUnknown = 1'048'588;
 // Notes what of it cannot be, under the keys of penstock.yaml.
 void check(const Config& config, config::StructReader& reader);
 
+// How long a transaction may be open: who died in one holds up readers for as long. Brokers that are slow are given more, up to the
+// longest, as soon as one was too long for them.
+inline constexpr Duration kTransactionTimeout{10'000};
+inline constexpr Duration kTransactionTimeoutMax{300'000};
+
 // For topics that take messages of these sizes; with batches of records that none of them refuses.
-penstock::kafka::Settings commit_settings(const Config& config, std::uint64_t events_max, std::uint64_t state_max);
+penstock::kafka::Settings commit_settings(const Config& config, std::uint64_t events_max, std::uint64_t state_max,
+                                          Duration transaction_timeout = kTransactionTimeout);
 penstock::kafka::Settings capture_settings(const Config& config, std::uint64_t captured_max);
 penstock::kafka::Settings reader_settings(const Config& config);
 // With the group: as a member of it, or to ask what it has committed.
