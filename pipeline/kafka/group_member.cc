@@ -56,7 +56,7 @@ struct GroupMember::Impl {
   bool expelled() const;
   bool start_anew(const std::stop_token& stop);
   void drop_all();
-  void leave();
+  void depart();
   struct Asked {
     Membership membership;
     std::string id;
@@ -128,18 +128,18 @@ void GroupMember::Impl::run(const std::stop_token& stop) {
   name_this_thread("log-group");
   while (!stop.stop_requested())
     if ((!poll() || expelled()) && !start_anew(stop)) return;
-  leave();
+  depart();
+  over = true;
 }
 
 // One that only ended would be waited for; this tells the others. It has no id any more once it is on its way.
-void GroupMember::Impl::leave() {
+void GroupMember::Impl::depart() {
   rd_kafka_unsubscribe(handle());
   const auto deadline = std::chrono::steady_clock::now() + kLeaveWithin;
   do static_cast<void>(poll());
   while ((holds_any() || !id_of(handle()).empty()) && std::chrono::steady_clock::now() < deadline);
   static_cast<void>(poll());
   drop_all();
-  over = true;
 }
 
 // Nothing is fetched: what comes is about the group. False: with this client it is over.
@@ -183,6 +183,8 @@ bool GroupMember::Impl::start_anew(const std::stop_token& stop) {
   char why[512] = "";
   const auto code = rd_kafka_fatal_error(handle(), why, sizeof why);
   drop_all();
+  // It has joined again by itself, by another id, which would hold what it is given until its session ends.
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) depart();
   std::unique_ptr<Client> old;
   {
     const std::lock_guard lock(asking);

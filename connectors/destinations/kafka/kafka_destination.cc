@@ -240,10 +240,13 @@ void KafkaDestination::on_reports(std::span<const Report> reports, bool alone) {
 // On the thread of the producer that had it in a batch.
 void KafkaDestination::send_alone(Slot& slot, Outcome refused) {
   Producer* const producer = lone_producer();
-  std::optional<Outcome> failed = std::move(refused);
+  std::optional<Outcome> failed;
   if (producer != nullptr) {
     Draft draft(*this);
     failed = send(*producer, slot, draft);
+  } else {  // connecting makes both anew
+    failed = std::move(refused);
+    failed->kind = Outcome::Kind::unavailable;
   }
   if (!failed) return;
   Flights finished;
