@@ -175,7 +175,12 @@ bool is_host_and_port(std::string_view broker) {
 void check_brokers(config::StructReader& reader, const std::vector<std::string>& brokers) {
   if (brokers.empty()) reader.problem("brokers", "expected at least one broker, such as [kafka-1:9092]");
   for (const auto& broker : brokers) {
-    if (!is_host_and_port(broker)) reader.problem("brokers", fmt::format("expected host:port, got '{}'", broker));
+    if (is_host_and_port(broker)) continue;
+    const bool names_protocol = broker.find("://") != std::string::npos;
+    reader.problem(
+        "brokers",
+        fmt::format("expected host:port, got '{}'{}", broker,
+                    names_protocol ? "; how to speak to it is said once, by `client: {security.protocol: ssl}`" : ""));
   }
 }
 

@@ -120,6 +120,9 @@ TEST_CASE("brokers are host:port each, in one place for all") {
   CHECK(problems_with({}) == "p.yaml:1:10: out.brokers: expected at least one broker, such as [kafka-1:9092]\n");
   CHECK(problems_with({"k1,k2", ""}) ==
         "p.yaml:1:10: out.brokers: expected host:port, got 'k1,k2'\np.yaml:1:10: out.brokers: expected host:port, got ''\n");
+  CHECK(problems_with({"SSL://k1:9093"}) ==
+        "p.yaml:1:10: out.brokers: expected host:port, got 'SSL://k1:9093'; how to speak to it is said once, by `client: "
+        "{security.protocol: ssl}`\n");
   CHECK(problems_of("bootstrap.servers: k1").contains("'bootstrap.servers' cannot be set here: set `brokers` instead"));
   CHECK(problems_of("bootstrap.server: k1") ==
         "p.yaml:1:11: out.client: librdkafka has no setting 'bootstrap.server', and 'bootstrap.servers' cannot be set here: "
