@@ -184,6 +184,21 @@ Result<std::uint64_t> Consumer::find(const TopicPartition& at, const Beginning& 
   return found.value_or(end);
 }
 
+Result<std::vector<std::uint64_t>> Consumer::find_in_all(const std::string& topic, std::size_t partitions,
+                                                         const Beginning& beginning, Duration patience) {
+  TRY_ASSIGN(const auto bounds, bounds_of_all(topic, partitions, patience));
+  std::vector<std::optional<std::uint64_t>> younger(partitions);
+  if (beginning.kind == Beginning::Kind::time) {
+    TRY_ASSIGN(younger, find_time_in_all(topic, partitions, beginning.time, patience));
+  }
+  std::vector<std::uint64_t> found;
+  for (std::size_t p = 0; p < partitions; ++p) {
+    const auto [first, end] = bounds[p];
+    found.push_back(beginning.kind == Beginning::Kind::earliest ? first : younger[p].value_or(end));
+  }
+  return found;
+}
+
 Result<std::optional<std::uint64_t>> Consumer::find_time(const TopicPartition& at, Timestamp time, Duration patience) {
   TRY_ASSIGN(const auto offset, impl_->offsets_at(at.topic, at.partition, 1, std::max<std::int64_t>(time.ms, 0), patience));
   return offset[0] < 0 ? std::nullopt : std::optional(static_cast<std::uint64_t>(offset[0]));  // nothing is so young

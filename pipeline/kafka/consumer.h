@@ -92,6 +92,8 @@ class Consumer {
   Result<std::vector<Bounds>> bounds_of_all(const std::string& topic, std::size_t partitions, Duration patience);
   Result<std::vector<std::optional<std::uint64_t>>> find_time_in_all(const std::string& topic, std::size_t partitions,
                                                                      Timestamp time, Duration patience);
+  Result<std::vector<std::uint64_t>> find_in_all(const std::string& topic, std::size_t partitions,
+                                                 const Beginning& beginning, Duration patience);
   // What the group of the settings has committed, once nothing that may still be committed is under way; none: nothing.
   Result<std::optional<std::uint64_t>> committed(const TopicPartition& at, Duration patience);
   Result<void> begin(const TopicPartition& at, std::uint64_t offset);

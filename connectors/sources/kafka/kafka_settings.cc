@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <iterator>
 #include <optional>
 
@@ -29,9 +30,12 @@ constexpr std::string_view kStored = "stored";
 constexpr std::size_t kTopicNameMax = 249;
 constexpr Bytes kJsonMax = 1_MiB;  // of an event's body
 
-// Of each partition that is read: what is queued, and a fetch beyond it.
-constexpr Bytes kQueue = 4_MiB;
-constexpr Bytes kFetch = 1_MiB;
+// Larger ones are no faster, and smaller ones cost more for each message.
+constexpr Bytes kQueueMax = 4_MiB;
+constexpr Bytes kFetchMax = 1_MiB;
+constexpr Bytes kLeast = 64_KiB;
+constexpr std::string_view kFetchSetting = "fetch.message.max.bytes";
+constexpr std::string_view kFetchAlias = "max.partition.fetch.bytes";
 
 std::optional<Beginning> read_beginning(const std::string& text) {
   if (text == "earliest" || text == kStored) return Beginning{};
@@ -78,12 +82,22 @@ KafkaTopics Config::reads() const {
 
 bool is_pattern(std::string_view topic) { return topic.contains('*'); }
 
-penstock::kafka::Settings client_settings(const Config& config) {
+ReadAhead read_ahead(const Config& config, std::size_t partitions) {
+  const std::uint64_t each = config.memory.count / std::max<std::size_t>(1, partitions);
+  std::uint64_t fetch = std::clamp(each / 2, kLeast.count, kFetchMax.count);
+  for (const auto& [name, value] : config.client)
+    if (name == kFetchSetting || name == kFetchAlias) std::from_chars(value.data(), value.data() + value.size(), fetch);
+  return {Bytes{std::clamp(each - std::min(each, fetch), kLeast.count, kQueueMax.count)}, Bytes{fetch}};
+}
+
+penstock::kafka::Settings client_settings(const Config& config, std::size_t partitions) {
+  const auto [queue, fetch] = read_ahead(config, partitions);
   auto settings = penstock::kafka::connection(config.brokers);
   settings.insert(settings.end(), {{"enable.auto.commit", "false"},
                                    {"auto.offset.reset", "error"},
                                    {"enable.partition.eof", "true"},
-                                   {"queued.max.messages.kbytes", fmt::format("{}", kQueue.count / 1024)},
+                                   {"queued.max.messages.kbytes", fmt::format("{}", queue.count / 1024)},
+                                   {std::string(kFetchSetting), fmt::format("{}", fetch.count)},
                                    // Who writes in transactions is heard no sooner: their ends wake no broker that waits.
                                    {"fetch.wait.max.ms", "100"},
                                    {"check.crcs", "true"}});
@@ -95,8 +109,9 @@ penstock::kafka::Beginning beginning_of(const Config& config) { return read_begi
 
 bool begins_where_group_stands(const Config& config) { return config.from == kStored; }
 
-std::size_t partitions_at_once(const Config& config) {
-  return std::max<std::size_t>(1, config.memory.count / (kQueue.count + kFetch.count));
+std::size_t partitions_at_once(const Config& config, std::size_t partitions) {
+  const auto [queue, fetch] = read_ahead(config, partitions);
+  return std::max<std::size_t>(1, config.memory.count / (queue.count + fetch.count));
 }
 
 }  // namespace penstock::sources::kafka

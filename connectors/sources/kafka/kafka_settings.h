@@ -85,7 +85,10 @@ struct Config {
             "then."),
         field("message_max", &Config::message_max, "A larger message becomes a dead letter with its first 64 KiB.",
               range(1_KiB, 64_MiB)),
-        field("memory", &Config::memory, "What is fetched ahead of ingest. Partitions that it is not enough for take turns.",
+        field("memory", &Config::memory,
+              "What is fetched ahead of ingest, of all partitions together. Where it is less than 128KiB for each, they "
+              "take turns, and "
+              "their events wait.",
               range(8_MiB, 16_GiB)),
         field("refresh", &Config::refresh, "How often topics and partitions are looked for.",
               range(Duration(100), Duration(3'600'000))),
@@ -94,13 +97,21 @@ struct Config {
   void check(config::StructReader& reader) const;
 };
 
-penstock::kafka::Settings client_settings(const Config& config);
+// Of a partition that is read: what is queued, and a fetch beyond it. Where there are more partitions than `memory` is enough for, each
+// gets less, down to a bound.
+struct ReadAhead {
+  Bytes queue;
+  Bytes fetch;
+};
+ReadAhead read_ahead(const Config& config, std::size_t partitions);
+// For so many partitions.
+penstock::kafka::Settings client_settings(const Config& config, std::size_t partitions = 1);
 // Of a configuration that was checked.
 penstock::kafka::Beginning beginning_of(const Config& config);
 // Otherwise the beginning goes for what the group has never read.
 bool begins_where_group_stands(const Config& config);
 bool is_pattern(std::string_view topic);
-// How many partitions are read at the same time.
-std::size_t partitions_at_once(const Config& config);
+// How many of them are read at the same time.
+std::size_t partitions_at_once(const Config& config, std::size_t partitions = 1);
 
 }  // namespace penstock::sources::kafka

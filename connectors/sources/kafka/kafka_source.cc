@@ -59,8 +59,16 @@ KafkaSource::~KafkaSource() { close(); }
 
 Result<void> KafkaSource::open(const std::vector<SourcePosition>& stored) {
   close();
-  TRY_ASSIGN(auto offsets, read_positions(stored));
-  TRY_ASSIGN(consumer_, Consumer::start(client_settings(config_), {"source", name_}, metrics_));
+  stored_ = stored;
+  return start_for(1);
+}
+
+Result<void> KafkaSource::start_for(std::size_t expected) {
+  TRY_ASSIGN(auto offsets, read_positions(stored_));
+  partitions_expected_ = expected;
+  finder_.reset();
+  consumer_.reset();
+  TRY_ASSIGN(consumer_, Consumer::start(client_settings(config_, expected), {"source", name_}, metrics_));
   PartitionFinder::OfGroup of_group;
   if (begins_where_group_stands(config_)) {
     of_group = [this](const std::string& topic, int partitions) {
@@ -68,7 +76,7 @@ Result<void> KafkaSource::open(const std::vector<SourcePosition>& stored) {
     };
   }
   finder_ = std::make_unique<PartitionFinder>(*consumer_, config_.topics, beginning_of(config_), std::move(offsets),
-                                              topics_of(stored), config_.refresh, share_, std::move(of_group), own_topics_,
+                                              topics_of(stored_), config_.refresh, share_, std::move(of_group), own_topics_,
                                               trouble_);
   return {};
 }
@@ -86,7 +94,7 @@ void KafkaSource::close() {
 
 Result<PollState> KafkaSource::poll(RawBatch& out, std::size_t bytes_max) {
   out.clear();
-  take_news(out.warnings);
+  TRY(take_news(out.warnings));
   if (note_one(out)) return PollState::more;
   try_troubled_again();
   show_lag();
@@ -101,9 +109,12 @@ Result<PollState> KafkaSource::poll(RawBatch& out, std::size_t bytes_max) {
   return PollState::idle;
 }
 
-void KafkaSource::take_news(std::vector<SourceWarning>& warnings) {
+Result<void> KafkaSource::take_news(std::vector<SourceWarning>& warnings) {
   auto news = finder_->take();
   std::ranges::move(news.warnings, std::back_inserter(warnings));
+  // Nothing has begun, and each is to have less: all of it is found again by another client.
+  const bool first = partitions_expected_ == 1 && partitions_.empty();
+  if (first && news.found.size() > partitions_at_once(config_)) return start_for(news.found.size());
   std::ranges::move(news.topics, std::back_inserter(topics_to_note_));
   for (auto& found : news.found) {
     auto& partition = partitions_[found.at];
@@ -118,6 +129,7 @@ void KafkaSource::take_news(std::vector<SourceWarning>& warnings) {
     partition->lost = false;
   }
   for (const auto& [topic, partitions] : news.back) look_again_at(topic, partitions);
+  return {};
 }
 
 void KafkaSource::look_again_at(const std::string& topic, int partitions) {
@@ -151,7 +163,7 @@ bool KafkaSource::turn_is_over(const Partition& partition) const {
 
 // Whoever has waited longest for a turn is first.
 void KafkaSource::begin_what_may() {
-  const auto most = partitions_at_once(config_);
+  const auto most = partitions_at_once(config_, partitions_expected_);
   for (;;) {
     Partition* next = nullptr;
     for (auto* each : turns_) {

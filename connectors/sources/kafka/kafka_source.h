@@ -59,7 +59,8 @@ class KafkaSource final : public PolledSource {
  private:
   struct Partition;
 
-  void take_news(std::vector<SourceWarning>& warnings);
+  Result<void> start_for(std::size_t expected);
+  Result<void> take_news(std::vector<SourceWarning>& warnings);
   bool note_one(RawBatch& out);
   void try_troubled_again();
   void show_lag();
@@ -91,6 +92,8 @@ class KafkaSource final : public PolledSource {
   const telemetry::Counter tombstones_;
   const bool attachments_;
 
+  std::vector<SourcePosition> stored_;
+  std::size_t partitions_expected_ = 1;  // what the consumer was made for
   std::unique_ptr<penstock::kafka::Consumer> consumer_;
   std::map<penstock::kafka::TopicPartition, std::unique_ptr<Partition>> partitions_;
   std::deque<Partition*> turns_;  // who was read from last is at the end

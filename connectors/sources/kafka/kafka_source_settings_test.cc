@@ -53,6 +53,19 @@ TEST_CASE("what is wrong with the settings is told at its place") {
   CHECK(problem_of(kGood + "client: { linger.ms: 5 }\n").contains("'linger.ms' is a setting of producers"));
 }
 
+TEST_CASE("as many partitions are read at once as memory is enough for, and where there are many each has less of it") {
+  Config config;
+  CHECK(partitions_at_once(config) == 12);
+  CHECK(partitions_at_once(config, 12) == 12);
+  CHECK(partitions_at_once(config, 13) == 13);
+  CHECK(partitions_at_once(config, 64) == 64);
+  CHECK(partitions_at_once(config, 5000) == 512);
+  config.client = {{"fetch.message.max.bytes", "8388608"}};
+  CHECK(partitions_at_once(config, 64) == 7);
+  config.memory = 8_MiB;
+  CHECK(partitions_at_once(config, 64) == 1);
+}
+
 TEST_CASE("the example in the reference is a configuration") {
   Registry registry;
   register_in(registry);

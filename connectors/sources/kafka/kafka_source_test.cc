@@ -192,7 +192,7 @@ TEST_CASE("partitions that memory is not enough for take turns") {
     kafka.write("orders", partition, values({std::to_string(partition), std::to_string(partition)}));
   }
   auto config = of(kafka);
-  config.memory = 8_MiB;
+  config.memory = 1_MiB;
   REQUIRE(partitions_at_once(config) == 1);
   Patient source(make(config));
   REQUIRE(source.open({}).has_value());

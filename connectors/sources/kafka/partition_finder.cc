@@ -55,7 +55,8 @@ PartitionFinder::~PartitionFinder() = default;
 
 PartitionFinder::News PartitionFinder::take() {
   const std::lock_guard lock(mutex_);
-  return std::exchange(news_, {});
+  if (tried_) return std::exchange(news_, {});
+  return {.found = {}, .topics = {}, .back = {}, .warnings = std::exchange(news_.warnings, {})};
 }
 
 void PartitionFinder::find_again(const TopicPartition& at, const Position& lost, bool anew) {
@@ -98,6 +99,7 @@ void PartitionFinder::run(const std::stop_token& stop) {
     tell_what_is_wrong();
     std::unique_lock lock(mutex_);
     looked_ = looked_ || (looks && well);
+    tried_ = true;
     // Also when all is well: whether the client has lost its brokers meanwhile.
     const auto until = std::min(next_look, std::chrono::steady_clock::now() + kTryAgain);
     wake_.wait_until(lock, stop, until, [&] { return !lost_.empty() || troubles_changed_; });
@@ -199,8 +201,11 @@ Result<void> PartitionFinder::leave_out_own(std::map<std::string, int>& topics, 
 
 // Partitions of a topic that was read before are new themselves: everything in them is to be read. Also by a share that had none of the
 // topic until then, so it notes that there is the topic.
-bool PartitionFinder::adopt(const std::string& topic, int partitions, const Beginning& beginning,
+bool PartitionFinder::adopt(const std::string& topic, int partitions, const Beginning& of_topic,
                             const std::stop_token& stop) {
+  const auto beginning = known_topics_.contains(topic) ? Beginning{} : of_topic;
+  std::optional<std::vector<std::uint64_t>> beginnings;
+  bool asked = false;
   for (int partition = 0; partition < partitions; ++partition) {
     const TopicPartition at{topic, partition};
     if (known_.contains(at) || !share_.has(partition)) continue;
@@ -210,12 +215,19 @@ bool PartitionFinder::adopt(const std::string& topic, int partitions, const Begi
       found.position = stored->second;
       found.stored = found.check = true;
     } else {
-      const auto offset = first_of(at, partitions, beginning);
+      // Of all in one question; else of each, for it may be one that is in trouble.
+      if (!std::exchange(asked, true)) {
+        auto all = consumer_.find_in_all(topic, static_cast<std::size_t>(partitions), beginning, kFindPatience);
+        if (all) beginnings = *std::move(all);
+      }
+      auto offset = of_group(at, partitions);
+      if (offset && !*offset && beginnings) *offset = (*beginnings)[static_cast<std::size_t>(partition)];
+      if (offset && !*offset) offset = consumer_.find(at, beginning, kFindPatience);
       if (!offset) {
         complain(kFirstOf + topic, offset.error());
         return false;
       }
-      found.position.offset = *offset;
+      found.position.offset = **offset;
       found.check = !known_topics_.contains(topic) && (beginning_.kind != Beginning::Kind::earliest || of_group_);
     }
     known_.insert(at);
@@ -231,17 +243,16 @@ bool PartitionFinder::adopt(const std::string& topic, int partitions, const Begi
   return true;
 }
 
-Result<std::uint64_t> PartitionFinder::first_of(const TopicPartition& at, int partitions, const Beginning& beginning) {
-  if (known_topics_.contains(at.topic)) return consumer_.find(at, Beginning{}, kFindPatience);
-  if (of_group_) {
-    auto& group = groups_[at.topic];
-    const auto partition = static_cast<std::size_t>(at.partition);
-    if (group.size() <= partition) {
-      TRY_ASSIGN(group, of_group_(at.topic, partitions));
-    }
-    if (partition < group.size() && group[partition] != penstock::kafka::kNoOffset) return group[partition];
+// Where the group stands in a topic that was never read.
+Result<std::optional<std::uint64_t>> PartitionFinder::of_group(const TopicPartition& at, int partitions) {
+  if (!of_group_ || known_topics_.contains(at.topic)) return std::nullopt;
+  auto& group = groups_[at.topic];
+  const auto partition = static_cast<std::size_t>(at.partition);
+  if (group.size() <= partition) {
+    TRY_ASSIGN(group, of_group_(at.topic, partitions));
   }
-  return consumer_.find(at, beginning, kFindPatience);
+  if (partition >= group.size() || group[partition] == penstock::kafka::kNoOffset) return std::nullopt;
+  return group[partition];
 }
 
 bool PartitionFinder::relocate(const std::stop_token& stop) {

@@ -55,7 +55,7 @@ class PartitionFinder {
   PartitionFinder(const PartitionFinder&) = delete;
   PartitionFinder& operator=(const PartitionFinder&) = delete;
 
-  // What came since the last call.
+  // What came since the last call. First comes all that there is, as far as it can be found, and then what is new.
   News take();
   // This offset is not there (or, `anew`, it is one of another topic): what has gone is told, and where to go on comes as found.
   void find_again(const penstock::kafka::TopicPartition& at, const Position& lost, bool anew);
@@ -76,8 +76,7 @@ class PartitionFinder {
   Result<void> leave_out_own(std::map<std::string, int>& topics, const std::stop_token& stop);
   bool adopt(const std::string& topic, int partitions, const penstock::kafka::Beginning& beginning,
              const std::stop_token& stop);
-  Result<std::uint64_t> first_of(const penstock::kafka::TopicPartition& at, int partitions,
-                                 const penstock::kafka::Beginning& beginning);
+  Result<std::optional<std::uint64_t>> of_group(const penstock::kafka::TopicPartition& at, int partitions);
   void note_gone(const std::optional<std::string>& name, const std::map<std::string, int>& topics);
   void tell_what_is_wrong();
   bool relocate(const std::stop_token& stop);
@@ -125,6 +124,7 @@ class PartitionFinder {
   std::set<std::string> said_gone_;  // guarded by mutex_
   std::map<penstock::kafka::TopicPartition, std::string> troubles_;  // guarded by mutex_
   bool troubles_changed_ = true;  // guarded by mutex_
+  bool tried_ = false;  // guarded by mutex_; to look, at all
   bool looked_ = false;  // guarded by mutex_
   std::jthread thread_;
 };
