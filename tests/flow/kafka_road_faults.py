@@ -108,10 +108,11 @@ class KafkaRoads(KafkaRoad):
 class KafkaInputRoads(KafkaRoad):
     """To the source `kafka`."""
 
-    def play(self, settings=""):
+    def play(self, fetch=1 << 20):
         web = '  - { name: web, type: http, listen: "127.0.0.1:0" }'
         self.config(FILE_OUT, f'{web}\n  - {{ name: in, type: kafka, brokers: ["{self.road.address}"], topics: [{self.topic}], '
-                              f"client: {{ client.id: {self.topic}, statistics.interval.ms: 200, reconnect.backoff.max.ms: 200 }}, refresh: 300ms{settings} }}")
+                              f"client: {{ client.id: {self.topic}, statistics.interval.ms: 200, reconnect.backoff.max.ms: 200, "
+                              f"fetch.message.max.bytes: {fetch} }}, refresh: 300ms }}")
         return self.start()
 
     def write_events(self, first, end):
@@ -127,7 +128,7 @@ class KafkaInputRoads(KafkaRoad):
         self.kafka.create(f"{self.topic}:2")
         self.write_events(0, EVENTS)
         self.road.rate = 60_000
-        process = self.play()
+        process = self.play(fetch=20_000)
         wait_until(lambda: 0 < len(self.lines()) < EVENTS, "some of it is read")
         self.wait_until_all_read()
         self.assert_told_briefly()
@@ -159,12 +160,13 @@ class KafkaInputRoads(KafkaRoad):
 class KafkaLogRoads(KafkaRoad):
     """To the log on Kafka: the direct route from topic to topic stays exactly once."""
 
-    def play(self):
+    def play(self, direct_source=False):
         self.clean = f"{self.topic}.clean"
         self.kafka.create(f"{self.topic}:2", f"{self.clean}:2")
         write_counter(self)
         kafka = f'brokers: ["{self.road.address}"], client: {{ client.id: {self.topic}, reconnect.backoff.max.ms: 200 }}'
-        self.config("  []", f"  - {{ name: in, type: kafka, {kafka}, topics: [{self.topic}] }}",
+        source = kafka.replace(self.road.address, self.kafka.address) if direct_source else kafka
+        self.config("  []", f"  - {{ name: in, type: kafka, {source}, topics: [{self.topic}] }}",
                     f"log: {{ type: kafka, {kafka}, prefix: p-{self.topic}, partitions: 2, create: true, events: {self.clean} }}\n"
                     "apps:\n  - use: counter\n")
         return self.start()
@@ -200,4 +202,17 @@ class KafkaLogRoads(KafkaRoad):
         writing.join()
         wait_until(lambda: self.status()["verdict"] == "healthy", "it is healthy again")
         self.assertEqual(self.log().count("it can be written again"), self.log().count("; sources wait"))
+        self.stop(process)
+
+    def test_a_commit_that_takes_longer_than_a_transaction_may_is_given_more_time(self):
+        count = 4000
+        process = self.play(direct_source=True)
+        wait_until(lambda: self.status()["verdict"] == "healthy", "it has begun")
+        self.road.rate = 120_000
+        self.kafka.write(self.topic, [(one["distinct_id"], json.dumps(one)) for one in padded(0, count)])
+        longer = "the brokers have not taken a commit within its time; the next may take 20 s"
+        wait_until(lambda: longer in self.log(), "one was too long", 60)
+        wait_until(lambda: self.committed() >= count, "all of it is in the log, as slow as ever", 90)
+        self.road.mend()
+        self.assertEqual(numbers([json.loads(message.value()) for message in self.kafka.messages(self.clean)]), list(range(count)))
         self.stop(process)
