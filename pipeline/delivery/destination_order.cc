@@ -136,17 +136,20 @@ void DestinationLoop::look_for_blocker() {
   blocker_.clear();
   if (!blocked_ || blocked_->size() == 0) return;
   const auto first = around_.store.first_blocker(name_);
+  const std::string ids = blocked_->size() == 1 ? "1 distinct_id is" : fmt::format("{} distinct_ids are", blocked_->size());
+  blocker_ = ids + " held up by dead letters";
   if (!first) {
-    blocker_ = fmt::format("{} distinct_ids are held up by dead letters, which cannot be read: {}", blocked_->size(),
-                           first.error().message);
+    blocker_ += ", which cannot be read: " + first.error().message;
+  } else if (*first) {
+    const auto& letter = (*first)->letter;
+    blocker_ += fmt::format(
+        ", the first of them {} ({}, distinct_id {}): `penstock dead replay ID` sends it again, `penstock dead discard ID` "
+        "lets the "
+        "others go",
+        (*first)->id, letter.code, letter.distinct_id);
+  } else if (!too_many_blocked()) {
+    blocker_.clear();  // they are on their way
   }
-  if (!first || !*first) return;
-  const auto& letter = (*first)->letter;
-  const auto& id = (*first)->id;
-  blocker_ = fmt::format(
-      "{} {} held up by dead letters, the first of them {} ({}, distinct_id {}): `penstock dead replay ID` sends it again, "
-      "`penstock dead discard ID` lets the others go",
-      blocked_->size(), blocked_->size() == 1 ? "distinct_id is" : "distinct_ids are", id, letter.code, letter.distinct_id);
   if (too_many_blocked())
     blocker_ += fmt::format("; no more is read until they are fewer than {} (blocked_max)", settings_.blocked_max);
 }

@@ -89,7 +89,7 @@ void DestinationLoop::read_replay() {
 
 // As what is live does: one that is held back for hours is told now, and what it has left is true.
 void DestinationLoop::look_at_retention_of_replay() {
-  const bool held_back = paused_ || suspended_until_ || apps_hold();
+  const bool held_back = paused_ || suspended_until_ || apps_hold() || too_many_blocked();
   if (!replay_ || !held_back || !replay_->draft.empty() || !replay_->feed.skip_removed()) return;
   replay_->low_water.pass(replay_->feed.position());
   count_replay_skipped();

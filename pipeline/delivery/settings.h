@@ -156,13 +156,14 @@ struct DestinationSettings {
             "on_dead", &DestinationSettings::on_dead,
             "With `order: key`, what a dead letter means for later events of its distinct id. `continue`: they go. `block`: "
             "they become dead letters behind it, of the code `behind_dead`, and all go by themselves, in order, once it was "
-            "delivered (`penstock dead replay`) or discarded. A replay of the log is not held up. With `continue` again, "
+            "delivered (`penstock dead replay`) or discarded. A replay of the log is not held up by them. With `continue` "
+            "again, "
             "those that still wait are dead letters like others."),
         field("blocked_max", &DestinationSettings::blocked_max,
-              "With `on_dead: block`, how many distinct ids dead letters may hold up before no more is read. Each takes "
-              "some 60 "
-              "bytes of memory.",
-              range(1, 10'000'000)),
+              "With `on_dead: block`, how many distinct ids dead letters may hold up before no more is read, nor replayed. "
+              "Each "
+              "takes some 60 bytes of memory.",
+              range(1, 1'000'000)),
         field("from", &DestinationSettings::from,
               "Where a new destination starts when there are events already: now, earliest, a time such as "
               "2026-08-01T10:00:00Z, or how long ago, such as 2h."),

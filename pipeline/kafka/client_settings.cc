@@ -176,11 +176,14 @@ void check_brokers(config::StructReader& reader, const std::vector<std::string>&
   if (brokers.empty()) reader.problem("brokers", "expected at least one broker, such as [kafka-1:9092]");
   for (const auto& broker : brokers) {
     if (is_host_and_port(broker)) continue;
-    const bool names_protocol = broker.find("://") != std::string::npos;
-    reader.problem(
-        "brokers",
-        fmt::format("expected host:port, got '{}'{}", broker,
-                    names_protocol ? "; how to speak to it is said once, by `client: {security.protocol: ssl}`" : ""));
+    const auto protocol_end = broker.find("://");
+    std::string how;
+    if (protocol_end != std::string::npos) {
+      std::string protocol = broker.substr(0, protocol_end);
+      std::ranges::transform(protocol, protocol.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+      how = fmt::format("; how to speak to it is said once, by `client: {{security.protocol: {}}}`", protocol);
+    }
+    reader.problem("brokers", fmt::format("expected host:port, got '{}'{}", broker, how));
   }
 }
 

@@ -214,7 +214,7 @@ std::optional<Outcome> KafkaDestination::send(Producer& producer, Slot& slot, Dr
 
 void KafkaDestination::on_reports(std::span<const Report> reports, bool alone) {
   Flights finished;
-  std::vector<std::pair<Slot*, Outcome>> again;
+  std::vector<Slot*> again;
   {
     const std::lock_guard lock(mutex_);
     for (const auto& [tag, code, offset] : reports) {
@@ -224,7 +224,7 @@ void KafkaDestination::on_reports(std::span<const Report> reports, bool alone) {
         auto outcome = outcome_of(code, flight.event_of(slot));
         const bool others_may_be_guilty = outcome.kind == Outcome::Kind::retry && outcome.code == kTooLarge;
         if (others_may_be_guilty && !alone && open_) {
-          again.emplace_back(&slot, std::move(outcome));
+          again.push_back(&slot);
           continue;
         }
         if (others_may_be_guilty && alone) outcome.kind = Outcome::Kind::rejected;
@@ -233,20 +233,19 @@ void KafkaDestination::on_reports(std::span<const Report> reports, bool alone) {
       count_down(flight, finished);
     }
   }
-  for (auto& [slot, outcome] : again) send_alone(*slot, std::move(outcome));
+  for (Slot* const slot : again) send_alone(*slot);
   finish(std::move(finished));
 }
 
 // On the thread of the producer that had it in a batch.
-void KafkaDestination::send_alone(Slot& slot, Outcome refused) {
+void KafkaDestination::send_alone(Slot& slot) {
   Producer* const producer = lone_producer();
   std::optional<Outcome> failed;
   if (producer != nullptr) {
     Draft draft(*this);
     failed = send(*producer, slot, draft);
-  } else {  // connecting makes both anew
-    failed = std::move(refused);
-    failed->kind = Outcome::Kind::unavailable;
+  } else {
+    failed = closed();  // and so it is connected again, which makes both anew
   }
   if (!failed) return;
   Flights finished;

@@ -63,7 +63,7 @@ class KafkaDestination final : public Destination {
   // `alone`: of messages that had a batch of records each to themselves.
   void on_reports(std::span<const penstock::kafka::Report> reports, bool alone);
   // Refused with others of its batch: now by itself. `refused` is what becomes of it where that cannot be.
-  void send_alone(Slot& slot, Outcome refused);
+  void send_alone(Slot& slot);
   // Null: there is none now, and there will be none.
   penstock::kafka::Producer* lone_producer();
   Outcome outcome_of(int code, const EventView& event) const;

@@ -33,7 +33,7 @@ constexpr Bytes kJsonMax = 1_MiB;  // of an event's body
 // Larger ones are no faster, and smaller ones cost more for each message.
 constexpr Bytes kQueueMax = 4_MiB;
 constexpr Bytes kFetchMax = 1_MiB;
-constexpr Bytes kLeast = 64_KiB;
+constexpr Bytes kLeast = 128_KiB;
 constexpr std::string_view kFetchSetting = "fetch.message.max.bytes";
 constexpr std::string_view kFetchAlias = "max.partition.fetch.bytes";
 

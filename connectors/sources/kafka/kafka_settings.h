@@ -86,9 +86,9 @@ struct Config {
         field("message_max", &Config::message_max, "A larger message becomes a dead letter with its first 64 KiB.",
               range(1_KiB, 64_MiB)),
         field("memory", &Config::memory,
-              "What is fetched ahead of ingest, of all partitions together. Where it is less than 128KiB for each, they "
-              "take turns, and "
-              "their events wait.",
+              "What is fetched ahead of ingest, of all partitions together. Where it is less than 256KiB for each, they "
+              "take turns, "
+              "and their events wait. What a producer wrote as one batch comes whole, however large.",
               range(8_MiB, 16_GiB)),
         field("refresh", &Config::refresh, "How often topics and partitions are looked for.",
               range(Duration(100), Duration(3'600'000))),

@@ -13,6 +13,7 @@
 namespace penstock::sources::kafka {
 namespace {
 
+using penstock::kafka::Beginning;
 using penstock::kafka::Consumer;
 using penstock::kafka::Received;
 using penstock::kafka::TopicPartition;
@@ -21,8 +22,6 @@ constexpr std::size_t kTakenAtOnce = 500;
 constexpr std::size_t kRefusedKept = 64 << 10;
 // Then others may have their turn, if any waits.
 constexpr std::size_t kTurnBytes = 16 << 20;
-// Of a partition, about what one fetch brings: then there is room for another.
-constexpr std::size_t kRoomTold = 1 << 20;
 // The client says only once that a partition has nothing more.
 constexpr Duration kTurnIdle{500};
 // A text so long is never inside its std::string, which may be moved on.
@@ -33,6 +32,11 @@ constexpr std::string_view kTooLarge = "the message is larger than `message_max`
 
 std::optional<std::int64_t> time_of(const Received& message) {
   return message.timestamp().ms < 0 ? std::nullopt : std::optional(message.timestamp().ms);
+}
+
+// What is written to a topic before it is found is not to be passed over as what was there at the start.
+Beginning since(Timestamp start, const Beginning& beginning) {
+  return beginning.kind == Beginning::Kind::latest ? Beginning{Beginning::Kind::time, start} : beginning;
 }
 
 Config part_of(Config config, PartitionShare share) {
@@ -66,7 +70,9 @@ Result<void> KafkaSource::open(const std::vector<SourcePosition>& stored) {
 Result<void> KafkaSource::start_for(std::size_t expected) {
   TRY_ASSIGN(auto offsets, read_positions(stored_));
   partitions_expected_ = expected;
+  room_told_ = read_ahead(config_, expected).fetch.count;
   finder_.reset();
+  if (trouble_) trouble_({});
   consumer_.reset();
   TRY_ASSIGN(consumer_, Consumer::start(client_settings(config_, expected), {"source", name_}, metrics_));
   PartitionFinder::OfGroup of_group;
@@ -75,7 +81,10 @@ Result<void> KafkaSource::start_for(std::size_t expected) {
       return penstock::kafka::group_offsets(client_settings(config_), config_.group, topic, partitions, kGroupPatience);
     };
   }
-  finder_ = std::make_unique<PartitionFinder>(*consumer_, config_.topics, beginning_of(config_), std::move(offsets),
+  // One that is made later must not take for the latest what has come meanwhile.
+  const auto beginning = of_later_ ? *of_later_ : beginning_of(config_);
+  if (!of_later_) of_later_ = since(clock_.now(), beginning);
+  finder_ = std::make_unique<PartitionFinder>(*consumer_, config_.topics, beginning, *of_later_, std::move(offsets),
                                               topics_of(stored_), config_.refresh, share_, std::move(of_group), own_topics_,
                                               trouble_);
   return {};
@@ -111,10 +120,10 @@ Result<PollState> KafkaSource::poll(RawBatch& out, std::size_t bytes_max) {
 
 Result<void> KafkaSource::take_news(std::vector<SourceWarning>& warnings) {
   auto news = finder_->take();
-  std::ranges::move(news.warnings, std::back_inserter(warnings));
-  // Nothing has begun, and each is to have less: all of it is found again by another client.
+  // Nothing has begun, and each is to have less: all of it is found again by another client, and told again.
   const bool first = partitions_expected_ == 1 && partitions_.empty();
   if (first && news.found.size() > partitions_at_once(config_)) return start_for(news.found.size());
+  std::ranges::move(news.warnings, std::back_inserter(warnings));
   std::ranges::move(news.topics, std::back_inserter(topics_to_note_));
   for (auto& found : news.found) {
     auto& partition = partitions_[found.at];
@@ -237,7 +246,7 @@ bool KafkaSource::read(Partition& partition, RawBatch& out, std::size_t bytes_ma
     pieces.push_back(take(message, partition, out));
   }
   view(pieces, out);
-  if (partition.taken_bytes >= kRoomTold) {
+  if (partition.taken_bytes >= room_told_) {
     partition.taken_bytes = 0;
     consumer_->look_again(partition.at);
   }

@@ -93,6 +93,8 @@ class KafkaSource final : public PolledSource {
   const bool attachments_;
 
   std::vector<SourcePosition> stored_;
+  std::size_t room_told_ = 0;  // what one fetch of a partition brings: when as much was taken there is room for another
+  std::optional<penstock::kafka::Beginning> of_later_;  // since the first open
   std::size_t partitions_expected_ = 1;  // what the consumer was made for
   std::unique_ptr<penstock::kafka::Consumer> consumer_;
   std::map<penstock::kafka::TopicPartition, std::unique_ptr<Partition>> partitions_;

@@ -59,7 +59,7 @@ TEST_CASE("as many partitions are read at once as memory is enough for, and wher
   CHECK(partitions_at_once(config, 12) == 12);
   CHECK(partitions_at_once(config, 13) == 13);
   CHECK(partitions_at_once(config, 64) == 64);
-  CHECK(partitions_at_once(config, 5000) == 512);
+  CHECK(partitions_at_once(config, 5000) == 256);
   config.client = {{"fetch.message.max.bytes", "8388608"}};
   CHECK(partitions_at_once(config, 64) == 7);
   config.memory = 8_MiB;

@@ -21,6 +21,8 @@ using penstock::kafka::TopicPartition;
 constexpr Duration kPatience{5000};
 constexpr Duration kFindPatience{2000};
 constexpr Duration kTryAgain{1000};
+// For what can be found at the start; what is sick holds up the rest no longer.
+constexpr Duration kAllWithin{3000};
 constexpr std::size_t kWrongTold = 3;
 
 // What complaints of a topic are about, besides whether it is there: no topic can have these names.
@@ -33,19 +35,13 @@ std::vector<std::string> those(const std::vector<std::string>& topics, bool patt
   return some;
 }
 
-// What is written to a topic before it is found is not to be passed over as what was there at the start.
-Beginning of_later(const Beginning& beginning) {
-  if (beginning.kind != Beginning::Kind::latest) return beginning;
-  return {Beginning::Kind::time, system_clock().now()};
-}
-
 }  // namespace
 
 PartitionFinder::PartitionFinder(penstock::kafka::Consumer& consumer, std::vector<std::string> topics, Beginning beginning,
-                                 Positions stored, std::set<std::string> known_topics, Duration refresh,
+                                 Beginning of_later, Positions stored, std::set<std::string> known_topics, Duration refresh,
                                  PartitionShare share, OfGroup of_group, KafkaTopics own_topics, Tell tell)
     : consumer_(consumer), names_(those(topics, false)), patterns_(those(topics, true)),
-      has_patterns_(std::ranges::any_of(topics, is_pattern)), beginning_(beginning), of_later_(of_later(beginning)),
+      has_patterns_(std::ranges::any_of(topics, is_pattern)), beginning_(beginning), of_later_(of_later),
       stored_(std::move(stored)), refresh_(refresh), share_(share), of_group_(std::move(of_group)),
       own_topics_(std::move(own_topics)), tell_(std::move(tell)), known_topics_(std::move(known_topics)) {
   thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
@@ -55,7 +51,8 @@ PartitionFinder::~PartitionFinder() = default;
 
 PartitionFinder::News PartitionFinder::take() {
   const std::lock_guard lock(mutex_);
-  if (tried_) return std::exchange(news_, {});
+  const bool sick = found_at_ && std::chrono::steady_clock::now() > *found_at_ + kAllWithin;
+  if (tried_ || sick) return std::exchange(news_, {});
   return {.found = {}, .topics = {}, .back = {}, .warnings = std::exchange(news_.warnings, {})};
 }
 
@@ -99,7 +96,7 @@ void PartitionFinder::run(const std::stop_token& stop) {
     tell_what_is_wrong();
     std::unique_lock lock(mutex_);
     looked_ = looked_ || (looks && well);
-    tried_ = true;
+    tried_ = tried_ || (looks && well) || found_at_ || !news_.topics.empty();
     // Also when all is well: whether the client has lost its brokers meanwhile.
     const auto until = std::min(next_look, std::chrono::steady_clock::now() + kTryAgain);
     wake_.wait_until(lock, stop, until, [&] { return !lost_.empty() || troubles_changed_; });
@@ -232,6 +229,7 @@ bool PartitionFinder::adopt(const std::string& topic, int partitions, const Begi
     }
     known_.insert(at);
     const std::lock_guard lock(mutex_);
+    if (!found_at_) found_at_ = std::chrono::steady_clock::now();
     news_.found.push_back(std::move(found));
   }
   complain_no_more(kFirstOf + topic);
@@ -272,7 +270,8 @@ bool PartitionFinder::relocate(const std::stop_token& stop) {
       continue;
     }
     const auto [first, end] = *bounds;
-    FoundPartition found{at, position, true};  // where it was, after messages that are gone
+    // Where it was, after messages that are gone; but a topic that was shorter may have grown meanwhile.
+    FoundPartition found{at, position, true, first < position.offset};
     if (anew || end < position.offset) {
       const auto next = first_unread(at, position, *bounds);
       if (!next) {
@@ -306,7 +305,7 @@ Result<std::uint64_t> PartitionFinder::first_unread(const TopicPartition& at, co
   TRY_ASSIGN(const auto oldest, consumer_.find_time(at, Timestamp{0}, kFindPatience));
   if (!oldest) return bounds.first;  // nothing there has a time
   TRY_ASSIGN(const auto younger, consumer_.find_time(at, Timestamp{*lost.before + 1}, kFindPatience));
-  return younger.value_or(bounds.second);
+  return std::min(younger.value_or(bounds.second), lost.offset);
 }
 
 void PartitionFinder::tell_cut(const TopicPartition& at, const Position& lost, std::uint64_t next) {

@@ -47,10 +47,12 @@ class PartitionFinder {
   // What is wrong now, of what is found out here and of the partitions; empty: nothing. On the finder's thread.
   using Tell = std::function<void(std::string)>;
 
-  // `of_group` goes before `beginning`; null: no group is asked. `own_topics` are left out, where the cluster is theirs.
+  // `of_later` is the beginning of topics that were not there when brokers were asked first. `of_group` goes before both; null: no
+  // group is asked. `own_topics` are left out, where the cluster is theirs.
   PartitionFinder(penstock::kafka::Consumer& consumer, std::vector<std::string> topics, penstock::kafka::Beginning beginning,
-                  Positions stored, std::set<std::string> known_topics, Duration refresh, PartitionShare share = {},
-                  OfGroup of_group = nullptr, KafkaTopics own_topics = {}, Tell tell = nullptr);
+                  penstock::kafka::Beginning of_later, Positions stored, std::set<std::string> known_topics,
+                  Duration refresh, PartitionShare share = {}, OfGroup of_group = nullptr, KafkaTopics own_topics = {},
+                  Tell tell = nullptr);
   ~PartitionFinder();
   PartitionFinder(const PartitionFinder&) = delete;
   PartitionFinder& operator=(const PartitionFinder&) = delete;
@@ -92,7 +94,7 @@ class PartitionFinder {
   const EventFilter patterns_;
   const bool has_patterns_;
   const penstock::kafka::Beginning beginning_;
-  const penstock::kafka::Beginning of_later_;  // of topics that were not there when brokers were asked first
+  const penstock::kafka::Beginning of_later_;
   const Positions stored_;
   const Duration refresh_;
   const PartitionShare share_;  // of the partitions of each topic
@@ -124,7 +126,8 @@ class PartitionFinder {
   std::set<std::string> said_gone_;  // guarded by mutex_
   std::map<penstock::kafka::TopicPartition, std::string> troubles_;  // guarded by mutex_
   bool troubles_changed_ = true;  // guarded by mutex_
-  bool tried_ = false;  // guarded by mutex_; to look, at all
+  bool tried_ = false;  // guarded by mutex_; a look has found something, or all there is
+  std::optional<std::chrono::steady_clock::time_point> found_at_;  // guarded by mutex_; the first
   bool looked_ = false;  // guarded by mutex_
   std::jthread thread_;
 };
