@@ -79,6 +79,8 @@ Result<void> Transactions::take_over(Duration patience, const std::stop_token& s
     const auto fatal = rd_kafka_fatal_error(impl_->client.get(), text, sizeof text);
     if (fatal == RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED)  // it would be tried again and again
       return fail(ErrorKind::invalid, fmt::format("taking over the log: {}", sentence_of(fatal, {})));
+    if (fatal == RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT)
+      return fail(ErrorKind::limit, fmt::format("taking over the log: {}", sentence_of(fatal, {})));
     const bool again = rd_kafka_error_is_retriable(error.get()) != 0 && left > Duration(0);
     if (!again) return impl_->failed("taking over the log", error);
   }

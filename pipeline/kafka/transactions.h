@@ -46,7 +46,8 @@ class Transactions {
   Transactions(const Transactions&) = delete;
   Transactions& operator=(const Transactions&) = delete;
 
-  // All errors below are of kind unavailable, but for `limit`: the message is larger than the client may send, and `stopped`.
+  // All errors below are of kind unavailable, but for `limit`: the message is larger than the client may send, or the brokers allow no
+  // transaction as long as the client's; `stopped`; and `invalid`: it is not permitted.
   Result<void> take_over(Duration patience, const std::stop_token& stop = {});
   Topic topic(std::string_view name);
   Result<void> begin();

@@ -74,7 +74,8 @@ destinations:
 
 
 def settle(penstock):
-    penstock.wait_until("everything read and delivered", Settled(), 120)
+    """What /ordered takes is found out event by event: after many kills there is much to find out."""
+    penstock.wait_until("everything read and delivered", Settled(), 600)
 
 
 def letters_of(penstock):

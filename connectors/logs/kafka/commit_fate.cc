@@ -17,6 +17,7 @@ constexpr Duration kTakeOverWithin{10'000};
 constexpr Duration kPatience{10'000};
 constexpr std::chrono::seconds kBetweenTries{1};
 constexpr std::chrono::seconds kLongAnswer{5};
+constexpr int kQuickAgain = 100;  // commits in a row that need no more time than usual
 
 }  // namespace
 
@@ -29,10 +30,18 @@ Result<void> CommitWriter::take_over() {
   use(std::move(started));
   events_topic_ = transactions_->topic(config.events_topic());
   if (auto taken = transactions_->take_over(kTakeOverWithin, around_.stop); !taken) {
-    // Perhaps because brokers allow no such time (transaction.max.timeout.ms).
-    transaction_timeout_ = std::max(kTransactionTimeout, transaction_timeout_ / 2);
-    return taken;
+    if (taken.error().kind != ErrorKind::limit) return taken;
+    if (transaction_timeout_ <= kTransactionTimeout) {
+      return fail(ErrorKind::invalid,
+                  fmt::format("the brokers allow no transaction of {} s; set their transaction.max.timeout.ms to as much "
+                              "at least",
+                              kTransactionTimeout.count() / 1000));
+    }
+    transaction_timeout_ = longest_transaction_ = std::max(kTransactionTimeout, transaction_timeout_ / 2);
+    return fail(ErrorKind::unavailable, std::move(taken).error().message);
   }
+  quick_commits_ = 0;
+  client_timeout_ = transaction_timeout_;
   if (around_.group == nullptr) {
     TRY_ASSIGN(newest_[0], newest_commit(around_.looker, {config.state_topic(), 0}));
   }
@@ -86,12 +95,20 @@ std::optional<Error> CommitWriter::trouble() const {
 // A commit that brokers could not take in the time of a transaction, because they hold this process to a quota, say, would fail again
 // and again.
 void CommitWriter::weigh_time(bool written) {
-  const auto took = around_.clock.steady() - busy_since_.value_or(around_.clock.steady());
-  if (written && took < kTransactionTimeout / 2) transaction_timeout_ = kTransactionTimeout;
-  if (written || took < transaction_timeout_ * 9 / 10 || transaction_timeout_ >= kTransactionTimeoutMax) return;
-  transaction_timeout_ = std::min(2 * transaction_timeout_, kTransactionTimeoutMax);
-  log_warning("log", "the brokers have not taken a commit within its time; the next may take {} s",
-              transaction_timeout_.count() / 1000);
+  if (!begun_at_) return;
+  const auto took = around_.clock.steady() - *std::exchange(begun_at_, std::nullopt);
+  if (!written) {
+    if (took < transaction_timeout_ * 9 / 10 || transaction_timeout_ >= longest_transaction_) return;
+    transaction_timeout_ = std::min(2 * transaction_timeout_, longest_transaction_);
+    return log_warning("log", "the brokers have not taken a commit within its time; the next may take {} s",
+                       transaction_timeout_.count() / 1000);
+  }
+  quick_commits_ = took < kTransactionTimeout / 2 ? quick_commits_ + 1 : 0;
+  if (client_timeout_ <= kTransactionTimeout || quick_commits_ < kQuickAgain) return;
+  // Whoever dies with more time holds up readers for longer. When it fails, the next commit does, and finds out.
+  transaction_timeout_ = kTransactionTimeout;
+  const auto taken = take_over();
+  if (!taken) log_warning("log", "{}", taken.error().message);
 }
 
 void CommitWriter::note(std::optional<Error> trouble) {

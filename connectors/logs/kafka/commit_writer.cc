@@ -304,6 +304,7 @@ Result<void> CommitWriter::write(Group& group, const std::optional<Membership>& 
   const auto state = transactions_->topic(around_.config.state_topic());
   const auto written = after(group);
   if (written.empty()) return {};
+  begun_at_ = around_.clock.steady();
   TRY(transactions_->begin());
   // Before anything else: what a membership of the past would write then never stands in anybody's way.
   if (member) TRY(transactions_->send_offsets(*member, around_.config.state_topic(), {written.begin(), written.end()}));

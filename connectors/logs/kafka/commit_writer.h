@@ -157,6 +157,10 @@ class CommitWriter {
   penstock::kafka::Transactions::Topic events_topic_ = nullptr;  // of it
   std::optional<Error> given_up_;  // no broker answered while the log was being closed
   Duration transaction_timeout_ = kTransactionTimeout;  // of the next client
+  Duration client_timeout_ = kTransactionTimeout;  // of this one
+  Duration longest_transaction_ = kTransactionTimeoutMax;  // that brokers allow, as far as is known
+  std::optional<SteadyTime> begun_at_;  // the transaction in hand
+  int quick_commits_ = 0;  // in a row
   Newest newest_;
   Offsets next_;  // where the log ends
   // Of the message in hand.

@@ -55,7 +55,7 @@ void check(const Config& config, config::StructReader& reader);
 // How long a transaction may be open: who died in one holds up readers for as long. Brokers that are slow are given more, up to the
 // longest, as soon as one was too long for them.
 inline constexpr Duration kTransactionTimeout{10'000};
-inline constexpr Duration kTransactionTimeoutMax{300'000};
+inline constexpr Duration kTransactionTimeoutMax{120'000};
 
 // For topics that take messages of these sizes; with batches of records that none of them refuses.
 penstock::kafka::Settings commit_settings(const Config& config, std::uint64_t events_max, std::uint64_t state_max,
