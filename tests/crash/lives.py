@@ -1,5 +1,6 @@
 """A Penstock that is killed and started again, and what the crash tests share around it."""
 import argparse
+import atexit
 import itertools
 import json
 import os
@@ -29,6 +30,12 @@ class Penstock:
         self.binary, self.folder, self.data = binary, folder, data
         self.workers = itertools.cycle([1, 2, 4, 2, 16])
         self.process, self.life = None, 0
+        atexit.register(self.leave_nothing)
+
+    def leave_nothing(self):
+        """Whatever a test ends by, nothing of it runs on."""
+        if self.process and self.process.poll() is None:
+            self.kill()
 
     def start(self):
         self.life += 1
