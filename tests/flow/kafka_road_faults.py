@@ -1,4 +1,5 @@
 """What can happen between a Kafka broker and us, or when the broker holds us back: everything arrives, and nothing twice."""
+import itertools
 import json
 import os
 import re
@@ -214,5 +215,15 @@ class KafkaLogRoads(KafkaRoad):
         wait_until(lambda: longer in self.log(), "one was too long", 60)
         wait_until(lambda: self.committed() >= count, "all of it is in the log, as slow as ever", 90)
         self.road.mend()
+        more = itertools.count(count)
+        writer = self.kafka.writer()
+
+        def goes_on():
+            writer.produce(self.topic, json.dumps(event(next(more))), "key")
+            writer.flush(20)
+            return "the brokers take commits quickly again; the next may take 10 s as before" in self.log()
+        wait_until(goes_on, "it takes back what is not needed any more", 60)
+        count = next(more)
+        wait_until(lambda: len(self.kafka.messages(self.clean)) >= count, "what came since is there, too")
         self.assertEqual(numbers([json.loads(message.value()) for message in self.kafka.messages(self.clean)]), list(range(count)))
         self.stop(process)

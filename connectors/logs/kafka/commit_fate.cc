@@ -105,10 +105,17 @@ void CommitWriter::weigh_time(bool written) {
   }
   quick_commits_ = took < kTransactionTimeout / 2 ? quick_commits_ + 1 : 0;
   if (client_timeout_ <= kTransactionTimeout || quick_commits_ < kQuickAgain) return;
-  // Whoever dies with more time holds up readers for longer. When it fails, the next commit does, and finds out.
+  // Whoever dies with more time holds up readers for longer. Where brokers do not answer now, the next commit fails, and finds out.
   transaction_timeout_ = kTransactionTimeout;
-  const auto taken = take_over();
-  if (!taken) log_warning("log", "{}", taken.error().message);
+  quick_commits_ = 0;
+  const auto found = find_fate({});
+  if (found) {
+    return log_info("log", "the brokers take commits quickly again; the next may take {} s as before",
+                    kTransactionTimeout.count() / 1000);
+  }
+  if (found.error().kind == ErrorKind::unavailable || found.error().kind == ErrorKind::stopped) return;
+  const std::lock_guard lock(mutex_);
+  failure_ = found.error();
 }
 
 void CommitWriter::note(std::optional<Error> trouble) {

@@ -95,8 +95,7 @@ struct KafkaLog::Impl {
   mutable std::mutex differ_mutex;
   std::string sources_differ;  // guarded by differ_mutex
   std::mutex out_of_reach_mutex;
-  int misses =
-      0;  // looks in a row that found no broker, and nothing written since the one before; guarded by out_of_reach_mutex
+  int misses = 0;  // looks in a row that found no broker while nothing was written; guarded by out_of_reach_mutex
   std::uint64_t durable_at_look = 0;  // guarded by out_of_reach_mutex; of records and events
   std::optional<Error> out_of_reach;  // guarded by out_of_reach_mutex
   std::deque<Reach> shard_reaches;  // where records of each shard's changes end
