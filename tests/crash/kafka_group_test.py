@@ -170,11 +170,18 @@ class GroupOnKafka(FlowTest):
         return sorted(shards) == list(range(SHARDS))
 
     def finish(self):
-        wait_until(lambda: len(self.kafka.messages(self.clean)) >= self.written, "all of it is there", START_WITHIN + 30)
+        try:
+            wait_until(lambda: len(self.kafka.messages(self.clean)) >= self.written, "all of it is there", START_WITHIN + 30)
+        except AssertionError as late:
+            raise AssertionError(f"{late}: {len(self.kafka.messages(self.clean))} of {self.written}; {self.all_they_say()}") from late
         for member in self.members:
             if member.process.poll() is None:
                 member.stop()
         self.assert_once_in_order_and_counted()
+
+    def all_they_say(self):
+        return "".join(f"\n{member.folder.name}, {'ended' if member.process.poll() is not None else 'runs'}: {json.dumps(member.status())}\n"
+                       f"{member.log()[-20_000:]}" for member in self.members)
 
     def play_kills(self, processes):
         self.join(processes)

@@ -20,7 +20,7 @@ using penstock::kafka::TopicPartition;
 using penstock::kafka::Transactions;
 using Clock = std::chrono::steady_clock;
 
-constexpr Duration kAsk{500};
+constexpr Duration kAsk{300};
 constexpr Duration kEndWithin{10'000};
 constexpr std::chrono::milliseconds kBetweenLooks{50};
 constexpr std::chrono::seconds kGiveUpAfter{30};
@@ -53,15 +53,12 @@ Result<Commit> settle_shard(const Config& config, int shard, const Uuid& self, c
   TRY_ASSIGN(const auto looker, Consumer::start(settings, {"log", "takeover"}, nullptr));
   const auto begun = Clock::now();
   for (Uuid ended; !stop.stop_requested();) {
-    const auto newest = newest_commit(*looker, at);
-    if (newest && newest->holder != Uuid() && newest->holder != self && newest->holder != ended)
-      end_transaction_of(config, ended = newest->holder);
     const auto committed = of_group->committed(at, kAsk);
-    // What was read first may be older than what was undecided until now.
+    // Read after it: what was undecided until now is in it.
     const auto settled = newest_commit(*looker, at);
-    if (committed && settled && settled->next_sequence >= committed->value_or(0) &&
-        (settled->holder == Uuid() || settled->holder == self || settled->holder == ended))
-      return settled;
+    if (committed && settled && settled->next_sequence >= committed->value_or(0)) return settled;
+    if (!committed && settled && settled->holder != Uuid() && settled->holder != self && settled->holder != ended)
+      end_transaction_of(config, ended = settled->holder);
     if (Clock::now() - begun > kGiveUpAfter) {
       if (!settled) return fail(settled.error());
       if (!committed) return fail(committed.error());

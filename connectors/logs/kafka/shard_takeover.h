@@ -4,8 +4,9 @@
 // each commit, so brokers tell while it may still change.
 //
 // A holder that was killed leaves a transaction open until brokers end it, after a while, and nobody can read past it. Its name is in
-// its last commit, unless it has released the shard: so its transaction is ended under that name. A live one that was only slow takes
-// its name again, and loses nothing else.
+// its last commit, unless it has released the shard: so its transaction is ended under that name, but only when something of the shard is
+// undecided. A live one that was only slow takes its name again, and loses what it was about to commit: two that took shards over from
+// each other, and ended each other's transactions each time, would never come to an end.
 
 #include <stop_token>
 
