@@ -265,13 +265,14 @@ class GroupOnKafka(FlowTest):
         moving, staying, begin = first.shards(), second.shards(), time.monotonic()
         first.kill()
         wait_until(lambda: self.all_here([second]), "the other has all of them", 30)
-        self.tell(arrivals, "one is killed, and missed after 3 s", moving, staying, begin, 6)
+        self.tell(arrivals, "one is killed, and missed after 3 s", moving, staying, begin, 6, 5)
         first.start()
         enough.set()
         writing.join()
         self.finish()
 
-    def tell(self, arrivals, what, moved, stayed, begin, most):
+    def tell(self, arrivals, what, moved, stayed, begin, most, most_of_others=2):
+        """Whoever is killed in a transaction holds up who reads what was committed behind it until it is missed."""
         here = time.monotonic()
         wait_until(lambda: all(arrivals.times[shard][-1] > here for shard in moved), "those that came are at work", 30)
         end = time.monotonic()
@@ -280,7 +281,7 @@ class GroupOnKafka(FlowTest):
               flush=True)
         told = "".join(member.log()[-6000:] for member in self.members)
         self.assertLess(gap, most + 1, f"shards that move: {told}")
-        self.assertLess(other, 2, f"shards that stay do not stop: {told}")
+        self.assertLess(other, most_of_others, f"shards that stay do not stop: {told}")
 
     def test_who_was_stopped_for_a_while_and_comes_back_commits_nothing_old(self):
         self.join(2)
