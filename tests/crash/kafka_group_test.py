@@ -277,9 +277,8 @@ class GroupOnKafka(FlowTest):
         wait_until(lambda: all(arrivals.times[shard][-1] > here for shard in moved), "those that came are at work", 30)
         end = time.monotonic()
         gap, other = arrivals.longest_gap(moved, begin, end), arrivals.longest_gap(stayed, begin, end)
-        print(f"{what}: shards {sorted(moved)} moved and were silent for {gap:.2f} s; the others for {other:.2f} s at most",
-              flush=True)
-        told = "".join(member.log()[-6000:] for member in self.members)
+        print(f"{what}: shards {sorted(moved)} moved and were silent for {gap:.2f} s; the others for {other:.2f} s at most", flush=True)
+        told = self.all_they_say()
         self.assertLess(gap, most + 1, f"shards that move: {told}")
         self.assertLess(other, most_of_others, f"shards that stay do not stop: {told}")
 
