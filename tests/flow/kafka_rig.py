@@ -136,9 +136,9 @@ class Kafka:
             return None
 
     def reader(self, topic):
-        """Of what is committed from now on."""
+        """Of what is written from now on, committed or not."""
         reader = confluent_kafka.Consumer({"bootstrap.servers": self.address, "group.id": "tail", "enable.auto.commit": False,
-                                           "isolation.level": "read_committed", "fetch.wait.max.ms": 20})
+                                           "isolation.level": "read_uncommitted", "fetch.wait.max.ms": 20})
         partitions = reader.list_topics(topic, 20).topics[topic].partitions
         reader.assign([confluent_kafka.TopicPartition(topic, part, confluent_kafka.OFFSET_END) for part in partitions])
         return reader
